@@ -1,0 +1,51 @@
+# `make demo` and `make test` set themselves up: Python 3.11 or later and make are all they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ROOMS := cli engine errors files handlers library persistence statemachine
+DEMO ?= demo-library
+
+.PHONY: demo test check test-long test-mutants bench format clean FORCE
+
+demo: $(VENV)/ready
+	$(BIN)/musictasks demo --library $(DEMO)
+
+test: check
+	$(BIN)/python -m pytest -m "not long and not mutants"
+
+check: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/basedpyright
+
+# Bounded: long fuzzing and the large crash sweeps, some minutes.
+test-long: $(VENV)/ready
+	$(BIN)/python -m pytest -m long
+
+# Breaks the code on purpose, one bug at a time; the tests have to notice each.
+test-mutants: $(VENV)/ready
+	$(BIN)/python -m pytest -m mutants
+
+bench: $(VENV)/ready
+	$(BIN)/python benchmarks/run.py
+
+format: $(VENV)/ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "musictasks needs Python 3.11 or later: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+# A strict editable install links the files that are there, so a new or lost file installs again.
+$(VENV)/files: FORCE | $(VENV)/bin/python
+	@find $(ROOMS) -type f -not -path '*/__pycache__/*' | sort > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(VENV)/ready: pyproject.toml $(VENV)/files
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --config-settings editable_mode=strict
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info $(DEMO) .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,224 @@
+"""Every exception of musictasks: its data as attributes, its message with the remedy.
+
+All are `MusicTasksError`, and all can be pickled (handlers may run in other processes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import define
+
+
+class MusicTasksError(Exception):
+    """The base of everything that musictasks raises on purpose."""
+
+
+@define
+class TaskNotFound(MusicTasksError):
+    """No task has this id: it was never made, or it has been removed."""
+
+    task_id: str
+
+    def __str__(self) -> str:
+        return f"there is no task {self.task_id!r}: it was never made, or it is removed already"
+
+
+@define
+class IllegalTransition(MusicTasksError):
+    """The declaration has no edge for this event from the task's state.
+
+    The task, its file and its data are as before, and nobody was notified.
+    """
+
+    task_id: str
+    state: str
+    event: str
+    #: The events that the declaration knows in this state.
+    allowed: Sequence[str]
+
+    def __str__(self) -> str:
+        allowed = ", ".join(self.allowed) or "none"
+        return (
+            f"task {self.task_id} is in state {self.state!r}, where the event {self.event!r} is "
+            f"not allowed; allowed there: {allowed}"
+        )
+
+
+@define
+class TransitionRefused(IllegalTransition):
+    """An edge for this event exists, but its guard refused the task or the event's payload."""
+
+    #: The names of the guards that said no.
+    guards: Sequence[str]
+
+    def __str__(self) -> str:
+        return (
+            f"task {self.task_id} in state {self.state!r}: the event {self.event!r} was refused "
+            f"by {', '.join(self.guards)}"
+        )
+
+
+@define
+class TaskFailed(MusicTasksError):
+    """A task that somebody waited for has failed, was rejected, or is being removed."""
+
+    task_id: str
+    state: str
+    reason: str | None
+
+    def __str__(self) -> str:
+        return f"task {self.task_id} ended in {self.state!r}: {self.reason or 'no reason given'}"
+
+
+@define
+class TaskNotSaved(MusicTasksError):
+    """The task file could not be written, so nothing has changed; `__cause__` says why."""
+
+    task_id: str
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"task {self.task_id} could not be saved ({self.reason}); nothing has changed: "
+            "make room or repair the disk, then call again"
+        )
+
+
+@define
+class UploadRefused(MusicTasksError):
+    """An upload was not begun. `task_id` names the task that stands in the way, if one does."""
+
+    reason: str
+    task_id: str | None = None
+
+    def __str__(self) -> str:
+        return f"upload refused: {self.reason}"
+
+
+@define
+class ChunkRefused(MusicTasksError):
+    """A chunk was not taken; the upload stands where it stood and goes on at `offset`."""
+
+    task_id: str
+    reason: str
+    #: Where the upload stands, in bytes; None where the task is not waiting for a chunk.
+    offset: int | None = None
+
+    def __str__(self) -> str:
+        at = "" if self.offset is None else f"; the upload goes on at byte {self.offset}"
+        return f"chunk for task {self.task_id} refused: {self.reason}{at}"
+
+
+@define
+class InvalidPath(MusicTasksError):
+    """A path or a name that is not what it has to be, or that leads out of its directory."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"invalid path {self.path!r}: {self.reason}"
+
+
+@define
+class InvalidTaskFile(MusicTasksError):
+    """A task file that does not load. It is left as it is; repair or delete it."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path} is not a task: {self.reason}; repair the file or delete it"
+
+
+@define
+class DirectoryInUse(MusicTasksError):
+    """Another process owns the tasks directory."""
+
+    path: str
+    #: The process that holds it, if it could be found out.
+    pid: int | None = None
+    #: Since when, in unix seconds.
+    since: float | None = None
+
+    def __str__(self) -> str:
+        holder = "another process" if self.pid is None else f"process {self.pid}"
+        return f"{self.path} is in use by {holder}: stop it first, or use another directory"
+
+
+@define
+class EngineClosed(MusicTasksError):
+    """The engine was closed; open a new one."""
+
+    def __str__(self) -> str:
+        return "the engine is closed: open a new one with open_engine()"
+
+
+@define
+class LifecycleError(MusicTasksError):
+    """A lifecycle is badly declared; `where` names the place."""
+
+    where: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.reason}"
+
+
+@define
+class SettingsError(MusicTasksError):
+    """A setting has a value that cannot be used."""
+
+    file: str | None
+    section: str
+    key: str
+    reason: str
+
+    def __str__(self) -> str:
+        place = f"[{self.section}] {self.key}"
+        return f"{self.file}: {place}: {self.reason}" if self.file else f"{place}: {self.reason}"
+
+
+@define
+class MediaError(MusicTasksError):
+    """The content of a media file is not what it should be, and never will be."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+@define
+class TargetExists(MusicTasksError):
+    """A file with other content stands where this one should go; it was not touched."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} exists already with other content and is never overwritten: "
+            "choose another target, or move that file away"
+        )
+
+
+__all__ = [
+    "ChunkRefused",
+    "DirectoryInUse",
+    "EngineClosed",
+    "IllegalTransition",
+    "InvalidPath",
+    "InvalidTaskFile",
+    "LifecycleError",
+    "MediaError",
+    "MusicTasksError",
+    "SettingsError",
+    "TargetExists",
+    "TaskFailed",
+    "TaskNotFound",
+    "TaskNotSaved",
+    "TransitionRefused",
+    "UploadRefused",
+]
