@@ -192,6 +192,20 @@ class MediaError(MusicTasksError):
 
 
 @define
+class DatabaseUnusable(MusicTasksError):
+    """The music database cannot be used now, or is none that we may write.
+
+    Nothing in it has changed. `__cause__` is what SQLite said, where it said something.
+    """
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"the music database {self.path} cannot be used: {self.reason}"
+
+
+@define
 class TargetExists(MusicTasksError):
     """A file with other content stands where this one should go; it was not touched."""
 
@@ -206,6 +220,7 @@ class TargetExists(MusicTasksError):
 
 __all__ = [
     "ChunkRefused",
+    "DatabaseUnusable",
     "DirectoryInUse",
     "EngineClosed",
     "IllegalTransition",

@@ -1,0 +1,340 @@
+"""A lifecycle as a value: states, stages and edges, checked when it is built."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from functools import cached_property
+
+from attrs import evolve, field, frozen
+
+from ..errors import LifecycleError
+from .declaration import Edge, Guard, Kind, Role, Stage, StateSpec, Target
+
+
+@frozen
+class Lifecycle:
+    """Every state, stage and edge of a kind of task.
+
+    Frozen: the `with_...` methods give a new one. Each step of a derivation is checked by itself;
+    whether all states can be reached and left is checked for the whole, by `check`, which whoever
+    uses a lifecycle calls (the machine, the engine, the diagrams).
+
+    Raises:
+        LifecycleError: Something is badly declared; it says what, and where.
+    """
+
+    states: tuple[StateSpec, ...] = field(converter=tuple)
+    stages: tuple[Stage, ...] = field(converter=tuple)
+    #: The edges that belong to no stage; `edges` has all.
+    free_edges: tuple[Edge, ...] = field(converter=tuple)
+    #: A step of a derivation, which need not be whole yet.
+    _draft: bool = field(default=False, kw_only=True, eq=False, repr=False, alias="draft")
+
+    def __attrs_post_init__(self) -> None:
+        _check_states(self)
+        _check_stages(self)
+        _check_edges(self)
+        if not self._draft:
+            self.check()
+
+    def check(self) -> None:
+        """Checks the whole: every state can be reached, and from every state one gets out.
+
+        Raises:
+            LifecycleError: It names the state.
+        """
+        _check_ways(self)
+
+    @cached_property
+    def edges(self) -> tuple[Edge, ...]:
+        """All edges, in the order in which they are tried."""
+        return (*self.free_edges, *(edge for stage in self.stages for edge in stage.edges()))
+
+    @cached_property
+    def events(self) -> tuple[str, ...]:
+        """The names of all events, in the order of their declaration."""
+        return tuple(dict.fromkeys(edge.event for edge in self.edges))
+
+    @cached_property
+    def _by_source(self) -> dict[str, dict[str, tuple[Edge, ...]]]:
+        found: dict[str, dict[str, tuple[Edge, ...]]] = {state.name: {} for state in self.states}
+        for edge in self.edges:
+            events = found[edge.source]
+            events[edge.event] = (*events.get(edge.event, ()), edge)
+        return found
+
+    @cached_property
+    def _by_name(self) -> dict[str, StateSpec]:
+        return {state.name: state for state in self.states}
+
+    @cached_property
+    def _by_working(self) -> dict[str, Stage]:
+        return {stage.working: stage for stage in self.stages}
+
+    @cached_property
+    def storable(self) -> frozenset[str]:
+        """The states that a task file may hold: all but the first and the last."""
+        outside = {Role.INITIAL, Role.GONE}
+        return frozenset(state.name for state in self.states if state.role not in outside)
+
+    @cached_property
+    def initial(self) -> str:
+        return self._only(Role.INITIAL)
+
+    @cached_property
+    def removing(self) -> str:
+        return self._only(Role.REMOVING)
+
+    @cached_property
+    def gone(self) -> str:
+        return self._only(Role.GONE)
+
+    def _only(self, role: Role) -> str:
+        return next(state.name for state in self.states if state.role is role)
+
+    def __contains__(self, state: str) -> bool:
+        return state in self._by_name
+
+    def state(self, name: str) -> StateSpec:
+        """The declaration of a state; `KeyError` for an unknown name."""
+        return self._by_name[name]
+
+    def require(self, name: str) -> None:
+        """Raises `LifecycleError` unless there is a state of this name."""
+        if name not in self:
+            raise LifecycleError(f"state {name!r}", "the lifecycle has no such state")
+
+    def role(self, name: str) -> Role:
+        return self._by_name[name].role
+
+    def stage_of(self, working: str) -> Stage | None:
+        """The stage whose working state this is."""
+        return self._by_working.get(working)
+
+    def events_from(self, state: str) -> tuple[str, ...]:
+        """The events that a state knows, in the order of their declaration."""
+        return tuple(self._by_source.get(state, ()))
+
+    def edges_from(self, state: str, event: str | None = None) -> tuple[Edge, ...]:
+        """The edges from a state, all or those of one event, in the order they are tried."""
+        events = self._by_source.get(state, {})
+        if event is not None:
+            return events.get(event, ())
+        return tuple(edge for edges in events.values() for edge in edges)
+
+    def with_state(self, state: StateSpec) -> Lifecycle:
+        """This lifecycle with one more state; whatever is no end gets its `remove` edge."""
+        return self._derive(
+            states=(*self.states, state), free_edges=(*self.free_edges, *self._removals(state))
+        )
+
+    def with_edge(self, edge: Edge) -> Lifecycle:
+        """This lifecycle with one more edge, tried after those that are there."""
+        return self._derive(free_edges=(*self.free_edges, edge))
+
+    def with_stage(self, stage: Stage) -> Lifecycle:
+        """This lifecycle with one more stage.
+
+        Its queued and working states are new. Its failed state may be one that is there; a new
+        one comes with its `retry` edge. The states get their `remove` edges. What leads to the
+        stage is said by `with_target` or `with_edge`.
+        """
+        states = [
+            StateSpec(stage.queued, stage.group, Role.QUEUED),
+            StateSpec(stage.working, stage.group, Role.WORKING),
+        ]
+        edges: list[Edge] = []
+        if stage.failed not in self:
+            states.append(StateSpec(stage.failed, stage.group, Role.FAILED))
+            edges.append(
+                Edge(event="retry", source=stage.failed, target=stage.queued, kind=Kind.RETRY)
+            )
+        for state in states:
+            edges += self._removals(state)
+        return self._derive(
+            states=(*self.states, *states),
+            stages=(*self.stages, stage),
+            free_edges=(*self.free_edges, *edges),
+        )
+
+    def with_target(
+        self, source: str, event: str, target: str, *, guard: Guard | None = None
+    ) -> Lifecycle:
+        """This lifecycle with an edge that leads elsewhere.
+
+        Where several edges leave `source` on `event`, `guard` says which is meant; None is the
+        one without a guard.
+        """
+        found = [edge for edge in self.edges_from(source, event) if edge.guard is guard]
+        if not found:
+            guards = [edge.guard_name for edge in self.edges_from(source, event)]
+            there = f"; there are edges guarded by {guards}" if guards else ""
+            raise LifecycleError(f"event {event!r} from {source!r}", f"no such edge{there}")
+        (edge,) = found
+        if edge in self.free_edges:
+            moved = tuple(evolve(e, target=target) if e is edge else e for e in self.free_edges)
+            return self._derive(free_edges=moved)
+        stages = tuple(_retarget(stage, edge, target) for stage in self.stages)
+        return self._derive(stages=stages)
+
+    def _removals(self, state: StateSpec) -> list[Edge]:
+        if state.role in {Role.INITIAL, Role.GONE, Role.REMOVING}:
+            return []
+        return [Edge(event="remove", source=state.name, target=self.removing)]
+
+    def _derive(
+        self,
+        *,
+        states: tuple[StateSpec, ...] | None = None,
+        stages: tuple[Stage, ...] | None = None,
+        free_edges: tuple[Edge, ...] | None = None,
+    ) -> Lifecycle:
+        return Lifecycle(
+            self.states if states is None else states,
+            self.stages if stages is None else stages,
+            self.free_edges if free_edges is None else free_edges,
+            draft=True,
+        )
+
+
+def _retarget(stage: Stage, edge: Edge, target: str) -> Stage:
+    if edge not in stage.edges():
+        return stage
+    if edge.event == "succeed":
+        targets = (Target(target, t.guard) if t.guard is edge.guard else t for t in stage.succeeded)
+        return evolve(stage, succeeded=tuple(targets))
+    if edge.event == "fail":
+        return evolve(stage, failed=target)
+    if edge.event == "reject":
+        return evolve(stage, rejected=target)
+    raise LifecycleError(
+        f"stage {stage.name!r}", f"the target of {edge.event!r} is what makes it a stage"
+    )
+
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_EVENT = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+def _check_states(lifecycle: Lifecycle) -> None:
+    for state in lifecycle.states:
+        if not isinstance(state.name, str) or not _NAME.fullmatch(state.name):
+            raise LifecycleError(
+                f"state {state.name!r}", "a name is letters, digits, _ and -, a letter first"
+            )
+        if not isinstance(state.role, Role):
+            raise LifecycleError(f"state {state.name!r}", f"{state.role!r} is no Role")
+    _refuse_duplicates("state", (state.name for state in lifecycle.states))
+    for role in (Role.INITIAL, Role.REMOVING, Role.GONE):
+        names = [state.name for state in lifecycle.states if state.role is role]
+        if len(names) != 1:
+            raise LifecycleError(
+                "states", f"exactly one has the role {role.value!r}, not {names or 'none'}"
+            )
+
+
+def _check_stages(lifecycle: Lifecycle) -> None:
+    _refuse_duplicates("stage", (stage.name for stage in lifecycle.stages))
+    own = (name for stage in lifecycle.stages for name in (stage.queued, stage.working))
+    _refuse_duplicates("the state of a stage", own)
+    for stage in lifecycle.stages:
+        where = f"stage {stage.name!r}"
+        for name, role in ((stage.queued, Role.QUEUED), (stage.working, Role.WORKING)):
+            if name not in lifecycle:
+                raise LifecycleError(where, f"there is no state {name!r}")
+            if lifecycle.role(name) is not role:
+                raise LifecycleError(where, f"state {name!r} needs the role {role.value!r}")
+        if not stage.succeeded:
+            raise LifecycleError(where, "it leads nowhere: succeeded is empty")
+    staged = {name for stage in lifecycle.stages for name in (stage.queued, stage.working)}
+    for state in lifecycle.states:
+        if state.role in {Role.QUEUED, Role.WORKING} and state.name not in staged:
+            raise LifecycleError(
+                f"state {state.name!r}", f"{state.role.value}, but no stage has it: add a Stage"
+            )
+
+
+def _check_edges(lifecycle: Lifecycle) -> None:
+    for edge in lifecycle.edges:
+        where = f"edge {edge}"
+        if not isinstance(edge.event, str) or not _EVENT.fullmatch(edge.event):
+            raise LifecycleError(where, "an event's name is letters, digits and _, a letter first")
+        for name in (edge.source, edge.target):
+            if name is not None and name not in lifecycle:
+                raise LifecycleError(where, f"there is no state {name!r}")
+        if edge.guard is not None and not (
+            callable(edge.guard) and hasattr(edge.guard, "__name__")
+        ):
+            raise LifecycleError(where, f"the guard {edge.guard!r} is no function")
+        if lifecycle.role(edge.source) is Role.GONE:
+            raise LifecycleError(where, f"{edge.source!r} is the end: nothing leaves it")
+        if edge.target == lifecycle.initial:
+            raise LifecycleError(where, f"{edge.target!r} is the beginning: nothing leads to it")
+        if not edge.stored and edge.target is not None:
+            raise LifecycleError(where, "only an internal edge may go unsaved")
+    for state in lifecycle.states:
+        for event in lifecycle.events_from(state.name):
+            _check_choice(lifecycle.edges_from(state.name, event))
+    _check_working(lifecycle)
+
+
+def _check_choice(edges: tuple[Edge, ...]) -> None:
+    """Edges of one event and state are tried in order: all but the last need a guard."""
+    where = f"event {edges[0].event!r} from {edges[0].source!r}"
+    if any(edge.guard is None for edge in edges[:-1]):
+        raise LifecycleError(where, "ambiguous: every edge but the last needs a guard")
+    if len({edge.guard for edge in edges}) < len(edges):
+        raise LifecycleError(where, "ambiguous: two edges have the same guard")
+
+
+def _check_working(lifecycle: Lifecycle) -> None:
+    for state in lifecycle.states:
+        if state.role is Role.WORKING:
+            missing = {"succeed", "fail", "recover"} - set(lifecycle.events_from(state.name))
+            if missing:
+                raise LifecycleError(
+                    f"state {state.name!r}", f"working, but without {', '.join(sorted(missing))}"
+                )
+        outside = {Role.INITIAL, Role.GONE, Role.REMOVING}
+        targets = {edge.target for edge in lifecycle.edges_from(state.name, "remove")}
+        if state.role not in outside and targets != {lifecycle.removing}:
+            raise LifecycleError(
+                f"state {state.name!r}", f"needs an edge 'remove' to {lifecycle.removing!r}"
+            )
+
+
+def _check_ways(lifecycle: Lifecycle) -> None:
+    ways = {
+        state.name: {edge.target for edge in lifecycle.edges_from(state.name) if edge.target}
+        for state in lifecycle.states
+    }
+    for name, targets in ways.items():
+        if not targets and name != lifecycle.gone:
+            raise LifecycleError(f"state {name!r}", "a dead end: no edge leaves it")
+    reached = _closure(lifecycle.initial, ways)
+    for state in lifecycle.states:
+        if state.name not in reached:
+            raise LifecycleError(
+                f"state {state.name!r}", f"no way leads to it from {lifecycle.initial!r}"
+            )
+        if lifecycle.gone not in _closure(state.name, ways):
+            raise LifecycleError(
+                f"state {state.name!r}", f"no way leads from it to {lifecycle.gone!r}"
+            )
+
+
+def _closure(start: str, ways: dict[str, set[str]]) -> set[str]:
+    seen, ahead = {start}, [start]
+    while ahead:
+        for name in ways[ahead.pop()] - seen:
+            seen.add(name)
+            ahead.append(name)
+    return seen
+
+
+def _refuse_duplicates(what: str, names: Iterable[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise LifecycleError(f"{what} {twice[0]!r}", "declared twice")

@@ -1,0 +1,218 @@
+"""The machine: the one place where a task's state changes, on `transitions`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
+
+import transitions
+from attrs import define, evolve
+from transitions.core import EventData, Transition
+
+from ..errors import IllegalTransition, TransitionRefused
+from .declaration import Edge, Guard
+from .lifecycle import Lifecycle
+from .music import MUSIC
+from .record import HISTORY_LIMIT, HistoryEntry, Task
+
+logging.getLogger("transitions").setLevel(logging.WARNING)
+
+#: Called with the record that is about to count; if it raises, nothing has happened.
+Save = Callable[[Task], object]
+#: Called when a task has entered a state, with its record and the edge it came by.
+Entered = Callable[[Task, Edge], object]
+
+_NOTHING: Mapping[str, Any] = {}
+#: What an event's `changes` cannot name: the machine alone writes these.
+RESERVED = frozenset({"id", "state", "history", "annotations", "handler_keys", "unknown"})
+
+
+@define(eq=False)
+class _Cell:
+    """What `transitions` drives: the record that counts and the one that comes next."""
+
+    record: Task
+    now: float
+    changes: Mapping[str, Any]
+    annotations: Mapping[str, Any]
+    by_handler: bool
+    message: str | None
+    payload: Mapping[str, Any]
+    pending: Task | None = None
+
+    @property
+    def state(self) -> str:
+        return self.record.state
+
+
+class _EdgeTransition(Transition):
+    """A transition that knows the edge it was declared with."""
+
+    def __init__(self, *args: Any, edge: Edge, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.edge = edge
+
+
+class _Machine(transitions.Machine):
+    transition_cls = _EdgeTransition
+
+    def set_state(self, state: Any, model: Any = None) -> None:
+        # The only write there is: state, history, attempts and changes at one instant.
+        model.record = model.pending
+
+
+class TaskMachine:
+    """Takes tasks along the edges of a lifecycle; no disk, no threads, no clock of its own.
+
+    One machine serves all tasks, and any number of threads as long as each task has its lock.
+    For each event: the edge is found, guards are asked, the next record is given to `save`, it
+    becomes the record that counts, then `entered` and the state's own `on_enter` are called.
+
+    Args:
+        lifecycle: What is allowed; checked as a whole here.
+        save: Gets each record before it counts. If it raises, the task is as before.
+        entered: Called on every entry into a state, before its `on_enter` callbacks.
+        on_enter: By the name of a state: what its entry starts. Nothing here may fail or block,
+            for the state is entered already.
+
+    Raises:
+        LifecycleError: The lifecycle is not whole, or `on_enter` names an unknown state.
+    """
+
+    def __init__(
+        self,
+        lifecycle: Lifecycle = MUSIC,
+        *,
+        save: Save | None = None,
+        entered: Entered | None = None,
+        on_enter: Mapping[str, Iterable[Entered]] | None = None,
+    ) -> None:
+        lifecycle.check()
+        self.lifecycle = lifecycle
+        self._save = save
+        started = {name: tuple(callbacks) for name, callbacks in (on_enter or {}).items()}
+        for name in started:
+            lifecycle.require(name)
+        every = (entered,) if entered else ()
+        self._machine = _Machine(
+            model=None,
+            states=[
+                transitions.State(
+                    state.name,
+                    on_enter=[_entry(call) for call in every + started.get(state.name, ())],
+                )
+                for state in lifecycle.states
+            ],
+            initial=None,  # pyright: ignore[reportArgumentType] - else it adds a state of its own
+            auto_transitions=False,
+            send_event=True,
+            queued=False,
+            before_state_change=self._store,
+        )
+        for edge in lifecycle.edges:
+            self._machine.add_transition(
+                edge.event,
+                edge.source,
+                edge.target,
+                conditions=[_condition(edge.guard)] if edge.guard else None,
+                edge=edge,
+            )
+
+    def send(
+        self,
+        task: Task,
+        event: str,
+        *,
+        now: float,
+        changes: Mapping[str, Any] = _NOTHING,
+        annotations: Mapping[str, Any] = _NOTHING,
+        by_handler: bool = False,
+        message: str | None = None,
+        payload: Mapping[str, Any] = _NOTHING,
+    ) -> Task:
+        """Takes a task along the edge of `event` and returns its next record.
+
+        Args:
+            task: The record as it is; guards see it so.
+            event: The name of the event.
+            now: Unix seconds.
+            changes: Fields of the record to change with it, by their Python names.
+            annotations: Annotations to merge into the task's.
+            by_handler: They come from a handler: what the user has set stays.
+            message: Kept in the history.
+            payload: What the guards may ask besides the record.
+
+        Raises:
+            IllegalTransition: The state has no edge for this event.
+            TransitionRefused: It has, but the guards said no.
+            ValueError: `changes` names a field that the machine alone writes, or an annotation
+                is nothing that JSON can hold.
+        """
+        if not RESERVED.isdisjoint(changes):
+            names = ", ".join(sorted(RESERVED & set(changes)))
+            raise ValueError(f"changes cannot set {names}: an event does that, not its changes")
+        trigger = self._machine.events.get(event)
+        cell = _Cell(task, now, changes, annotations, by_handler, message, payload)
+        try:
+            moved = trigger is not None and trigger.trigger(cell)
+        except transitions.MachineError:
+            raise self._illegal(task, event) from None
+        if not moved:
+            raise self._illegal(task, event)
+        assert cell.pending is not None
+        return cell.pending
+
+    def _store(self, event: EventData) -> None:
+        """Store first: whatever is raised here leaves memory, file and clients as before."""
+        cell = cast(_Cell, event.model)
+        edge = cast(_EdgeTransition, event.transition).edge
+        cell.pending = self._next(cell, edge)
+        if edge.stored and self._save is not None:
+            self._save(cell.pending)
+
+    def _next(self, cell: _Cell, edge: Edge) -> Task:
+        task = cell.record.annotated(cell.annotations, by_handler=cell.by_handler)
+        if edge.target is None:
+            return evolve(task, **cell.changes)
+        now, first = int(cell.now), task.state == self.lifecycle.initial
+        entry = HistoryEntry(cell.now, edge.event, task.state, edge.target, cell.message)
+        changes = {
+            "initialization_time": now if first else task.initialization_time,
+            "update_time": None if first else now,
+            "attempts": _attempts(task, edge.event),
+            **cell.changes,
+        }
+        history = (*task.history, entry)[-HISTORY_LIMIT:]
+        return evolve(task, state=edge.target, history=history, **changes)
+
+    def _illegal(self, task: Task, event: str) -> IllegalTransition:
+        # Asked of the declaration: `trigger` only says False.
+        edges = self.lifecycle.edges_from(task.state, event)
+        allowed = self.lifecycle.events_from(task.state)
+        guards = tuple(edge.guard_name for edge in edges if edge.guard_name)
+        if guards:
+            return TransitionRefused(task.id, task.state, event, allowed, guards)
+        return IllegalTransition(task.id, task.state, event, allowed)
+
+
+def _attempts(task: Task, event: str) -> int:
+    if event == "begin":
+        return task.attempts + 1
+    return task.attempts if event == "recover" else 0
+
+
+def _entry(callback: Entered) -> Callable[[EventData], None]:
+    def entered(event: EventData) -> None:
+        callback(cast(_Cell, event.model).record, cast(_EdgeTransition, event.transition).edge)
+
+    return entered
+
+
+def _condition(guard: Guard) -> Callable[[EventData], bool]:
+    def condition(event: EventData) -> bool:
+        # `transitions` takes a truthy value that is not True for False.
+        cell = cast(_Cell, event.model)
+        return bool(guard(cell.record, cell.payload))
+
+    return condition

@@ -1,0 +1,199 @@
+"""The record of a task: a frozen value, the same in memory as in its file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+#: Deeper annotations are refused: no JSON reader has to take them.
+MAX_DEPTH = 100
+#: How many history entries a record keeps, the newest.
+HISTORY_LIMIT = 50
+
+
+def _plain(value: Any, where: str, depth: int) -> Any:
+    """A deep copy of `value` if JSON can hold it exactly, else a ValueError that says where."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"{where[:200]}: nested deeper than {MAX_DEPTH} levels")
+    if value is None or value is True or value is False:
+        return value
+    if isinstance(value, str):
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise ValueError(f"{where}: text with lone surrogates is not UTF-8") from None
+        return str(value)
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**64:
+            raise ValueError(f"{where}: integers hold 64 bits at the most")
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{where}: JSON knows neither NaN nor infinity")
+        return float(value)
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise ValueError(f"{where}: the keys of objects are text, not {key!r}")
+        return {
+            _plain(key, f"{where} (a key)", depth): _plain(item, f"{where}.{key}", depth + 1)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_plain(item, f"{where}[{i}]", depth + 1) for i, item in enumerate(value)]
+    raise ValueError(f"{where}: JSON cannot hold a {type(value).__name__}")
+
+
+class JSONObject:
+    """A JSON object that nobody can change: copied when it is made and when it is read."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: Mapping[str, Any], where: str = "$") -> None:
+        if not isinstance(data, Mapping):
+            raise TypeError(f"{where}: expected an object, not {type(data).__name__}")
+        self._data: dict[str, Any] = _plain(data, where, 0)
+
+    def copy(self) -> dict[str, Any]:
+        return deepcopy(self._data)
+
+    def merged(self, other: Mapping[str, Any], where: str = "$") -> JSONObject:
+        """A new object in which the keys of `other` come first."""
+        result = JSONObject(other, where)
+        result._data = {**self._data, **result._data}
+        return result
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._data
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, JSONObject) and _same(self._data, other._data)
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __repr__(self) -> str:
+        return repr(self._data)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equal as JSON: 1, 1.0 and true are three values."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return one == other
+
+
+def _json_object(value: Mapping[str, Any] | JSONObject | None) -> JSONObject:
+    if isinstance(value, JSONObject):
+        return value
+    return JSONObject({} if value is None else value)
+
+
+@frozen
+class HistoryEntry:
+    """One change of state."""
+
+    #: Unix seconds.
+    time: float
+    event: str
+    #: The state before; "from" in the file.
+    source: str
+    #: The state after; "to" in the file.
+    target: str
+    message: str | None = None
+
+
+@frozen(kw_only=True)
+class Task:
+    """What is known of a task at one moment. Frozen: only the machine makes the next one.
+
+    The meaning of the fields is that of the documented keys (`spec/LIFECYCLE.md`, "The task
+    record"). All paths are relative, upload paths to the Upload Directory, music paths to the
+    Music Directory. `annotations` and `unknown` give copies.
+    """
+
+    id: str
+    state: str = "new"
+    content_type: str | None = None
+    mime_type: str | None = None
+    _annotations: JSONObject = field(default=None, converter=_json_object, alias="annotations")
+    #: Unix seconds at which the task was made.
+    initialization_time: int | None = None
+    #: Unix seconds of the last change of state; None until the first one after the making.
+    update_time: int | None = None
+    #: Bytes of the whole uploaded file.
+    file_size: int | None = None
+    #: Bytes of it that are there.
+    offset: int | None = None
+    upload_path: str | None = None
+    #: Where there is one, it counts instead of `upload_path`.
+    preprocessed_path: str | None = None
+    source_filename: str | None = None
+    #: SHA-1, 40 hex digits.
+    source_checksum: str | None = None
+    video_path: str | None = None
+    album_path: str | None = None
+    album_file_path: str | None = None
+    artwork_source_type: str | None = None
+    #: In the Upload Directory where there is an `upload_path`, else in the Music Directory.
+    artwork_source_path: str | None = None
+    #: After the integration the import follows by itself.
+    trigger_import: bool = False
+    #: After the music import the artwork import follows by itself.
+    include_artwork: bool = False
+    #: How often the present stage was begun.
+    attempts: int = 0
+    #: The changes of state, oldest first, the last 50.
+    history: tuple[HistoryEntry, ...] = ()
+    #: The annotations that handlers made, and may make again; all others are the user's.
+    handler_keys: tuple[str, ...] = ()
+    _unknown: JSONObject = field(default=None, converter=_json_object, alias="unknown")
+
+    @property
+    def annotations(self) -> dict[str, Any]:
+        """What users and handlers noted about the content: a copy."""
+        return self._annotations.copy()
+
+    @property
+    def unknown(self) -> dict[str, Any]:
+        """The keys of the task file that this version does not know: a copy."""
+        return self._unknown.copy()
+
+    @property
+    def message(self) -> str | None:
+        """The message of the last change of state."""
+        return self.history[-1].message if self.history else None
+
+    @property
+    def came_from(self) -> str | None:
+        """The state before the last change, None where no history tells."""
+        return self.history[-1].source if self.history else None
+
+    def annotated(self, annotations: Mapping[str, Any], *, by_handler: bool = False) -> Task:
+        """This task with these annotations merged in.
+
+        A key that the user has set is not overwritten by a handler.
+
+        Raises:
+            ValueError: An annotation is nothing that JSON can hold; the message says where.
+        """
+        if not annotations:
+            return self
+        if by_handler:
+            free = [k for k in annotations if k not in self._annotations or k in self.handler_keys]
+            annotations = {key: annotations[key] for key in free}
+            keys = self.handler_keys + tuple(k for k in free if k not in self.handler_keys)
+        else:
+            keys = tuple(key for key in self.handler_keys if key not in annotations)
+        merged = self._annotations.merged(annotations, "$.annotations")
+        return evolve(self, annotations=merged, handler_keys=keys)
