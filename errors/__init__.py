@@ -133,6 +133,36 @@ class InvalidTaskFile(MusicTasksError):
 
 
 @define
+class FileChanged(MusicTasksError):
+    """A file is not the one that was loaded or saved last; it was not touched."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.path} was edited by somebody else: read it again before saving it"
+
+
+@define
+class TaskFileEdited(MusicTasksError):
+    """A person edited the task file, so it was not saved: reload it, merge, and save again."""
+
+    task_id: str
+
+    def __str__(self) -> str:
+        return f"the file of task {self.task_id} was edited: reload it before saving it"
+
+
+@define
+class TaskFileDeleted(MusicTasksError):
+    """A person deleted the task file, so it was not saved: the task has to be removed."""
+
+    task_id: str
+
+    def __str__(self) -> str:
+        return f"the file of task {self.task_id} was deleted: the task has to be removed"
+
+
+@define
 class DirectoryInUse(MusicTasksError):
     """Another process owns the tasks directory."""
 
@@ -168,16 +198,17 @@ class LifecycleError(MusicTasksError):
 
 @define
 class SettingsError(MusicTasksError):
-    """A setting has a value that cannot be used."""
+    """A setting has a value that cannot be used, or a settings file cannot be read."""
 
     file: str | None
+    #: Empty, as `key` is, where the file as a whole cannot be used.
     section: str
     key: str
     reason: str
 
     def __str__(self) -> str:
-        place = f"[{self.section}] {self.key}"
-        return f"{self.file}: {place}: {self.reason}" if self.file else f"{place}: {self.reason}"
+        place = f"[{self.section}] {self.key}" if self.section else None
+        return ": ".join(part for part in (self.file, place, self.reason) if part)
 
 
 @define
@@ -223,6 +254,7 @@ __all__ = [
     "DatabaseUnusable",
     "DirectoryInUse",
     "EngineClosed",
+    "FileChanged",
     "IllegalTransition",
     "InvalidPath",
     "InvalidTaskFile",
@@ -232,6 +264,8 @@ __all__ = [
     "SettingsError",
     "TargetExists",
     "TaskFailed",
+    "TaskFileDeleted",
+    "TaskFileEdited",
     "TaskNotFound",
     "TaskNotSaved",
     "TransitionRefused",

@@ -1,0 +1,36 @@
+"""The only code that changes the disk: durable saves, confined paths, placing a file.
+
+Every change goes through `effects.current`, so that tests can count, fail and kill at each.
+"""
+
+import sys
+
+if sys.platform == "win32":
+    raise ImportError(
+        "musictasks needs Linux or macOS (durable renames, flock, directory descriptors): "
+        "on Windows run it inside WSL 2 or a Linux container"
+    )
+
+from . import effects
+from .directory import Directory
+from .durable import DurableFile, Identity
+from .effects import Effects, using
+from .paths import check_name, check_relative, same_name
+from .placing import Placed, place, sweep
+from .uploads import UploadData
+
+__all__ = [
+    "Directory",
+    "DurableFile",
+    "Effects",
+    "Identity",
+    "Placed",
+    "UploadData",
+    "check_name",
+    "check_relative",
+    "effects",
+    "place",
+    "same_name",
+    "sweep",
+    "using",
+]

