@@ -1,0 +1,311 @@
+"""The naming scheme of the Music Directory, both ways: paths to parts and parts to paths.
+
+The scheme is MusicDB's (see `LIBRARY.md`, "Music Directory: names"). All paths are relative to
+the Music Directory. A value of this module always has a valid path: making one that has none
+raises `InvalidPath`.
+
+A name in a value is the real one: "AC/DC". In a path its slash is U+2215 DIVISION SLASH, so a
+U+2215 in a name counts as a slash.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import NoReturn
+
+from attrs import field, frozen
+
+from ..errors import InvalidPath
+from ..files import check_relative
+
+SONG_EXTENSIONS = frozenset({"flac", "mp3", "m4a", "aac"})
+VIDEO_EXTENSIONS = frozenset({"m4v", "mp4", "webm"})
+
+ALBUM_SCHEME = "{artist}/{year} - {album}"
+SONG_SCHEME = f"{ALBUM_SCHEME}/[{{disc}}-]{{number}} {{song}}.{{flac, mp3, m4a or aac}}"
+VIDEO_SCHEME = "{artist}/{year} - {video}.{m4v, mp4 or webm}"
+
+#: The longest name that Linux file systems take, in bytes.
+NAME_LIMIT_BYTES = 255
+#: A longer "extension" is no extension but a part of the name.
+EXTENSION_LIMIT_BYTES = 16
+
+_ALBUM = re.compile(r"([0-9]{4}) - (.+)", re.DOTALL)
+# Four digits: enough for every song, and always an integer that SQLite can hold.
+_SONG = re.compile(r"(?:([0-9]{1,4})-)?([0-9]{1,4}) (.+)\.([^.]+)", re.DOTALL)
+_VIDEO = re.compile(r"([0-9]{4}) - (.+)\.([^.]+)", re.DOTALL)
+
+# In a component: a slash would divide it, files/ refuses a backslash, and names with a leading dot
+# are hidden files and our own temporaries. Each becomes the character that looks like it.
+_LOOKALIKES = str.maketrans({"/": "\u2215", "\\": "\u2216"})
+_LEADING_DOT = "\u2024"
+
+
+def encode_name(name: str) -> str:
+    """A name as it stands in a path: slashes as U+2215."""
+    return name.replace("/", "\u2215")
+
+
+def decode_name(text: str) -> str:
+    """A name from a path: U+2215 as slashes."""
+    return text.replace("\u2215", "/")
+
+
+def _refuse(path: str, reason: str, scheme: str) -> NoReturn:
+    raise InvalidPath(path, f"{reason}; expected {scheme}")
+
+
+def _check(path: str, scheme: str, *names: str) -> None:
+    try:
+        check_relative(path)
+    except InvalidPath as error:
+        _refuse(path, error.reason, scheme)
+    if not all(name.strip() for name in names):
+        _refuse(path, "a name in it is empty", scheme)
+
+
+def _check_range(path: str, what: str, value: int | None, scheme: str) -> None:
+    if value is not None and not 0 <= value <= 9999:
+        _refuse(path, f"{what} {value} is not between 0 and 9999", scheme)
+
+
+@frozen
+class AlbumPath:
+    """`{artist}/{year} - {album}`: an album directory."""
+
+    artist: str = field(converter=decode_name)
+    #: Four digits.
+    year: int
+    album: str = field(converter=decode_name)
+
+    def __attrs_post_init__(self) -> None:
+        _check(self.path, ALBUM_SCHEME, self.artist, self.album)
+        _check_range(self.path, "the year", self.year, ALBUM_SCHEME)
+
+    @property
+    def directory_name(self) -> str:
+        return f"{self.year:04d} - {encode_name(self.album)}"
+
+    @property
+    def path(self) -> str:
+        return f"{encode_name(self.artist)}/{self.directory_name}"
+
+
+@frozen
+class SongPath:
+    """`{number} {song}.{ext}`, or `{disc}-{number} {song}.{ext}`, in an album directory."""
+
+    artist: str = field(converter=decode_name)
+    year: int
+    album: str = field(converter=decode_name)
+    #: None in the form of one-disc albums, which names no disc. See `cd`.
+    disc: int | None
+    number: int
+    song: str = field(converter=decode_name)
+    #: One of `SONG_EXTENSIONS`, in the case it has in the path.
+    extension: str
+
+    def __attrs_post_init__(self) -> None:
+        path = self.path
+        _check(path, SONG_SCHEME, self.artist, self.album, self.song)
+        _check_range(path, "the year", self.year, SONG_SCHEME)
+        _check_range(path, "the disc", self.disc, SONG_SCHEME)
+        _check_range(path, "the song number", self.number, SONG_SCHEME)
+        if self.extension.lower() not in SONG_EXTENSIONS:
+            _refuse(path, f"{self.extension!r} is no song's extension", SONG_SCHEME)
+
+    @property
+    def cd(self) -> int:
+        """The number of the disc; the one disc of a one-disc album is 1."""
+        return 1 if self.disc is None else self.disc
+
+    @property
+    def album_path(self) -> AlbumPath:
+        return AlbumPath(self.artist, self.year, self.album)
+
+    @property
+    def file_name(self) -> str:
+        disc = "" if self.disc is None else f"{self.disc}-"
+        return f"{disc}{self.number:02d} {encode_name(self.song)}.{self.extension}"
+
+    @property
+    def path(self) -> str:
+        album = f"{self.year:04d} - {encode_name(self.album)}"
+        return f"{encode_name(self.artist)}/{album}/{self.file_name}"
+
+
+@frozen
+class VideoPath:
+    """`{artist}/{year} - {video}.{ext}`: a music video."""
+
+    artist: str = field(converter=decode_name)
+    year: int
+    video: str = field(converter=decode_name)
+    #: One of `VIDEO_EXTENSIONS`, in the case it has in the path.
+    extension: str
+
+    def __attrs_post_init__(self) -> None:
+        _check(self.path, VIDEO_SCHEME, self.artist, self.video)
+        _check_range(self.path, "the year", self.year, VIDEO_SCHEME)
+        if self.extension.lower() not in VIDEO_EXTENSIONS:
+            _refuse(self.path, f"{self.extension!r} is no video's extension", VIDEO_SCHEME)
+
+    @property
+    def path(self) -> str:
+        name = f"{self.year:04d} - {encode_name(self.video)}.{self.extension}"
+        return f"{encode_name(self.artist)}/{name}"
+
+
+def _split(path: str, parts: int, scheme: str) -> list[str]:
+    _check(path, scheme)
+    names = path.split("/")
+    if len(names) != parts:
+        _refuse(path, f"it has {len(names)} parts instead of {parts}", scheme)
+    return names
+
+
+def parse_album(path: str) -> AlbumPath:
+    """The parts of an album directory's path.
+
+    Raises:
+        InvalidPath: It is no such path.
+    """
+    artist, name = _split(path, 2, ALBUM_SCHEME)
+    match = _ALBUM.fullmatch(name)
+    if match is None:
+        _refuse(path, f"{name!r} is not a year, ' - ' and a name", ALBUM_SCHEME)
+    year, album = match.groups()
+    return AlbumPath(artist, int(year), album)
+
+
+def parse_song(path: str) -> SongPath:
+    """The parts of a song's path.
+
+    Numbers need no leading zero; `.path` of the result always has two digits at least.
+
+    Raises:
+        InvalidPath: It is no such path.
+    """
+    artist, directory, name = _split(path, 3, SONG_SCHEME)
+    album = parse_album(f"{artist}/{directory}")
+    match = _SONG.fullmatch(name)
+    if match is None:
+        _refuse(path, f"{name!r} is not a number, a space, a name and an extension", SONG_SCHEME)
+    disc, number, song, extension = match.groups()
+    return SongPath(
+        artist=album.artist,
+        year=album.year,
+        album=album.album,
+        disc=None if disc is None else int(disc),
+        number=int(number),
+        song=song,
+        extension=extension,
+    )
+
+
+def parse_video(path: str) -> VideoPath:
+    """The parts of a music video's path.
+
+    Raises:
+        InvalidPath: It is no such path.
+    """
+    artist, name = _split(path, 2, VIDEO_SCHEME)
+    match = _VIDEO.fullmatch(name)
+    if match is None:
+        _refuse(path, f"{name!r} is not a year, ' - ', a name and an extension", VIDEO_SCHEME)
+    year, video, extension = match.groups()
+    return VideoPath(artist, int(year), video, extension)
+
+
+def _extension(name: str) -> str:
+    stem, _, extension = name.rpartition(".")
+    return extension.lower() if stem else ""
+
+
+def is_song(name: str) -> bool:
+    """Whether the extension of a file name (or path) is a song's."""
+    return _extension(name.rpartition("/")[2]) in SONG_EXTENSIONS
+
+
+def is_video(name: str) -> bool:
+    """Whether the extension of a file name (or path) is a video's."""
+    return _extension(name.rpartition("/")[2]) in VIDEO_EXTENSIONS
+
+
+def album_of(path: str) -> AlbumPath:
+    """The album that a song's or another album file's path lies in.
+
+    Raises:
+        InvalidPath: It is no path of a file in an album directory.
+    """
+    artist, directory, _ = _split(path, 3, f"{ALBUM_SCHEME}/{{file}}")
+    return parse_album(f"{artist}/{directory}")
+
+
+def check_album_file(path: str) -> AlbumPath:
+    """The album of the path of a song, a booklet or any other file of an album.
+
+    Raises:
+        InvalidPath: The path is not `{artist}/{year} - {album}/{file}`, the file's name begins
+            with a dot (those are hidden files and our temporaries), or it has a song's extension
+            and does not follow the naming scheme of songs.
+    """
+    album = album_of(path)
+    name = path.rpartition("/")[2]
+    if name.startswith("."):
+        _refuse(path, "the file name begins with a dot", f"{ALBUM_SCHEME}/{{file}}")
+    if is_song(name):
+        parse_song(path)
+    return album
+
+
+def safe_name(text: str, extension: str = "") -> str:
+    """One component of a path, made of any text: from a tag, say.
+
+    NFC; line ends and tabs become spaces, other control characters and lone surrogates go, spaces
+    at both ends too. A slash becomes U+2215, a backslash U+2216, a leading dot U+2024 (hidden
+    files and our temporaries begin with one). Cut to 255 bytes with the extension (no dot in it)
+    kept; an extension over 16 bytes counts as text. Text of which nothing is left becomes `_`.
+    """
+    text, extension = _clean(text), _clean(extension.lstrip("."))
+    if len(extension.encode()) > EXTENSION_LIMIT_BYTES:
+        text, extension = _clean(f"{text}.{extension}"), ""
+    suffix = f".{extension}" if extension else ""
+    room_bytes = NAME_LIMIT_BYTES - len(suffix.encode())
+    stem = text.encode()[:room_bytes].decode(errors="ignore").rstrip()
+    return f"{stem or '_'}{suffix}"
+
+
+def _clean(text: str) -> str:
+    # Invariant: NFC comes after the removal, which brings letters and their accents together.
+    name = unicodedata.normalize("NFC", "".join(map(_kept, text))).translate(_LOOKALIKES).strip()
+    return _LEADING_DOT + name[1:] if name.startswith(".") else name
+
+
+def _kept(char: str) -> str:
+    if unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"}:
+        return " " if char.isspace() else ""
+    return char
+
+
+def safe_album_path(artist: str, year: int, album: str) -> AlbumPath:
+    """The path of an album whose names come from tags: `safe_name` of each part.
+
+    Raises:
+        InvalidPath: The album's name is empty, or the year has not four digits.
+    """
+    directory = f"{year:04d} - {album}"
+    return parse_album(f"{safe_name(artist)}/{safe_name(directory)}")
+
+
+def safe_song_path(
+    album: AlbumPath, disc: int | None, number: int, song: str, extension: str
+) -> SongPath:
+    """The path of a song whose name comes from tags; `disc` None in a one-disc album.
+
+    Raises:
+        InvalidPath: The name is empty, or a number or the extension is no song's.
+    """
+    prefix = "" if disc is None else f"{disc}-"
+    return parse_song(f"{album.path}/{safe_name(f'{prefix}{number:02d} {song}', extension)}")
