@@ -27,7 +27,7 @@ def _say_once(message: str) -> None:
 
 def names(dir_fd: int) -> list[str]:
     """The names in a directory, sorted."""
-    return sorted(os.listdir(dir_fd))  # noqa: PTH208 (pathlib knows no descriptors)
+    return sorted(os.listdir(dir_fd))
 
 
 def new_temporary(dir_fd: int, stem: str, mode: int) -> tuple[str, int]:
