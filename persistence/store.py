@@ -1,0 +1,170 @@
+"""The directory of task files: `{id}.json`, one file for each task, the one truth of it."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+
+from attrs import define, field, frozen
+
+from ..errors import (
+    FileChanged,
+    InvalidPath,
+    InvalidTaskFile,
+    TaskFileDeleted,
+    TaskFileEdited,
+)
+from ..files import Directory, DurableFile, Identity
+from ..statemachine import Task
+from .converter import TASK_ID, TaskConverter
+
+#: Larger files are not even parsed.
+FILE_MAX_BYTES = 64 * 1024 * 1024
+_SUFFIX = ".json"
+_TEMPORARY = re.compile(rf"\.{TASK_ID.pattern}\.[0-9]+\.[0-9]+\.tmp")
+#: What says something of this process, not of the file.
+_OUT_OF_MEANS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+
+@define(eq=False)
+class TaskFile:
+    """The file of one task, and which state of it was loaded or saved last.
+
+    Whatever is raised: the file is as it was. One thread at a time (the task's lock).
+    """
+
+    task_id: str
+    _file: DurableFile = field(alias="file")
+    _converter: TaskConverter = field(alias="converter")
+
+    @property
+    def modified_s(self) -> float | None:
+        """When what was loaded or saved last was written, in unix seconds; None before."""
+        known = self._file.identity
+        return None if known is None else known.mtime_ns / 1e9
+
+    def create(self, task: Task) -> None:
+        """Write the first record.
+
+        Raises:
+            FileExistsError: a file of this name is there.
+            OSError: there is no file.
+        """
+        self._file.create(self._dump(task))
+
+    def save(self, task: Task) -> None:
+        """Write the next record.
+
+        Raises:
+            TaskFileDeleted: a person deleted the file; it stays deleted.
+            TaskFileEdited: a person edited it; the edit stays, `reload` has it.
+            OSError: the last record is in force.
+        """
+        try:
+            self._file.save(self._dump(task))
+        except FileNotFoundError:
+            raise TaskFileDeleted(self.task_id) from None
+        except FileChanged:
+            raise TaskFileEdited(self.task_id) from None
+
+    def reload(self) -> Task:
+        """What a person made of the record, for `merge_edit`; the next save expects this file.
+
+        Raises:
+            TaskFileDeleted: it is gone.
+            InvalidTaskFile: it does not load any more.
+        """
+        return self._load(edited=True)
+
+    def delete(self) -> bool:
+        """Remove the file; False where it was gone already."""
+        return self._file.delete()
+
+    def _dump(self, task: Task) -> bytes:
+        if task.id != self.task_id:
+            raise ValueError(f"task {task.id} does not belong into the file of {self.task_id}")
+        return self._converter.dump(task)
+
+    def _load(self, *, edited: bool = False) -> Task:
+        place = str(self._file.directory.root / self._file.name)
+        try:
+            data = self._file.read(FILE_MAX_BYTES)
+            return self._converter.load(data, self.task_id, edited=edited)
+        except FileNotFoundError:
+            raise TaskFileDeleted(self.task_id) from None
+        except (InvalidPath, InvalidTaskFile) as error:
+            raise InvalidTaskFile(place, error.reason) from None
+        except OSError as error:
+            if error.errno in _OUT_OF_MEANS:
+                raise
+            raise InvalidTaskFile(place, error.strerror or str(error)) from error
+
+
+@frozen
+class TaskStore:
+    """All task files of one directory.
+
+    Files whose names begin with a dot or do not end with `.json` are nobody's.
+    """
+
+    directory: Directory
+    converter: TaskConverter
+    #: A descriptor of the directory that stays open as long as the store is used: the owner's.
+    dir_fd: int | None = None
+
+    def task_file(self, task_id: str) -> TaskFile:
+        """The file of this task, there or not.
+
+        Raises:
+            InvalidPath: this is no id.
+        """
+        if not TASK_ID.fullmatch(task_id):
+            raise InvalidPath(task_id, "a task id is 1 to 64 of A-Z a-z 0-9 and -")
+        file = DurableFile(self.directory, task_id + _SUFFIX, self.directory.durable, self.dir_fd)
+        return TaskFile(task_id, file, self.converter)
+
+    def load(self, task_id: str) -> tuple[TaskFile, Task]:
+        """One task.
+
+        Raises:
+            TaskFileDeleted: there is no such file.
+            InvalidTaskFile: it does not load; it is left as it is.
+        """
+        file = self.task_file(task_id)
+        return file, file._load()
+
+    def load_all(self) -> Iterator[tuple[TaskFile, Task] | InvalidTaskFile]:
+        """Every task, and for every file that does not load the reason, sorted by name."""
+        for stem in self._stems():
+            try:
+                yield self.load(stem)
+            except TaskFileDeleted:
+                continue
+            except InvalidTaskFile as error:
+                yield error
+            except InvalidPath as error:
+                yield InvalidTaskFile(str(self.directory.root / (stem + _SUFFIX)), error.reason)
+
+    def names(self) -> list[str]:
+        """The ids that have a file, sorted; whether it loads is another question."""
+        return [stem for stem in self._stems() if TASK_ID.fullmatch(stem)]
+
+    def exists(self, task_id: str) -> bool:
+        """Whether this id has a file, also one that does not load."""
+        return self.identity(task_id) is not None
+
+    def identity(self, task_id: str) -> Identity | None:
+        """Which state of the file is there now: an invalid one is worth a look when it changed."""
+        return self.task_file(task_id)._file.status()
+
+    def sweep(self) -> list[str]:
+        """Remove what killed runs left half written; only the owner may. Returns the names."""
+        return self.directory.remove_where("", lambda name: bool(_TEMPORARY.fullmatch(name)))
+
+    def _stems(self) -> list[str]:
+        return [
+            name.removesuffix(_SUFFIX)
+            for name in self.directory.names()
+            if name.endswith(_SUFFIX) and not name.startswith(".")
+        ]
