@@ -17,6 +17,7 @@ from .durable import DurableFile, Identity
 from .effects import Effects, using
 from .paths import check_name, check_relative, same_name
 from .placing import Placed, place, sweep
+from .roots import make_root
 from .uploads import UploadData
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "check_name",
     "check_relative",
     "effects",
+    "make_root",
     "place",
     "same_name",
     "sweep",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
+from typing import Any
 
 from attrs import evolve, field, frozen
 
 from ..errors import LifecycleError
 from .declaration import Edge, Guard, Kind, Role, Stage, StateSpec, Target
+from .record import Task
 
 
 @frozen
@@ -123,6 +125,15 @@ class Lifecycle:
         if event is not None:
             return events.get(event, ())
         return tuple(edge for edges in events.values() for edge in edges)
+
+    def edge_taken(
+        self, task: Task, event: str, payload: Mapping[str, Any] | None = None
+    ) -> Edge | None:
+        """The edge that the event would take this task along; None where it is refused."""
+        for edge in self.edges_from(task.state, event):
+            if edge.guard is None or edge.guard(task, payload or {}):
+                return edge
+        return None
 
     def with_state(self, state: StateSpec) -> Lifecycle:
         """This lifecycle with one more state; whatever is no end gets its `remove` edge."""

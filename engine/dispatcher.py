@@ -1,0 +1,87 @@
+"""The one thread that does what states start: jobs in order, timers, and a regular look."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+
+_log = logging.getLogger(__name__)
+
+Job = Callable[[], object]
+
+
+class Dispatcher:
+    """Runs jobs one after the other in its own thread; `put` cannot fail or block.
+
+    Args:
+        clock: Unix seconds, for the timers.
+        tick: Called every `tick_s` seconds, with the monotonic time.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float], tick: Callable[[float], object], tick_s: float = 0.4
+    ) -> None:
+        self._clock = clock
+        self._tick = tick
+        self._tick_s = tick_s
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._timers: list[tuple[float, int, Job]] = []
+        self._count = itertools.count()
+        self._thread = threading.Thread(target=self._run, name="musictasks-engine", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def put(self, job: Job) -> None:
+        """Appends a job. Before `start` they wait."""
+        self._jobs.put(job)
+
+    def call_at(self, when: float, job: Job) -> None:
+        """Runs a job at a unix time or soon after. Only for the dispatcher's own thread."""
+        heapq.heappush(self._timers, (when, next(self._count), job))
+
+    def call_later(self, delay_s: float, job: Job) -> None:
+        self.call_at(self._clock() + delay_s, job)
+
+    def stop(self) -> None:
+        """Runs the jobs that are in line, then ends; returns when it has."""
+        self._jobs.put(None)
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _run(self) -> None:
+        next_tick = time.monotonic()
+        while True:
+            try:
+                job = self._jobs.get(timeout=self._patience(next_tick))
+            except Empty:
+                pass
+            else:
+                if job is None:
+                    return
+                self._do(job)
+            while self._timers and self._timers[0][0] <= self._clock():
+                self._do(heapq.heappop(self._timers)[2])
+            now = time.monotonic()
+            if now >= next_tick:
+                next_tick = now + self._tick_s
+                self._do(lambda: self._tick(now))  # noqa: B023 - runs at once
+
+    def _patience(self, next_tick: float) -> float:
+        patience = next_tick - time.monotonic()
+        if self._timers:
+            patience = min(patience, self._timers[0][0] - self._clock())
+        return max(patience, 0.0)
+
+    @staticmethod
+    def _do(job: Job) -> None:
+        try:
+            job()
+        except Exception:
+            # Invariant: one task that goes wrong stops nobody else.
+            _log.exception("a job of the engine raised")

@@ -1,0 +1,490 @@
+"""The engine: events in, work done, notifications out."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Callable, Collection, Mapping
+from types import TracebackType
+from typing import Any
+
+from attrs import define, evolve, field
+
+from ..errors import (
+    EngineClosed,
+    IllegalTransition,
+    InvalidPath,
+    InvalidTaskFile,
+    MusicTasksError,
+    UploadRefused,
+)
+from ..library import MusicDirectory
+from ..persistence import DirectoryOwner
+from ..statemachine import Lifecycle, Role, Task
+from . import targets
+from .notifications import Callback, EntryCallback, Notifier, Unsubscribe
+from .runner import Runner
+from .settings import Settings
+from .tasks import Tasks
+from .uploads import Uploads, data_name
+
+_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+_CHECKSUM = re.compile(r"[0-9A-Fa-f]{40}")
+_EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,16}")
+#: Annotations of a client in one call, as JSON.
+_ANNOTATIONS_MOST_BYTES = 1024 * 1024
+#: What the engine fires itself; `send` refuses it.
+_OWN_EVENTS = frozenset({"begin", "succeed", "fail", "reject", "recover", "forget"})
+
+
+@define(eq=False)
+class Engine:
+    """Runs tasks. Made by `open_engine`; works inside `with engine:`.
+
+    Before that its calls work, too, but whatever they start waits in the queue. Every method may
+    be called from any thread, also from a callback.
+    """
+
+    settings: Settings
+    lifecycle: Lifecycle
+    _music: MusicDirectory
+    _tasks: Tasks
+    _uploads: Uploads
+    _runner: Runner
+    _notifier: Notifier
+    _owner: DirectoryOwner
+    _started: bool = field(default=False, init=False)
+    _closed: bool = field(default=False, init=False)
+
+    # -- life -------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Recovers the tasks that were loaded and starts the work; `with engine:` calls it.
+
+        Raises:
+            EngineClosed: The engine was closed.
+        """
+        self._open()
+        if not self._started:
+            self._started = True
+            self._runner.start()
+
+    def close(self) -> None:
+        """Stops cleanly and gives the directory free; `with engine:` calls it at its end.
+
+        Handlers are asked to stop and get `stop_timeout_s` seconds; what did not end is queued
+        again at the next start. Notifications in line are delivered.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._started:
+                self._runner.stop()
+            self._tasks.close()
+            self._notifier.close(self.settings.stop_timeout_s)
+        finally:
+            self._owner.release()
+
+    def __enter__(self) -> Engine:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _open(self) -> None:
+        if self._closed:
+            raise EngineClosed
+
+    # -- listening --------------------------------------------------------------------------
+
+    def subscribe(self, callback: Callback) -> Unsubscribe:
+        """Calls `callback(notification, status)` for each notification, in order.
+
+        Each callback has a thread of its own: a slow one delays nobody else, and one that raises
+        is logged. Returns a function that ends it.
+        """
+        self._open()
+        return self._notifier.subscribe(callback)
+
+    def on_enter(self, state: str, callback: EntryCallback) -> Unsubscribe:
+        """Calls `callback(task)` after a task has entered `state` and the notification is out.
+
+        At most once: after a crash it is not called again. What must not be lost is a stage.
+
+        Raises:
+            LifecycleError: There is no such state.
+        """
+        self._open()
+        self.lifecycle.require(state)
+        return self._notifier.on_enter(state, callback)
+
+    def on_refresh(self, callback: Callable[[], object]) -> Unsubscribe:
+        """Calls `callback()` after each `importcomplete`: clients shall update their caches."""
+        self._open()
+        return self._notifier.on_refresh(callback)
+
+    # -- reading ----------------------------------------------------------------------------
+
+    def get(self, task_id: str) -> Task:
+        """The record of a task as it is now.
+
+        Raises:
+            TaskNotFound: There is no such task.
+            InvalidTaskFile: Its file does not load.
+        """
+        return self._tasks.find(task_id).record
+
+    def tasks(self) -> list[Task]:
+        """The records of all tasks, the oldest first."""
+        return self._tasks.records()
+
+    def invalid(self) -> list[InvalidTaskFile]:
+        """The task files that do not load, with the reasons; they are left as they are."""
+        return list(self._tasks.invalid.values())
+
+    def wait(
+        self, task_id: str, states: Collection[str] | str, timeout: float | None = None
+    ) -> Task:
+        """Waits until a task enters one of `states`, and returns its record of that moment.
+
+        Also if that has happened already, since the task was made, loaded or last retried; the
+        last 1,000 removed tasks can still be asked for.
+
+        Args:
+            task_id: The id of the task.
+            states: Names of states.
+            timeout: Seconds; None waits for ever.
+
+        Raises:
+            TaskFailed: It entered a failed state, `invalidcontent`, or `remove` instead.
+            TimeoutError: None of it happened in time.
+            TaskNotFound: There is no such task.
+            EngineClosed: The engine was closed meanwhile.
+        """
+        self._open()
+        states = {states} if isinstance(states, str) else states
+        return self._tasks.wait(task_id, frozenset(map(str, states)), timeout)
+
+    # -- uploads ----------------------------------------------------------------------------
+
+    def begin_upload(
+        self,
+        *,
+        content_type: str,
+        file_size: int,
+        checksum: str,
+        mime_type: str | None = None,
+        source_filename: str | None = None,
+        task_id: str | None = None,
+    ) -> Task:
+        """Makes a task that waits for the chunks of a file; its `ChunkRequest` asks for the first.
+
+        With the id of a waiting task of the same checksum and size, that one goes on.
+
+        Args:
+            content_type: `albumfile`, `album`, `artwork` or `video`.
+            file_size: Bytes of the whole file.
+            checksum: Its SHA-1, 40 hex digits.
+            mime_type: Found out by the preprocessing where it is None.
+            source_filename: The client's name of the file; only its extension is used.
+            task_id: 1 to 64 of `A-Z a-z 0-9 -`; a new UUID4 where it is None.
+
+        Raises:
+            UploadRefused: It says why; nothing was made.
+            TypeError: An argument has the wrong type.
+            TaskNotSaved: The disk refused.
+        """
+        self._open()
+        _check_types(content_type, file_size, checksum, mime_type, source_filename, task_id)
+        content_type = str(content_type)
+        if task_id is not None and not _ID.fullmatch(task_id):
+            raise UploadRefused(f"the id {task_id!r} is not 1 to 64 of A-Z a-z 0-9 -")
+        if not _CHECKSUM.fullmatch(checksum):
+            raise UploadRefused(f"the checksum {checksum[:80]!r} is no SHA-1 of 40 hex digits")
+        if task_id is not None and self._tasks.known(task_id):
+            return self._go_on(task_id, checksum, file_size)
+        self._check_allowed(content_type, file_size)
+        record = Task(
+            id=task_id or str(uuid.uuid4()),
+            content_type=content_type,
+            mime_type=mime_type,
+            file_size=file_size,
+            offset=0,
+            upload_path=data_name(content_type, checksum, _extension(source_filename)),
+            source_filename=source_filename,
+            source_checksum=checksum,
+        )
+        assert record.upload_path is not None
+        self._uploads.claim(record.upload_path, record.id)
+        try:
+            return self._tasks.create(record, "request_upload")
+        except BaseException:
+            self._uploads.unclaim(record.upload_path, record.id)
+            raise
+
+    def _go_on(self, task_id: str, checksum: str, file_size: int) -> Task:
+        known = self._tasks.entries.get(task_id)
+        if known is None:
+            raise UploadRefused(f"the id {task_id} is that of a file that does not load", task_id)
+        with known.lock:
+            record = known.record
+            same = (record.source_checksum or "").lower() == checksum.lower()
+            if self._tasks.wants_chunks(record) and same and record.file_size == file_size:
+                return self._uploads.receive(known, b"", None)
+        raise UploadRefused(f"the id {task_id} is known already, as another upload", task_id)
+
+    def _check_allowed(self, content_type: str, file_size: int) -> None:
+        settings = self.settings
+        if not settings.allow:
+            raise UploadRefused("uploads are switched off ([uploads] allow is empty)")
+        if content_type not in settings.allow:
+            allowed = ", ".join(sorted(settings.allow))
+            raise UploadRefused(f"content type {content_type!r} is not allowed, but: {allowed}")
+        if content_type in {"video", "album"}:
+            raise UploadRefused(f"content type {content_type!r} comes with a later version")
+        if file_size < 1:
+            raise UploadRefused(f"a file of {file_size} bytes is none")
+        if file_size > settings.max_upload_size_bytes:
+            most = settings.max_upload_size_bytes
+            raise UploadRefused(
+                f"{file_size} bytes are more than the {most} of [tasks] maxuploadsize"
+            )
+
+    def receive_chunk(self, task_id: str, data: bytes, *, offset: int | None = None) -> Task:
+        """Takes the next bytes of an upload; with the last one the checksum decides.
+
+        An empty chunk asks again: it is answered by a `ChunkRequest`.
+
+        Args:
+            task_id: The id of the task.
+            data: The bytes.
+            offset: Where they belong, if the client knows it: a wrong one is refused.
+
+        Raises:
+            ChunkRefused: Wrong offset, more bytes than announced, not waiting for a chunk, or
+                no room. The upload stands where it stood.
+            TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
+        """
+        self._open()
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"a chunk is bytes, not {type(data).__name__}")
+        entry = self._tasks.find(task_id)
+        with entry.lock:
+            return self._uploads.receive(entry, bytes(data), offset)
+
+    def annotate(self, task_id: str, annotations: Mapping[str, Any]) -> Task:
+        """Merges annotations into those of a task, saves and notifies them.
+
+        Raises:
+            TypeError, ValueError: Nothing that JSON can hold, or more than 1 MiB; it says where.
+            TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
+            IllegalTransition: The task is being removed.
+        """
+        self._open()
+        if not isinstance(annotations, Mapping):
+            raise TypeError(f"annotations are a mapping, not {type(annotations).__name__}")
+        entry = self._tasks.find(task_id)
+        Task(id=task_id, annotations=annotations)  # refuses what JSON cannot hold
+        size = len(json.dumps(dict(annotations), ensure_ascii=False, default=list).encode())
+        if size > _ANNOTATIONS_MOST_BYTES:
+            raise ValueError(f"{size} bytes of annotations are more than 1 MiB")
+        with entry.lock:
+            return self._tasks.annotate(entry, annotations)
+
+    # -- integration and imports ------------------------------------------------------------
+
+    def integrate(
+        self, task_id: str, target: str, *, then_import: bool = False, then_artwork: bool = False
+    ) -> Task:
+        """Puts an uploaded file at its place; artwork is made for the album at `target`.
+
+        Args:
+            task_id: A task in `readyforintegration`.
+            target: Relative to the Music Directory: the file's path, or for an artwork task the
+                album's.
+            then_import: The file is imported into the database, too.
+            then_artwork: After that import, artwork is made.
+
+        Raises:
+            InvalidPath: The target is none; nothing has changed.
+            IllegalTransition, TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
+        """
+        self._open()
+        entry = self._tasks.find(task_id)
+        with entry.lock:
+            record = entry.record
+            if record.content_type == "artwork":
+                changes = targets.of_uploaded_artwork(record, target, self._music)
+                return self._tasks.fire(entry, "request_artwork_import", changes=changes)
+            changes = targets.of_album_file(target)
+            flags = {"trigger_import": bool(then_import), "include_artwork": bool(then_artwork)}
+            return self._tasks.fire(entry, "request_integration", changes={**changes, **flags})
+
+    def import_music(self, content_type: str, path: str, *, with_artwork: bool = False) -> Task:
+        """Imports what is in the Music Directory into the database.
+
+        Args:
+            content_type: `album`.
+            path: The album's directory, relative to the Music Directory.
+            with_artwork: Make artwork of the first song that has a picture, too.
+
+        Raises:
+            InvalidPath, MediaError: There is no such album.
+            ValueError: Another content type.
+            TaskNotSaved: Nothing was made.
+        """
+        self._open()
+        if content_type != "album":
+            raise ValueError(f"content type {content_type!r} cannot be imported, but 'album' can")
+        changes = targets.of_album(path, self._music)
+        record = Task(
+            id=str(uuid.uuid4()),
+            content_type="album",
+            include_artwork=bool(with_artwork),
+            **changes,
+        )
+        return self._tasks.create(record, "request_music_import")
+
+    def import_artwork(self, *, source: str, target: str) -> Task:
+        """Makes the artwork of an album from a file in the Music Directory.
+
+        Args:
+            source: A song with a picture in it, or an image.
+            target: The album's directory.
+
+        Raises:
+            InvalidPath: One of them is not there, or not what it should be.
+            TaskNotSaved: Nothing was made.
+        """
+        self._open()
+        changes = targets.of_artwork(source, target, self._music)
+        record = Task(id=str(uuid.uuid4()), content_type="artwork", **changes)
+        return self._tasks.create(record, "request_artwork_import")
+
+    # -- any task ---------------------------------------------------------------------------
+
+    def retry(self, task_id: str, *, target: str | None = None) -> Task:
+        """Does again what failed; an upload with a wrong checksum starts over at byte 0.
+
+        Args:
+            task_id: A task in a failed state.
+            target: Another place, for an integration that needs one.
+
+        Raises:
+            IllegalTransition: The task is in no state from which something can be retried.
+            InvalidPath: The target is none.
+            ValueError: A target, but it was no integration that failed.
+            UploadRefused: Another task uploads the same bytes by now.
+            TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
+        """
+        self._open()
+        entry = self._tasks.find(task_id)
+        with entry.lock:
+            record = entry.record
+            edge = self.lifecycle.edge_taken(record, "retry")
+            changes: dict[str, Any] = {}
+            if target is not None:
+                if record.state != "integrationfailed":
+                    raise ValueError(f"a target is for a failed integration, not {record.state!r}")
+                changes = targets.of_album_file(target)
+            starts_over = edge is not None and edge.target == "waitforchunk"
+            if not starts_over or record.upload_path is None:
+                return self._tasks.fire(entry, "retry", changes=changes)
+            self._uploads.start_over(entry)
+            try:
+                return self._tasks.fire(entry, "retry", changes={"offset": 0})
+            except MusicTasksError:
+                self._uploads.unclaim(record.upload_path, record.id)
+                raise
+
+    def remove(self, task_id: str) -> Task:
+        """Removes a task and its data; what is in the library stays. Again: nothing happens.
+
+        Raises:
+            TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
+        """
+        self._open()
+        entry = self._tasks.find(task_id)
+        with entry.lock:
+            if self._tasks.role(entry.record) in {Role.REMOVING, Role.GONE}:
+                return entry.record
+            return self._tasks.fire(entry, "remove")
+
+    def send(
+        self,
+        task_id: str,
+        event: str,
+        *,
+        changes: Mapping[str, Any] | None = None,
+        annotations: Mapping[str, Any] | None = None,
+        message: str | None = None,
+        payload: Mapping[str, Any] | None = None,
+    ) -> Task:
+        """Sends an event of an integrator's lifecycle to a task.
+
+        Raises:
+            IllegalTransition: Not from its state; or it is one that the engine fires itself.
+            ValueError: The changes or annotations are nothing that a record can hold.
+            TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
+        """
+        self._open()
+        entry = self._tasks.find(task_id)
+        with entry.lock:
+            record = entry.record
+            if event in _OWN_EVENTS or event in {"receive_chunk", "complete_upload"}:
+                allowed = [e for e in self.lifecycle.events_from(record.state) if e != event]
+                raise IllegalTransition(record.id, record.state, event, allowed)
+            if changes:
+                self._tasks.roundtrip(evolve(record, **changes))
+            return self._tasks.fire(
+                entry,
+                event,
+                changes=changes or {},
+                annotations=annotations or {},
+                message=message,
+                payload=payload or {},
+            )
+
+
+def _check_types(
+    content_type: object,
+    file_size: object,
+    checksum: object,
+    mime_type: object,
+    source_filename: object,
+    task_id: object,
+) -> None:
+    for name, value in (("content_type", content_type), ("checksum", checksum)):
+        if not isinstance(value, str):
+            raise TypeError(f"{name} is text, not {value!r}")
+    optional = {"mime_type": mime_type, "source_filename": source_filename, "task_id": task_id}
+    for name, value in optional.items():
+        if value is not None and not isinstance(value, str):
+            raise TypeError(f"{name} is text or None, not {value!r}")
+    if isinstance(file_size, bool) or not isinstance(file_size, int):
+        raise TypeError(f"file_size is a number of bytes, not {file_size!r}")
+
+
+def _extension(source_filename: str | None) -> str | None:
+    """The file name if its extension can stand in a name on disk.
+
+    Raises:
+        UploadRefused: The name is no name of a file.
+    """
+    if source_filename is None:
+        return None
+    try:
+        targets.check_source_name(source_filename)
+    except InvalidPath as error:
+        raise UploadRefused(str(error)) from error
+    dot = source_filename.rfind(".")
+    extension = source_filename[dot:] if dot > 0 else ""
+    return f"x{extension}" if _EXTENSION.fullmatch(extension) else None

@@ -1,0 +1,217 @@
+"""Notifications: each callback has a thread of its own and gets its notifications in order."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from queue import SimpleQueue
+from typing import Any
+
+from attrs import define, evolve, field, frozen
+
+from ..persistence import as_dictionary
+from ..statemachine import Task
+
+_log = logging.getLogger(__name__)
+
+CHUNK_REQUEST = "ChunkRequest"
+STATE_UPDATE = "StateUpdate"
+INTERNAL_ERROR = "InternalError"
+
+#: Gets the notification's name and its status (`spec/LIFECYCLE.md`, "Notifications").
+Callback = Callable[[str, dict[str, Any]], object]
+#: An integrator's own: gets the record as it was when the state was entered.
+EntryCallback = Callable[[Task], object]
+Unsubscribe = Callable[[], None]
+
+#: How long an entry callback waits for slow subscribers to have the notification first.
+_PATIENCE_S = 1.0
+
+
+@frozen
+class Notification:
+    """What happened to a task, with its record as it was at that moment."""
+
+    name: str
+    record: Task | None
+    message: str | None
+    chunk_size: int
+
+    def status(self) -> dict[str, Any]:
+        """The documented dictionary, a new one for each callback."""
+        if self.record is None:
+            known = {"taskid": None, "offset": None, "chunksize": None, "task": None}
+            return {**known, "state": "notexisting", "message": self.message}
+        return {
+            "taskid": self.record.id,
+            "offset": self.record.offset,
+            "chunksize": self.chunk_size,
+            "state": self.record.state,
+            "message": self.message,
+            "task": as_dictionary(self.record),
+        }
+
+
+class _Latch:
+    """Opens when so many have passed."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._lock = threading.Lock()
+        self._open = threading.Event()
+
+    def count_down(self) -> None:
+        with self._lock:
+            self._count -= 1
+            if self._count == 0:
+                self._open.set()
+
+    def wait(self, timeout_s: float) -> None:
+        self._open.wait(timeout_s)
+
+
+@define(eq=False)
+class _Lane:
+    """The thread of one callback; it starts with the first job."""
+
+    callback: Callable[..., object]
+    active: bool = True
+    _jobs: SimpleQueue[Callable[[], object] | None] = field(factory=SimpleQueue, init=False)
+    _thread: threading.Thread | None = field(default=None, init=False)
+
+    def put(self, job: Callable[[], object]) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._run, name="musictasks-notifications", daemon=True
+            )
+            self._thread.start()
+        self._jobs.put(job)
+
+    def close(self, timeout_s: float) -> None:
+        """Lets the jobs that are in line run; from the lane's own callback it does not wait."""
+        self._jobs.put(None)
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            if self.active:
+                try:
+                    job()
+                except Exception:
+                    _log.exception("the callback %r raised; the others go on", self.callback)
+
+
+class Notifier:
+    """Tells the subscribers. `tell` never blocks and never fails."""
+
+    def __init__(self, chunk_size_bytes: int) -> None:
+        self._chunk_size = chunk_size_bytes
+        self._lock = threading.Lock()
+        # Replaced, never changed: read without the lock.
+        self._subscribers: tuple[_Lane, ...] = ()
+        self._on_enter: Mapping[str, tuple[_Lane, ...]] = {}
+        self._on_refresh: tuple[_Lane, ...] = ()
+
+    def subscribe(self, callback: Callback) -> Unsubscribe:
+        lane = _Lane(_callable(callback))
+        with self._lock:
+            self._subscribers = (*self._subscribers, lane)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._subscribers = tuple(one for one in self._subscribers if one is not lane)
+            _end(lane)
+
+        return unsubscribe
+
+    def on_enter(self, state: str, callback: EntryCallback) -> Unsubscribe:
+        lane = _Lane(_callable(callback))
+        with self._lock:
+            lanes = (*self._on_enter.get(state, ()), lane)
+            self._on_enter = {**self._on_enter, state: lanes}
+
+        def unsubscribe() -> None:
+            with self._lock:
+                lanes = tuple(one for one in self._on_enter[state] if one is not lane)
+                self._on_enter = {**self._on_enter, state: lanes}
+            _end(lane)
+
+        return unsubscribe
+
+    def on_refresh(self, callback: Callable[[], object]) -> Unsubscribe:
+        lane = _Lane(_callable(callback))
+        with self._lock:
+            self._on_refresh = (*self._on_refresh, lane)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._on_refresh = tuple(one for one in self._on_refresh if one is not lane)
+            _end(lane)
+
+        return unsubscribe
+
+    def tell(
+        self,
+        name: str,
+        record: Task | None,
+        message: str | None = None,
+        *,
+        entered: str | None = None,
+        refresh: bool = False,
+    ) -> None:
+        """Puts a notification in every subscriber's line, then the callbacks that follow it."""
+        followers = self._on_enter.get(entered, ()) if entered else ()
+        refreshers = self._on_refresh if refresh else ()
+        subscribers = self._subscribers
+        if not (subscribers or followers or refreshers):
+            return
+        notification = Notification(name, record, message, self._chunk_size)
+        latch = _Latch(len(subscribers)) if subscribers and (followers or refreshers) else None
+        for lane in subscribers:
+            lane.put(lambda lane=lane: _deliver(lane, notification, latch))
+        for lane in followers:
+            lane.put(lambda lane=lane: _follow(latch, lane.callback, record))
+        for lane in refreshers:
+            lane.put(lambda lane=lane: _follow(latch, lane.callback))
+
+    def close(self, timeout_s: float) -> None:
+        """Delivers what is in line; a callback that does not return is left behind."""
+        with self._lock:
+            entered = [lane for lanes in self._on_enter.values() for lane in lanes]
+            lanes = [*self._subscribers, *entered, *self._on_refresh]
+            self._subscribers, self._on_enter, self._on_refresh = (), {}, ()
+        for lane in lanes:
+            lane.close(timeout_s)
+
+
+def progressed(record: Task, done: int, total: int, path: str | None) -> Task:
+    """The record with `annotations.progress`; for a notification, never saved."""
+    progress = {"done": done, "total": total, "path": path}
+    return evolve(record, annotations={**record.annotations, "progress": progress})
+
+
+def _deliver(lane: _Lane, notification: Notification, latch: _Latch | None) -> None:
+    try:
+        lane.callback(notification.name, notification.status())
+    finally:
+        if latch is not None:
+            latch.count_down()
+
+
+def _follow(latch: _Latch | None, callback: Callable[..., object], *args: object) -> None:
+    if latch is not None:
+        latch.wait(_PATIENCE_S)
+    callback(*args)
+
+
+def _callable(callback: Any) -> Any:
+    if not callable(callback):
+        raise TypeError(f"a callback is a function, not {callback!r}")
+    return callback
+
+
+def _end(lane: _Lane) -> None:
+    lane.active = False
+    lane.close(0)

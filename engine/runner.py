@@ -1,0 +1,369 @@
+"""What states start: the queue, the workers, timers, removal, and what the disk says."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import BrokenExecutor, Executor, Future
+from functools import partial
+from typing import Any
+
+from ..errors import IllegalTransition, InvalidPath, InvalidTaskFile, MusicTasksError, TaskNotSaved
+from ..persistence import DirectoryWatch
+from ..statemachine import Handler, Outcome, Role, Task, fail
+from .dispatcher import Dispatcher
+from .entry import Entry
+from .notifications import INTERNAL_ERROR, STATE_UPDATE, progressed
+from .settings import Settings
+from .tasks import Start, Tasks, describe
+from .uploads import Uploads
+from .working import LocalWork, Stopped, checked, run
+
+_log = logging.getLogger(__name__)
+
+#: An event that cannot be saved is tried again after 1, 2, 4 … and at the most so many seconds.
+_BACKOFF_MOST_S = 60
+
+
+class Runner:
+    """Does in the dispatcher's thread what the entries into states ask for."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        handlers: Mapping[str, Handler],
+        removal: Callable[[Task], object],
+        executor: Callable[[], Executor],
+        clock: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._handlers = handlers
+        self._removal = removal
+        self._new_executor = executor
+        self._executor: Executor | None = None
+        self._clock = clock
+        self.dispatcher = Dispatcher(clock, self._look)
+        self._ready: deque[tuple[Entry, int]] = deque()
+        self._running: set[str] = set()
+        self._stopping = False
+        self._rested = threading.Condition()
+        self._tasks: Tasks
+        self._uploads: Uploads
+        self._watch: DirectoryWatch
+
+    def attach(self, tasks: Tasks, uploads: Uploads, watch: DirectoryWatch) -> None:
+        """The other half of the engine, which is made from this one's `starts`."""
+        self._tasks, self._uploads, self._watch = tasks, uploads, watch
+
+    @property
+    def starts(self) -> dict[Role, Start]:
+        """By role: what the entry into a state appends to the dispatcher's queue."""
+        return {
+            Role.QUEUED: self._later(self._enqueue),
+            Role.WORKING: self._later(self._start_work),
+            Role.WAITING: self._later(self._age),
+            Role.FINISHED: self._later(self._retain),
+            Role.FAILED: self._later(self._retain),
+            Role.PASSING: self._later(self._pass),
+            Role.REMOVING: self._remove_soon,
+        }
+
+    def _later(self, job: Callable[[Entry, int], object]) -> Start:
+        return lambda entry: self.dispatcher.put(partial(job, entry, entry.serial))
+
+    def _remove_soon(self, entry: Entry) -> None:
+        if isinstance(entry.work, LocalWork):
+            entry.work.stop()
+        self.dispatcher.put(partial(self._remove, entry, entry.serial))
+
+    # -- start and stop ---------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Recovers all tasks and goes to work."""
+        self._executor = self._new_executor()
+        # Invariant: cleaned before any handler works, whose files no record names yet.
+        self.dispatcher.put(self._uploads.clean)
+        for entry in list(self._tasks.entries.values()):
+            self.dispatcher.put(partial(self.resume, entry))
+        self.dispatcher.start()
+
+    def resume(self, entry: Entry) -> None:
+        """Goes on with a task that was loaded: as if it had just entered its state."""
+        with entry.lock:
+            record, serial = entry.record, entry.serial
+        role = self._tasks.role(record)
+        if role is Role.WORKING:
+            limit = {"attempts_limit": self._settings.attempts}
+            self._own(entry, serial, "recover", payload=limit, message="the server had stopped")
+        elif self._tasks.wants_chunks(record):
+            self._resume_upload(entry, serial)
+        elif role in self.starts:
+            self.starts[role](entry)
+
+    def _resume_upload(self, entry: Entry, serial: int, tries: int = 0) -> None:
+        with entry.lock:
+            if entry.serial != serial:
+                return
+            try:
+                self._uploads.resume(entry)
+            except (OSError, InvalidPath, TaskNotSaved, InvalidTaskFile) as error:
+                self._keep(entry, tries, error, partial(self._resume_upload, entry, serial))
+        self._age(entry, serial)
+
+    def stop(self) -> None:
+        """Asks the handlers to stop, gives them time, and puts back in the queue who did not end."""
+        self._stopping = True
+        for entry in list(self._tasks.entries.values()):
+            with entry.lock:
+                if isinstance(entry.work, LocalWork):
+                    entry.work.stop()
+        with self._rested:
+            self._rested.wait_for(lambda: not self._running, self._settings.stop_timeout_s)
+        self.dispatcher.put(self._give_back)
+        self.dispatcher.stop()
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _give_back(self) -> None:
+        for entry in list(self._tasks.entries.values()):
+            if entry.work is not None and self._tasks.role(entry.record) is Role.WORKING:
+                self._take_back(entry, entry.serial)
+
+    def _take_back(self, entry: Entry, serial: int) -> None:
+        """A handler was asked to stop: the attempt does not count."""
+        changes = {"attempts": max(entry.record.attempts - 1, 0)}
+        limit = {"attempts_limit": self._settings.attempts + 1}
+        self._own(entry, serial, "recover", changes=changes, payload=limit)
+
+    # -- events of the engine's own ---------------------------------------------------------
+
+    def _own(self, entry: Entry, serial: int, event: str, tries: int = 0, **request: Any) -> bool:
+        """Fires an event of the engine's own, later again if it cannot be saved.
+
+        Returns True when it has been fired.
+        """
+        with entry.lock:
+            if entry.serial != serial:
+                _log.info("task %s: %r comes too late, dropped", entry.record.id, event)
+                return False
+            try:
+                self._tasks.fire(entry, event, **request)
+            except IllegalTransition as error:
+                _log.info("dropped: %s", error)
+                return False
+            except (TaskNotSaved, InvalidTaskFile) as error:
+                self._keep(entry, tries, error, partial(self._own, entry, serial, event), request)
+                return False
+        return True
+
+    def _keep(
+        self,
+        entry: Entry,
+        tries: int,
+        error: MusicTasksError | OSError,
+        again: Callable[..., object],
+        request: Mapping[str, Any] | None = None,
+    ) -> None:
+        if tries == 0:
+            reason = describe(error)
+            _log.warning("task %s: tried again until it can be done: %s", entry.record.id, reason)
+            self._tasks.tell(INTERNAL_ERROR, entry.record, reason)
+        delay_s = min(2**tries, _BACKOFF_MOST_S)
+        self.dispatcher.call_later(delay_s, partial(again, tries=tries + 1, **(request or {})))
+
+    # -- queue and workers ------------------------------------------------------------------
+
+    def _enqueue(self, entry: Entry, serial: int) -> None:
+        self._ready.append((entry, serial))
+        self._pump()
+
+    def _pump(self) -> None:
+        while self._ready and not self._stopping and len(self._running) < self._settings.workers:
+            entry, serial = self._ready.popleft()
+            # A worker of an earlier entry that still runs calls `resume` when it ends.
+            if entry.work is None and self._own(entry, serial, "begin"):
+                self._running.add(entry.record.id)
+
+    def _start_work(self, entry: Entry, serial: int) -> None:
+        with entry.lock:
+            record, work = entry.record, LocalWork(partial(self._report, entry, serial))
+            if entry.serial == serial:
+                entry.work = work
+                if self._stopping:
+                    work.stop()
+        if entry.work is not work:
+            self._ended(record)
+            return
+        self._running.add(record.id)
+        executor = self._executor
+        stage = self._tasks.lifecycle.stage_of(record.state)
+        assert stage is not None and executor is not None
+        try:
+            future = executor.submit(run, self._handlers[stage.name], record, work)
+        except Exception as error:
+            future = Future()
+            future.set_exception(error)
+        worked = partial(self._worked, entry, serial, executor)
+        future.add_done_callback(lambda future: self.dispatcher.put(partial(worked, future)))
+
+    def _ended(self, record: Task) -> None:
+        self._running.discard(record.id)
+        self._pump()
+        with self._rested:
+            self._rested.notify_all()
+
+    def _report(self, entry: Entry, serial: int, done: int, total: int, path: str | None) -> None:
+        with entry.lock:
+            if entry.serial == serial:
+                self._tasks.tell(STATE_UPDATE, progressed(entry.record, done, total, path))
+
+    def _worked(
+        self, entry: Entry, serial: int, executor: Executor, future: Future[Outcome | Stopped]
+    ) -> None:
+        with entry.lock:
+            entry.work = None
+            record, current = entry.record, entry.serial
+        try:
+            if current == serial:
+                self._take(entry, serial, record, executor, future)
+            else:
+                _log.info("task %s has moved on: an outcome is dropped", record.id)
+                self.resume(entry)
+        finally:
+            self._ended(record)
+
+    def _take(
+        self,
+        entry: Entry,
+        serial: int,
+        record: Task,
+        executor: Executor,
+        future: Future[Outcome | Stopped],
+    ) -> None:
+        try:
+            outcome = future.result()
+        except BrokenExecutor as error:
+            self._renew(executor)
+            limit = {"attempts_limit": self._settings.attempts}
+            message = f"the worker died: {error}"
+            self._own(entry, serial, "recover", payload=limit, message=message)
+            return
+        except BaseException as error:
+            outcome = fail(f"{type(error).__name__}: {error}")
+        if isinstance(outcome, Stopped):
+            if self._stopping:
+                self._take_back(entry, serial)
+                return
+            outcome = fail("the handler stopped without having been asked to")
+        outcome = checked(outcome, record, self._tasks.lifecycle, self._tasks.roundtrip)
+        self._own(
+            entry,
+            serial,
+            outcome.event,
+            changes=outcome.changes,
+            annotations=outcome.annotations,
+            by_handler=True,
+            message=outcome.message,
+        )
+
+    def _renew(self, broken: Executor) -> None:
+        if self._executor is broken:
+            broken.shutdown(wait=False)
+            self._executor = self._new_executor()
+
+    # -- rest, age, removal -----------------------------------------------------------------
+
+    def _retain(self, entry: Entry, serial: int) -> None:
+        """A finished or failed task: its data goes at once if it is of no use, itself later."""
+        self._release(entry, serial)
+        role = self._tasks.role(entry.record)
+        settings = self._settings
+        keep_s = settings.keep_finished_s if role is Role.FINISHED else settings.keep_failed_s
+        since = entered_at(entry.record)
+        when = self._clock() if since is None else since
+        self.dispatcher.call_at(when + keep_s, partial(self._expire, entry, serial))
+
+    def _release(self, entry: Entry, serial: int, tries: int = 0) -> None:
+        with entry.lock:
+            if entry.serial != serial or self._uploads.holds(entry.record):
+                return
+            try:
+                self._uploads.drop(entry)
+            except (OSError, InvalidPath) as error:
+                self._keep(entry, tries, error, partial(self._release, entry, serial))
+
+    def _expire(self, entry: Entry, serial: int) -> None:
+        if entry.serial == serial:
+            self._own(entry, serial, "remove", message="kept as long as the settings say")
+
+    def _age(self, entry: Entry, serial: int) -> None:
+        """A task that waits for a client goes when nothing happens to it for `max_age_s`."""
+        if entry.serial != serial:
+            return
+        due = self._uploads.activity(entry) + self._settings.max_age_s
+        if due > self._clock():
+            self.dispatcher.call_at(due, partial(self._age, entry, serial))
+        else:
+            self._own(
+                entry, serial, "remove", message="no activity for as long as the settings say"
+            )
+
+    def _pass(self, entry: Entry, serial: int) -> None:
+        self._own(entry, serial, "remove")
+
+    def _remove(self, entry: Entry, serial: int, tries: int = 0) -> None:
+        if entry.serial != serial or entry.work is not None:
+            return  # gone already, or its worker calls `resume` when it ends
+        with entry.lock:
+            try:
+                # Invariant: data first, then the task file: a crash between finds the task again.
+                self._removal(entry.record)
+                self._uploads.drop(entry)
+            except (OSError, InvalidPath) as error:
+                self._keep(entry, tries, error, partial(self._remove, entry, serial))
+                return
+        self._own(entry, serial, "forget")
+
+    # -- what the disk says -----------------------------------------------------------------
+
+    def _look(self, now_monotonic: float) -> None:
+        names = self._watch.look(now_monotonic)
+        if names is not None:
+            self.compare(names)
+
+    def compare(self, names: set[str]) -> None:
+        """Takes in what the tasks directory says: files that were deleted, and new ones."""
+        for entry in [e for i, e in list(self._tasks.entries.items()) if i not in names]:
+            with entry.lock:
+                self._check_deleted(entry)
+        for task_id in [i for i in list(self._tasks.invalid) if i not in names]:
+            self._tasks.unrefuse(task_id)
+        for task_id in names:
+            if task_id not in self._tasks.entries:
+                entry = self._tasks.load(task_id)
+                if entry is not None:
+                    self._uploads.adopt(entry)
+                    self.resume(entry)
+
+    def _check_deleted(self, entry: Entry) -> None:
+        record = entry.record
+        alive = entry.stored and record.state in self._tasks.lifecycle.storable
+        # Only lstat decides: the names may be older than the file.
+        if not alive or self._tasks.store.exists(record.id):
+            return
+        try:
+            self._tasks.deleted(entry)
+        except (TaskNotSaved, InvalidTaskFile) as error:
+            self._keep(entry, 0, error, partial(self._removed_by_hand, entry, entry.serial))
+
+    def _removed_by_hand(self, entry: Entry, serial: int, tries: int) -> None:
+        self._own(entry, serial, "remove", tries, message="its task file was deleted")
+
+
+def entered_at(record: Task) -> float | None:
+    """When the task entered its state, in unix seconds, as far as the record knows."""
+    if record.history:
+        return record.history[-1].time
+    return record.update_time or record.initialization_time

@@ -1,0 +1,342 @@
+"""The tasks in memory, and the one way to change them: store, then memory, then tell."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import (
+    EngineClosed,
+    IllegalTransition,
+    InvalidTaskFile,
+    TaskFailed,
+    TaskFileDeleted,
+    TaskFileEdited,
+    TaskNotFound,
+    TaskNotSaved,
+    UploadRefused,
+)
+from ..files import Identity
+from ..persistence import TASK_ID, TaskFile, TaskStore, merge_edit
+from ..statemachine import Edge, Kind, Lifecycle, Role, Task, TaskMachine
+from .entry import Entry, Waiter
+from .notifications import CHUNK_REQUEST, INTERNAL_ERROR, STATE_UPDATE, Notifier
+
+_log = logging.getLogger(__name__)
+
+#: So many of the tasks that were removed last are kept, in memory, for `wait`.
+_REMOVED_KEPT = 1000
+#: A person (or a program) that edits a task file more often during one save wins.
+_EDITS_MOST = 100
+
+#: Called with an entry when it enters a state; cannot fail or block.
+Start = Callable[[Entry], object]
+
+
+class Tasks:
+    """The entries by task id, and the events that change them.
+
+    Locks: an entry's lock before the table's, never two entries' at once. `fire` and `annotate`
+    want the entry's lock held; the other methods take it themselves.
+    """
+
+    def __init__(
+        self,
+        lifecycle: Lifecycle,
+        store: TaskStore,
+        notifier: Notifier,
+        clock: Callable[[], float],
+        starts: Mapping[Role, Start],
+    ) -> None:
+        self.lifecycle = lifecycle
+        self.store = store
+        self.notifier = notifier
+        self.clock = clock
+        self.entries: dict[str, Entry] = {}
+        #: By the file's name without `.json`.
+        self.invalid: dict[str, InvalidTaskFile] = {}
+        self._refused: dict[str, Identity | None] = {}
+        self._removed: OrderedDict[str, Entry] = OrderedDict()
+        self._lock = threading.Lock()
+        self._roles = {state.name: state.role for state in lifecycle.states}
+        self._wants_chunks = {
+            state.name
+            for state in lifecycle.states
+            if "receive_chunk" in lifecycle.events_from(state.name)
+        }
+        self.machine = TaskMachine(
+            lifecycle,
+            save=self._save,
+            entered=self._entered,
+            on_enter={
+                state.name: (self._starter(starts[state.role]),)
+                for state in lifecycle.states
+                if state.role in starts
+            },
+        )
+
+    def role(self, record: Task) -> Role:
+        return self._roles[record.state]
+
+    def wants_chunks(self, record: Task) -> bool:
+        return record.state in self._wants_chunks
+
+    def find(self, task_id: str) -> Entry:
+        """The entry of a task.
+
+        Raises:
+            TaskNotFound: There is none.
+            InvalidTaskFile: There is a file of this name, but it does not load.
+            TypeError: The id is no text.
+        """
+        if not isinstance(task_id, str):
+            raise TypeError(f"a task id is text, not {task_id!r}")
+        entry = self.entries.get(task_id)
+        if entry is None or self.role(entry.record) is Role.INITIAL:
+            if task_id in self.invalid:
+                raise self.invalid[task_id]
+            raise TaskNotFound(task_id)
+        return entry
+
+    def records(self) -> list[Task]:
+        """All records, the oldest tasks first."""
+        found = [entry.record for entry in list(self.entries.values())]
+        found = [record for record in found if self.role(record) is not Role.INITIAL]
+        return sorted(found, key=lambda record: record.initialization_time or 0)
+
+    def add(self, file: TaskFile, record: Task) -> Entry:
+        """Takes in a task that was loaded from its file."""
+        entry = Entry(record, file, stored=True)
+        entry.passed[record.state] = record
+        with self._lock:
+            self.entries[record.id] = entry
+        self.unrefuse(record.id)
+        return entry
+
+    def refuse(self, invalid: InvalidTaskFile) -> None:
+        """Takes note of a file that does not load; it is looked at again when it changes."""
+        task_id = Path(invalid.path).stem
+        _log.warning("%s", invalid)
+        self.invalid[task_id] = invalid
+        if TASK_ID.fullmatch(task_id):
+            self._refused[task_id] = self.store.identity(task_id)
+
+    def unrefuse(self, task_id: str) -> None:
+        """The file is gone."""
+        self.invalid.pop(task_id, None)
+        self._refused.pop(task_id, None)
+
+    def load(self, task_id: str) -> Entry | None:
+        """Takes in a file that appeared, or that did not load and has changed since.
+
+        None where there is nothing new, or it does not load.
+        """
+        refused = self._refused.get(task_id)
+        if refused is not None and refused == self.store.identity(task_id):
+            return None
+        try:
+            return self.add(*self.store.load(task_id))
+        except TaskFileDeleted:
+            return None
+        except InvalidTaskFile as error:
+            self.refuse(error)
+            return None
+
+    def create(self, record: Task, event: str) -> Task:
+        """Makes a task by its first event.
+
+        Raises:
+            UploadRefused: The id is known already.
+            IllegalTransition, TaskNotSaved: There is no task.
+        """
+        entry = Entry(record, self.store.task_file(record.id), stored=False)
+        with entry.lock:
+            with self._lock:
+                if self.known(record.id):
+                    raise UploadRefused(f"the id {record.id} is known already", record.id)
+                self.entries[record.id] = entry
+            try:
+                return self.fire(entry, event)
+            except BaseException:
+                with self._lock:
+                    del self.entries[record.id]
+                raise
+
+    def known(self, task_id: str) -> bool:
+        return task_id in self.entries or task_id in self.invalid or self.store.exists(task_id)
+
+    def fire(self, entry: Entry, event: str, **request: Any) -> Task:
+        """Sends an event (`TaskMachine.send`) and returns the task's next record.
+
+        Raises:
+            IllegalTransition, TransitionRefused: The event is not allowed; nothing happened.
+            TaskNotSaved: The disk refused; nothing happened.
+            InvalidTaskFile: Somebody broke the task file; nothing happened.
+        """
+        if entry.deleted and event != "remove":
+            self.deleted(entry)
+        return self._store(
+            entry, lambda: self.machine.send(entry.record, event, now=self.clock(), **request)
+        )
+
+    def annotate(self, entry: Entry, annotations: Mapping[str, Any]) -> Task:
+        """Merges a client's annotations; raises as `fire`, and ValueError."""
+        if entry.deleted:
+            self.deleted(entry)
+
+        def annotated() -> Task:
+            record = entry.record
+            if self.role(record) is Role.REMOVING:
+                allowed = self.lifecycle.events_from(record.state)
+                raise IllegalTransition(record.id, record.state, "annotate", allowed)
+            record = record.annotated(annotations)
+            self._save(record)
+            return record
+
+        self.tell(STATE_UPDATE, record := self._store(entry, annotated))
+        return record
+
+    def roundtrip(self, record: Task) -> Task:
+        """The record as its file would give it back; InvalidTaskFile or TypeError if it cannot."""
+        converter = self.store.converter
+        return converter.load(converter.dump(record), record.id, edited=True)
+
+    def tell(self, name: str, record: Task, message: str | None = None) -> None:
+        self.notifier.tell(name, record, message)
+
+    def deleted(self, entry: Entry) -> None:
+        """The user deleted the task file: the task goes to `remove`, and its file comes back."""
+        entry.stored, entry.deleted = False, True
+        if self.role(entry.record) is not Role.REMOVING:
+            self.fire(entry, "remove", message="its task file was deleted")
+
+    def _store(self, entry: Entry, action: Callable[[], Task]) -> Task:
+        """Runs something that saves, again if the user did something to the file meanwhile."""
+        edited = False
+        for _ in range(_EDITS_MOST):
+            try:
+                if edited:
+                    entry.record = merge_edit(entry.record, entry.file.reload())
+                    edited = False
+                entry.record = action()
+            except TaskFileEdited:
+                edited = True
+            except TaskFileDeleted:
+                # What the action was comes too late, and the machine will say so.
+                self.deleted(entry)
+                edited = False
+            except OSError as error:
+                raise TaskNotSaved(entry.record.id, error.strerror or str(error)) from error
+            else:
+                return entry.record
+        raise TaskNotSaved(entry.record.id, "its task file changes all the time")
+
+    def _save(self, record: Task) -> None:
+        entry = self.entries[record.id]
+        if record.state == self.lifecycle.gone:
+            entry.file.delete()
+        elif entry.stored:
+            entry.file.save(record)
+        else:
+            self._create_file(entry, record)
+            entry.stored = True
+
+    @staticmethod
+    def _create_file(entry: Entry, record: Task) -> None:
+        try:
+            entry.file.create(record)
+        except FileExistsError:
+            if not entry.deleted:
+                raise
+            # Deleted and put back by hand: the deletion was seen, and stands.
+            entry.file.reload()
+            entry.file.save(record)
+
+    def _entered(self, record: Task, edge: Edge) -> None:
+        entry = self.entries[record.id]
+        entry.record = record
+        entry.serial += 1
+        if edge.kind is Kind.RETRY:
+            entry.passed = {}
+        entry.passed.pop(record.state, None)  # the latest comes last
+        entry.passed[record.state] = record
+        role = self._roles[record.state]
+        if role is Role.GONE:
+            self._forget(entry)
+        else:
+            self.notifier.tell(
+                self._notification(record, edge, role),
+                record,
+                record.message,
+                entered=record.state,
+                refresh=record.state == "importcomplete",
+            )
+        if entry.waiters:
+            self._resolve(entry, record, role)
+
+    def _notification(self, record: Task, edge: Edge, role: Role) -> str:
+        if record.state in self._wants_chunks:
+            return CHUNK_REQUEST
+        failed = edge.event in {"fail", "reject"} or (
+            edge.event == "recover" and role is Role.FAILED
+        )
+        return INTERNAL_ERROR if failed else STATE_UPDATE
+
+    def _starter(self, start: Start) -> Callable[[Task, Edge], object]:
+        return lambda record, _edge: start(self.entries[record.id])
+
+    def _forget(self, entry: Entry) -> None:
+        with self._lock:
+            self.entries.pop(entry.record.id, None)
+            self._removed[entry.record.id] = entry
+            while len(self._removed) > _REMOVED_KEPT:
+                self._removed.popitem(last=False)
+
+    def wait(self, task_id: str, states: Collection[str], timeout_s: float | None) -> Task:
+        """See `Engine.wait`."""
+        for state in states:
+            self.lifecycle.require(state)
+        entry = self.entries.get(task_id) or self._removed.get(task_id) or self.find(task_id)
+        with entry.lock:
+            passed = [record for state, record in entry.passed.items() if state in states]
+            if passed:
+                return passed[-1]
+            failure = self._failure(entry.record, self.role(entry.record))
+            if failure is not None:
+                raise failure
+            waiter = Waiter(states)
+            entry.waiters.append(waiter)
+        try:
+            return waiter.wait(timeout_s)
+        finally:
+            with entry.lock:
+                entry.waiters.remove(waiter)
+
+    def _resolve(self, entry: Entry, record: Task, role: Role) -> None:
+        failure = self._failure(record, role)
+        for waiter in entry.waiters:
+            if record.state in waiter.states:
+                waiter.resolve(record)
+            elif failure is not None:
+                waiter.resolve(failure)
+
+    @staticmethod
+    def _failure(record: Task, role: Role) -> TaskFailed | None:
+        if role in {Role.FAILED, Role.REMOVING, Role.GONE}:
+            return TaskFailed(record.id, record.state, record.message)
+        return None
+
+    def close(self) -> None:
+        """Whoever waits for a task gets `EngineClosed`."""
+        for entry in list(self.entries.values()):
+            for waiter in list(entry.waiters):
+                waiter.resolve(EngineClosed())
+
+
+def describe(error: Exception) -> str:
+    """A one-line reason for a notification."""
+    return " ".join(str(error).split())

@@ -1,0 +1,246 @@
+"""Uploads: who holds which data file, chunks in, and what is left over."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import PurePosixPath
+
+from attrs import evolve
+
+from ..errors import (
+    ChunkRefused,
+    IllegalTransition,
+    InvalidTaskFile,
+    TaskNotSaved,
+    UploadRefused,
+)
+from ..files import Directory, UploadData
+from ..statemachine import Task
+from .entry import Entry
+from .notifications import CHUNK_REQUEST
+from .tasks import Tasks
+
+_log = logging.getLogger(__name__)
+
+#: The names that we give: two uploads of one type and checksum are one, whatever they are called.
+_OURS = re.compile(r"([a-z]+-[0-9a-f]{40})(\..*)?")
+_TEMPORARY = re.compile(r"\..+\.[0-9]+\.[0-9]+\.tmp")
+
+
+class Uploads:
+    """The data of uploads. A task holds its file's name until the data is deleted."""
+
+    def __init__(self, directory: Directory, tasks: Tasks, *, durable: bool) -> None:
+        self._directory = directory
+        self._tasks = tasks
+        self._durable = durable
+        self._lock = threading.Lock()
+        self._holders: dict[str, str] = {}
+
+    def holds(self, record: Task) -> bool:
+        """Whether a task in this state still has use for its data."""
+        if record.upload_path is None:
+            return False
+        if record.state == "uploadfailed":
+            return record.came_from == "preprocessing"
+        return record.state not in {"invalidcontent", "importcomplete", "remove", "notexisting"}
+
+    def claim(self, name: str, task_id: str) -> None:
+        """Reserves the name of a data file.
+
+        Raises:
+            UploadRefused: Another task holds it; or a file of a task that does not load may.
+        """
+        key = _key(name)
+        with self._lock:
+            holder = self._holders.get(key)
+            if holder not in (None, task_id):
+                reason = f"the same bytes are already in upload, as task {holder}"
+                raise UploadRefused(reason, holder)
+            if holder is None and self._tasks.invalid and self._directory.status(name):
+                raise UploadRefused(
+                    f"{name} is there already, perhaps that of a task file that does not load: "
+                    "see `musictasks check`"
+                )
+            self._holders[key] = task_id
+
+    def unclaim(self, name: str, task_id: str) -> None:
+        with self._lock:
+            if self._holders.get(_key(name)) == task_id:
+                del self._holders[_key(name)]
+
+    def adopt(self, entry: Entry) -> None:
+        """Takes note of what a loaded task holds; the offset is what the file really has."""
+        record = entry.record
+        if record.upload_path is None or not self.holds(record):
+            return
+        with self._lock:
+            self._holders.setdefault(_key(record.upload_path), record.id)
+        if self._tasks.wants_chunks(record):
+            self._measure(entry)
+
+    def _measure(self, entry: Entry) -> None:
+        size = min(self.data(entry).size(), entry.record.file_size or 0)
+        entry.record = evolve(entry.record, offset=size)
+
+    def data(self, entry: Entry) -> UploadData:
+        if entry.upload is None:
+            assert entry.record.upload_path is not None
+            entry.upload = UploadData(
+                self._directory, entry.record.upload_path, durable=self._durable
+            )
+        return entry.upload
+
+    def resume(self, entry: Entry) -> None:
+        """An upload that was loaded: asks for its next chunk, or ends it if all is there.
+
+        Raises:
+            OSError, TaskNotSaved: It could not be ended; it goes on waiting.
+        """
+        record = entry.record
+        if record.upload_path is None or record.offset != record.file_size:
+            self._tasks.tell(CHUNK_REQUEST, record)
+        else:
+            self.data(entry).make_durable()
+            self._complete(entry, record.offset or 0)
+
+    def receive(self, entry: Entry, data: bytes, offset: int | None) -> Task:
+        """See `Engine.receive_chunk`; the caller holds the entry's lock."""
+        record = entry.record
+        if not self._tasks.wants_chunks(record) or record.upload_path is None:
+            raise ChunkRefused(record.id, f"it is in state {record.state!r}, not waiting for one")
+        at, total = record.offset or 0, record.file_size or 0
+        if offset is not None and offset != at:
+            raise ChunkRefused(record.id, f"it begins at byte {offset}", at)
+        if not data:
+            self._tasks.tell(CHUNK_REQUEST, record)
+            return record
+        if at + len(data) > total:
+            reason = f"{at} + {len(data)} bytes are more than the announced {total}"
+            raise ChunkRefused(record.id, reason, at)
+        size = at + len(data)
+        self._write(entry, data, at, last=size == total)
+        try:
+            if size == total:
+                return self._complete(entry, size)
+            record = self._tasks.fire(
+                entry, "receive_chunk", changes={"offset": size}, payload={"size": size}
+            )
+        except IllegalTransition as error:
+            raise ChunkRefused(record.id, f"it is in state {entry.record.state!r}") from error
+        except (TaskNotSaved, InvalidTaskFile):
+            self._cut(entry, at)
+            raise
+        self._tasks.tell(CHUNK_REQUEST, record)
+        return record
+
+    def _write(self, entry: Entry, data: bytes, at: int, *, last: bool) -> None:
+        try:
+            self.data(entry).append(data, at, last=last)
+        except OSError as error:
+            self._measure(entry)
+            offset = entry.record.offset
+            if offset != at:
+                self._tasks.tell(CHUNK_REQUEST, entry.record)
+            raise ChunkRefused(
+                entry.record.id, f"it could not be written: {error.strerror or error}", offset
+            ) from error
+
+    def _cut(self, entry: Entry, at: int) -> None:
+        try:
+            self.data(entry).cut(at)
+        except OSError as error:
+            _log.warning("task %s: %s; the next chunk cuts its data", entry.record.id, error)
+
+    def _complete(self, entry: Entry, size: int) -> Task:
+        sha1 = self.data(entry).hexdigest()
+        announced = entry.record.source_checksum or ""
+        if sha1 == announced.lower():
+            return self._tasks.fire(
+                entry,
+                "complete_upload",
+                changes={"offset": size},
+                payload={"size": size, "sha1": sha1},
+            )
+        message = f"the uploaded data has the SHA-1 {sha1}, not {announced}: upload it again"
+        return self._tasks.fire(entry, "fail", changes={"offset": size}, message=message)
+
+    def start_over(self, entry: Entry) -> None:
+        """Before an upload begins again at byte 0: its name is claimed, old data dropped.
+
+        Raises:
+            UploadRefused: Another task holds the name.
+            TaskNotSaved: The old data cannot be removed.
+        """
+        record = entry.record
+        if record.upload_path is None:
+            return
+        self.claim(record.upload_path, record.id)
+        try:
+            self.data(entry).discard()
+        except OSError as error:
+            raise TaskNotSaved(record.id, str(error)) from error
+
+    def drop(self, entry: Entry) -> None:
+        """Deletes the data of a task and gives its name free; OSError if it cannot be."""
+        record = entry.record
+        if record.upload_path is not None:
+            key = _key(record.upload_path)
+            with self._lock:
+                if self._holders.get(key, record.id) != record.id:
+                    return
+            self.data(entry).discard()
+            if _OURS.fullmatch(record.upload_path):
+                # Also what a handler made of it whose outcome came too late.
+                self._directory.remove_where("", lambda name: _key(name) == key)
+        if record.preprocessed_path is not None:
+            self._directory.remove(record.preprocessed_path)
+        if record.upload_path is not None:
+            self.unclaim(record.upload_path, record.id)
+
+    def activity(self, entry: Entry) -> float:
+        """When something last happened to a task: its file or its data changed, unix seconds."""
+        times = [entry.file.modified_s]
+        if entry.record.upload_path is not None:
+            status = self._directory.status(entry.record.upload_path)
+            times.append(None if status is None else status.st_mtime)
+        known = [time for time in times if time is not None]
+        return max(known, default=0.0)
+
+    def _records(self) -> list[Task]:
+        return [entry.record for entry in list(self._tasks.entries.values())]
+
+    def clean(self) -> None:
+        """Removes our leftover temporaries, and data that belongs to no task.
+
+        None of the data as long as a task file does not load: it may be that task's.
+        """
+        self._directory.remove_where("", lambda name: bool(_TEMPORARY.fullmatch(name)))
+        if self._tasks.invalid:
+            return
+        for name in orphaned(self._directory, self._records):
+            _log.info("upload data that belongs to no task is removed: %s", name)
+            self._directory.remove(name)
+
+
+def orphaned(uploads: Directory, records: Callable[[], Iterable[Task]]) -> list[str]:
+    """The files of the uploads directory that no record names, hidden ones left out."""
+    # Invariant: names before records, so that data of a task made meanwhile is not among them.
+    names = [name for name in uploads.names() if not name.startswith(".")]
+    owned = {path for task in records() for path in (task.upload_path, task.preprocessed_path)}
+    return [name for name in names if name not in owned and uploads.is_file(name)]
+
+
+def data_name(content_type: str, checksum: str, source_filename: str | None) -> str:
+    """`{contenttype}-{checksum}.{extension}`, lower case; no dot where there is no extension."""
+    extension = PurePosixPath(source_filename or "").suffix
+    return f"{content_type}-{checksum}{extension}".lower()
+
+
+def _key(name: str) -> str:
+    """What two names for the same bytes have in common."""
+    ours = _OURS.fullmatch(name)
+    return ours[1] if ours else name

@@ -1,0 +1,100 @@
+"""Running a handler: what it is given, and what becomes of whatever it does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import evolve, fields, frozen
+
+from ..statemachine import Handler, Lifecycle, Outcome, Task, Work, WorkStopped, fail
+from ..statemachine.machine import RESERVED
+
+#: A progress notification at most four times a second.
+_PROGRESS_EVERY_S = 0.25
+_FIELDS = (
+    {(field.alias or field.name) for field in fields(Task)}
+    - RESERVED
+    - {"attempts", "initialization_time", "update_time"}
+)
+
+
+class LocalWork(Work):
+    """The work of a handler in this process: it reports, and can be asked to stop."""
+
+    def __init__(self, report: Callable[[int, int, str | None], object]) -> None:
+        self._report = report
+        self._stopped = False
+        self._reported_s = float("-inf")
+
+    @property
+    def stopped(self) -> bool:
+        return self._stopped
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def progress(self, done: int, total: int, path: str | None = None) -> None:
+        now_s = time.monotonic()
+        if done >= total or now_s - self._reported_s >= _PROGRESS_EVERY_S:
+            self._reported_s = now_s
+            self._report(done, total, path)
+
+    def __reduce__(self) -> tuple[type[Work], tuple[()]]:
+        return Work, ()
+
+
+@frozen
+class Stopped:
+    """The handler ended because it was asked to."""
+
+
+def run(handler: Handler, task: Task, work: Work) -> Outcome | Stopped:
+    """Runs in a worker, perhaps of another process; whatever the handler raises is a `fail`."""
+    try:
+        outcome = handler(task, work)
+    except WorkStopped:
+        return Stopped()
+    except BaseException as error:
+        return fail(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+    if not isinstance(outcome, Outcome):
+        return fail(f"the handler returned {_shown(outcome)} and no Outcome")
+    return outcome
+
+
+def checked(
+    outcome: Outcome, task: Task, lifecycle: Lifecycle, roundtrip: Callable[[Task], Task]
+) -> Outcome:
+    """The outcome, or a `fail` with the reason if it cannot be taken."""
+    wrong = _wrong(outcome, task, lifecycle, roundtrip)
+    return outcome if wrong is None else fail(f"the handler's outcome cannot be taken: {wrong}")
+
+
+def _wrong(
+    outcome: Outcome, task: Task, lifecycle: Lifecycle, roundtrip: Callable[[Task], Task]
+) -> str | None:
+    allowed = {"succeed", "fail", "reject"} & set(lifecycle.events_from(task.state))
+    if outcome.event not in allowed:
+        return f"event {_shown(outcome.event)} is none of {', '.join(sorted(allowed))}"
+    if outcome.message is not None and not isinstance(outcome.message, str):
+        return f"its message {_shown(outcome.message)} is no text"
+    for what, value in (("changes", outcome.changes), ("annotations", outcome.annotations)):
+        if not isinstance(value, Mapping):
+            return f"its {what} {_shown(value)} are no mapping"
+    unknown = set(outcome.changes) - _FIELDS
+    if unknown:
+        return f"its changes cannot set {', '.join(sorted(map(str, unknown)))}"
+    try:
+        if outcome.message is not None:
+            outcome.message.encode("utf-8")
+        trial = task.annotated(outcome.annotations, by_handler=True)
+        if outcome.changes:
+            roundtrip(evolve(trial, **outcome.changes))
+    except Exception as error:
+        return str(error)
+    return None
+
+
+def _shown(value: Any) -> str:
+    return repr(value)[:200]

@@ -1,0 +1,25 @@
+"""Making the directories that everything else is confined to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .directory import Directory
+
+
+def make_root(path: Path) -> None:
+    """Make a directory that an admin named, and what is missing above it, durably.
+
+    Symbolic links above it are followed: where it lies is the admin's choice.
+
+    Raises:
+        OSError: it cannot be made, or something else is there.
+        InvalidPath: a part that would have to be made has a name that is no plain one.
+    """
+    path = path.absolute()
+    there = next(parent for parent in (path, *path.parents) if parent.exists())
+    if there == path:
+        if not path.is_dir():
+            raise NotADirectoryError(f"{path} is there, but is no directory")
+        return
+    Directory(there).make_directories(path.relative_to(there).as_posix())
