@@ -16,17 +16,17 @@ from .naming import (
     parse_album,
     parse_song,
     parse_video,
-    safe_album_path,
-    safe_name,
-    safe_song_path,
 )
+from .safe_names import safe_album_path, safe_name, safe_song_path
 from .sample_album import sample_album
+from .tags import SongTags, read_picture, read_song
 
 __all__ = [
     "SONG_EXTENSIONS",
     "VIDEO_EXTENSIONS",
     "AlbumPath",
     "SongPath",
+    "SongTags",
     "VideoPath",
     "album_of",
     "check_album_file",
@@ -35,6 +35,8 @@ __all__ = [
     "parse_album",
     "parse_song",
     "parse_video",
+    "read_picture",
+    "read_song",
     "safe_album_path",
     "safe_name",
     "safe_song_path",

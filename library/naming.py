@@ -11,7 +11,6 @@ U+2215 in a name counts as a slash.
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import NoReturn
 
 from attrs import field, frozen
@@ -26,20 +25,10 @@ ALBUM_SCHEME = "{artist}/{year} - {album}"
 SONG_SCHEME = f"{ALBUM_SCHEME}/[{{disc}}-]{{number}} {{song}}.{{flac, mp3, m4a or aac}}"
 VIDEO_SCHEME = "{artist}/{year} - {video}.{m4v, mp4 or webm}"
 
-#: The longest name that Linux file systems take, in bytes.
-NAME_LIMIT_BYTES = 255
-#: A longer "extension" is no extension but a part of the name.
-EXTENSION_LIMIT_BYTES = 16
-
 _ALBUM = re.compile(r"([0-9]{4}) - (.+)", re.DOTALL)
 # Four digits: enough for every song, and always an integer that SQLite can hold.
 _SONG = re.compile(r"(?:([0-9]{1,4})-)?([0-9]{1,4}) (.+)\.([^.]+)", re.DOTALL)
 _VIDEO = re.compile(r"([0-9]{4}) - (.+)\.([^.]+)", re.DOTALL)
-
-# In a component: a slash would divide it, files/ refuses a backslash, and names with a leading dot
-# are hidden files and our own temporaries. Each becomes the character that looks like it.
-_LOOKALIKES = str.maketrans({"/": "\u2215", "\\": "\u2216"})
-_LEADING_DOT = "\u2024"
 
 
 def encode_name(name: str) -> str:
@@ -258,54 +247,3 @@ def check_album_file(path: str) -> AlbumPath:
     if is_song(name):
         parse_song(path)
     return album
-
-
-def safe_name(text: str, extension: str = "") -> str:
-    """One component of a path, made of any text: from a tag, say.
-
-    NFC; line ends and tabs become spaces, other control characters and lone surrogates go, spaces
-    at both ends too. A slash becomes U+2215, a backslash U+2216, a leading dot U+2024 (hidden
-    files and our temporaries begin with one). Cut to 255 bytes with the extension (no dot in it)
-    kept; an extension over 16 bytes counts as text. Text of which nothing is left becomes `_`.
-    """
-    text, extension = _clean(text), _clean(extension.lstrip("."))
-    if len(extension.encode()) > EXTENSION_LIMIT_BYTES:
-        text, extension = _clean(f"{text}.{extension}"), ""
-    suffix = f".{extension}" if extension else ""
-    room_bytes = NAME_LIMIT_BYTES - len(suffix.encode())
-    stem = text.encode()[:room_bytes].decode(errors="ignore").rstrip()
-    return f"{stem or '_'}{suffix}"
-
-
-def _clean(text: str) -> str:
-    # Invariant: NFC comes after the removal, which brings letters and their accents together.
-    name = unicodedata.normalize("NFC", "".join(map(_kept, text))).translate(_LOOKALIKES).strip()
-    return _LEADING_DOT + name[1:] if name.startswith(".") else name
-
-
-def _kept(char: str) -> str:
-    if unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"}:
-        return " " if char.isspace() else ""
-    return char
-
-
-def safe_album_path(artist: str, year: int, album: str) -> AlbumPath:
-    """The path of an album whose names come from tags: `safe_name` of each part.
-
-    Raises:
-        InvalidPath: The album's name is empty, or the year has not four digits.
-    """
-    directory = f"{year:04d} - {album}"
-    return parse_album(f"{safe_name(artist)}/{safe_name(directory)}")
-
-
-def safe_song_path(
-    album: AlbumPath, disc: int | None, number: int, song: str, extension: str
-) -> SongPath:
-    """The path of a song whose name comes from tags; `disc` None in a one-disc album.
-
-    Raises:
-        InvalidPath: The name is empty, or a number or the extension is no song's.
-    """
-    prefix = "" if disc is None else f"{disc}-"
-    return parse_song(f"{album.path}/{safe_name(f'{prefix}{number:02d} {song}', extension)}")

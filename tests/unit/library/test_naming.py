@@ -20,10 +20,8 @@ from musictasks.library.naming import (
     parse_album,
     parse_song,
     parse_video,
-    safe_album_path,
-    safe_name,
-    safe_song_path,
 )
+from musictasks.library.safe_names import safe_album_path, safe_name, safe_song_path
 
 # Names as people write them: every character but those that files/ refuses anyway.
 names = st.text(
