@@ -25,6 +25,9 @@ ALBUM_SCHEME = "{artist}/{year} - {album}"
 SONG_SCHEME = f"{ALBUM_SCHEME}/[{{disc}}-]{{number}} {{song}}.{{flac, mp3, m4a or aac}}"
 VIDEO_SCHEME = "{artist}/{year} - {video}.{m4v, mp4 or webm}"
 
+#: The longest name that Linux file systems take, in bytes.
+NAME_LIMIT_BYTES = 255
+
 _ALBUM = re.compile(r"([0-9]{4}) - (.+)", re.DOTALL)
 # Four digits: enough for every song, and always an integer that SQLite can hold.
 _SONG = re.compile(r"(?:([0-9]{1,4})-)?([0-9]{1,4}) (.+)\.([^.]+)", re.DOTALL)

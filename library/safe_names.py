@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
-from .naming import AlbumPath, SongPath, parse_album, parse_song
+from .naming import NAME_LIMIT_BYTES, AlbumPath, SongPath, parse_album, parse_song
 
-#: The longest name that Linux file systems take, in bytes.
-NAME_LIMIT_BYTES = 255
 #: A longer "extension" is no extension but a part of the name.
 EXTENSION_LIMIT_BYTES = 16
 
