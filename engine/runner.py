@@ -113,7 +113,7 @@ class Runner:
         self._age(entry, serial)
 
     def stop(self) -> None:
-        """Asks the handlers to stop, gives them time, and puts back in the queue who did not end."""
+        """Asks the handlers to stop and gives them time; who does not end is queued again."""
         self._stopping = True
         for entry in list(self._tasks.entries.values()):
             with entry.lock:
@@ -199,7 +199,8 @@ class Runner:
         self._running.add(record.id)
         executor = self._executor
         stage = self._tasks.lifecycle.stage_of(record.state)
-        assert stage is not None and executor is not None
+        assert stage is not None
+        assert executor is not None
         try:
             future = executor.submit(run, self._handlers[stage.name], record, work)
         except Exception as error:
