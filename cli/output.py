@@ -1,0 +1,59 @@
+"""What the command line prints, and how nothing dangerous of a name gets through."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.text import Text
+
+#: Joiners are part of words and emoji; every other invisible character is shown as an escape.
+_JOINERS = "\u200c\u200d"
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def printable(text: object) -> str:
+    r"""The text with escapes (`\x1b`, `\u202e`) for what would steer a terminal or hide in it."""
+    return "".join(map(_shown, str(text)))
+
+
+def _shown(char: str) -> str:
+    if char in _JOINERS or unicodedata.category(char) not in _INVISIBLE:
+        return char
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def text(value: object, style: str = "") -> Text:
+    """A value for tables, trees and lines: printable, and no markup."""
+    return Text(printable(value), style=style)
+
+
+def make_console(*, stderr: bool = False) -> Console:
+    """A console that prints what it is given: no markup, no emoji codes, no guessed colours."""
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+
+def say(console: Console, *parts: object, style: str = "") -> None:
+    """One line, however long: a pipe's reader gets it whole, a terminal folds it."""
+    line = Text.assemble(*(part if isinstance(part, Text) else text(part) for part in parts))
+    console.print(line, style=style, soft_wrap=True)
+
+
+def bytes_text(size: int) -> str:
+    """A number of bytes for people: 63.9 kB."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} B"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """1 song, 2 songs."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def listed(values: Iterable[object]) -> str:
+    """'A', 'B' and 'C'."""
+    *rest, last = [f"{printable(value)!r}" for value in values] or ["nothing"]
+    return f"{', '.join(rest)} and {last}" if rest else last

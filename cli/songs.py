@@ -1,0 +1,145 @@
+"""What songs say of themselves, and the paths that follow from it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+
+from attrs import frozen
+
+from ..errors import InvalidPath, MediaError
+from ..library import AlbumPath, safe_album_path, safe_song_path
+from ..library.tags import SongTags, read_song
+from .collecting import Source
+from .output import listed
+
+
+@frozen
+class Overrides:
+    """What a person said on the command line; it counts more than the tags."""
+
+    artist: str | None = None
+    album: str | None = None
+    year: int | None = None
+
+    def album_path(self) -> AlbumPath | None:
+        """The one album that all files go to, if all three are given.
+
+        Raises:
+            InvalidPath: They make no album's path.
+        """
+        if self.artist is None or self.album is None or self.year is None:
+            return None
+        return safe_album_path(self.artist, self.year, self.album)
+
+
+@frozen
+class Song:
+    """A song of which everything is known that its path needs."""
+
+    source: Source
+    artist: str
+    #: The artist was given, or the tags name him as the whole album's.
+    artist_is_certain: bool
+    album: str
+    year: int
+    album_path: AlbumPath
+    disc: int
+    #: 1 where the tags tell nothing.
+    disc_count: int
+    number: int
+    title: str
+
+
+def read(source: Source, overrides: Overrides) -> Song:
+    """The song with its tags, or what is given instead of them.
+
+    Raises:
+        MediaError: It is no song, or its tags tell too little; the reason says what to do.
+        InvalidPath: Its album has no valid path.
+        OSError: The file cannot be read.
+    """
+    with source.path.open("rb") as file:
+        tags = read_song(file, source.name)
+    artist = overrides.artist or tags.album_artist or tags.artist
+    album = overrides.album or tags.album
+    year = overrides.year or tags.year
+    missing = _missing(tags, artist=artist, album=album, year=year)
+    if missing or not (artist and album and year and tags.number and tags.title):
+        raise MediaError(str(source.path), missing)
+    return Song(
+        source=source,
+        artist=artist,
+        artist_is_certain=bool(overrides.artist or tags.album_artist),
+        album=album,
+        year=year,
+        album_path=safe_album_path(artist, year, album),
+        disc=tags.disc or 1,
+        disc_count=tags.disc_count or 1,
+        number=tags.number,
+        title=tags.title,
+    )
+
+
+def _missing(tags: SongTags, **needed: str | int | None) -> str:
+    options = [name for name, value in needed.items() if not value]
+    names = options + [
+        name for name, value in (("track number", tags.number), ("title", tags.title)) if not value
+    ]
+    if not names:
+        return ""
+    remedies = [f"give {' '.join(f'--{name}' for name in options)}"] if options else []
+    remedies += ["write the tags"] if len(names) > len(options) else []
+    return f"its tags have no {', no '.join(names)}: {' and '.join(remedies)}"
+
+
+def check_folders(songs: Iterable[Song]) -> Iterator[tuple[Source, str]]:
+    """The songs of albums that would fall apart, with the reason.
+
+    Songs of one folder and album that name several years, or several artists where no tag names
+    the album's, are one album badly tagged; only a person can say which.
+    """
+    albums: dict[tuple[object, str], list[Song]] = defaultdict(list)
+    for song in songs:
+        albums[song.source.folder, song.album].append(song)
+    for (_, album), together in albums.items():
+        artists = {song.artist for song in together}
+        if len(artists) > 1 and not all(song.artist_is_certain for song in together):
+            reason = _several(album, "artists", artists, "--artist")
+            yield from ((song.source, reason) for song in together)
+            continue
+        by_artist = _grouped(together, lambda song: song.artist)
+        for one in by_artist.values():
+            years = {song.year for song in one}
+            if len(years) > 1:
+                reason = _several(album, "years", years, "--year")
+                yield from ((song.source, reason) for song in one)
+
+
+def _several(album: str, what: str, values: Iterable[object], option: str) -> str:
+    shown = listed(sorted(values, key=str)[:4])
+    return f"the songs of {album!r} in its folder have several {what} ({shown}): give {option}"
+
+
+def _grouped(songs: Iterable[Song], key: Callable[[Song], object]) -> dict[object, list[Song]]:
+    groups: dict[object, list[Song]] = defaultdict(list)
+    for song in songs:
+        groups[key(song)].append(song)
+    return groups
+
+
+def song_targets(songs: Iterable[Song]) -> Iterator[tuple[Source, str | InvalidPath]]:
+    """The path of each song in the Music Directory, or why it has none.
+
+    The names of an album's songs hold the disc if any of them tells of a second one.
+    """
+    for together in _grouped(songs, lambda song: song.album_path).values():
+        many_discs = any(song.disc > 1 or song.disc_count > 1 for song in together)
+        for song in together:
+            disc = song.disc if many_discs else None
+            extension = song.source.path.suffix.removeprefix(".").lower()
+            try:
+                path = safe_song_path(song.album_path, disc, song.number, song.title, extension)
+                yield song.source, path.path
+            except InvalidPath as error:
+                yield song.source, error
