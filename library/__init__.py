@@ -3,6 +3,7 @@
 It knows nothing of tasks.
 """
 
+from .music_directory import MusicDirectory
 from .naming import (
     SONG_EXTENSIONS,
     VIDEO_EXTENSIONS,
@@ -25,6 +26,7 @@ __all__ = [
     "SONG_EXTENSIONS",
     "VIDEO_EXTENSIONS",
     "AlbumPath",
+    "MusicDirectory",
     "SongPath",
     "SongTags",
     "VideoPath",

@@ -1,0 +1,143 @@
+"""The Music Directory: what is in it. Nothing here changes it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from attrs import field, frozen
+
+from ..errors import InvalidPath
+from ..files import Directory, check_relative
+from .naming import is_song, parse_album, parse_song
+
+#: What MusicDB skips where its settings say nothing else (see `LIBRARY.md`).
+IGNORE_ARTISTS = frozenset({"lost+found"})
+IGNORE_ALBUMS: frozenset[str] = frozenset()
+IGNORE_SONGS = frozenset(
+    {".directory", "desktop.ini", "Desktop.ini", ".DS_Store", "Thumbs.db", "README"}
+)
+
+
+@frozen
+class MusicDirectory:
+    """The Music Directory. A value: it holds nothing open and can be pickled.
+
+    All paths are relative to it. Links in it are not followed. Hidden files, our temporaries among
+    them, and what the ignore lists name are not there for it.
+    Every method raises InvalidPath for a path that leads out, OSError for what the disk refuses.
+    """
+
+    root: Path
+    #: Names of artist directories.
+    ignore_artists: frozenset[str] = field(default=IGNORE_ARTISTS, converter=frozenset)
+    #: Names of album directories, `2020 - Album`.
+    ignore_albums: frozenset[str] = field(default=IGNORE_ALBUMS, converter=frozenset)
+    #: Names of files in album directories.
+    ignore_songs: frozenset[str] = field(default=IGNORE_SONGS, converter=frozenset)
+
+    @property
+    def directory(self) -> Directory:
+        """The same directory, for all that is no matter of music."""
+        return Directory(self.root)
+
+    def albums(self) -> list[str]:
+        """The paths of all directories that are named as albums, sorted."""
+        return sorted(
+            f"{artist}/{name}"
+            for artist in self._directories("", self.ignore_artists)
+            for name in self._directories(artist, self.ignore_albums)
+            if _is_album(f"{artist}/{name}")
+        )
+
+    def _directories(self, path: str, ignored: frozenset[str]) -> Iterator[str]:
+        directory = self.directory
+        for name in directory.names(path):
+            below = f"{path}/{name}" if path else name
+            # Names that files/ refuses (with a backslash, say) cannot be reached: not ours.
+            if name not in ignored and _is_plain(below) and directory.is_directory(below):
+                yield name
+
+    def album_files(self, album_path: str) -> list[str]:
+        """The paths of the files of an album: songs, booklets and all others, sorted.
+
+        Raises:
+            InvalidPath: It is no album directory, or something in it is no file.
+        """
+        self._check_directory(album_path)
+        directory = self.directory
+        paths = []
+        for name in directory.names(album_path):
+            if name.startswith(".") or name in self.ignore_songs:
+                continue
+            path = f"{album_path}/{name}"
+            found = directory.status(path)
+            if found is None:
+                continue  # gone since the names were read
+            if not stat.S_ISREG(found.st_mode):
+                raise InvalidPath(path, "an album directory holds files only, and this is none")
+            paths.append(path)
+        return paths
+
+    def songs(self, album_path: str) -> list[str]:
+        """The paths of the songs of an album, as they are on disk, sorted.
+
+        Raises:
+            InvalidPath: As `album_files`, or the name of a song does not follow the scheme.
+        """
+        songs = [path for path in self.album_files(album_path) if is_song(path)]
+        for path in songs:
+            parse_song(path)
+        return songs
+
+    def check_album(self, album_path: str) -> list[str]:
+        """The songs of an album that can be imported: all its files can be read, one is a song.
+
+        Raises:
+            InvalidPath: It is none; the error names what is wrong.
+            OSError: A file cannot be read.
+        """
+        songs = self.songs(album_path)
+        if not songs:
+            raise InvalidPath(album_path, "there is no song in it")
+        for path in self.album_files(album_path):
+            with self.directory.open(path) as file:
+                file.read(1)
+        return songs
+
+    def modified(self, path: str) -> int:
+        """When a file or directory was changed last, in unix seconds.
+
+        Raises:
+            FileNotFoundError: It is not there.
+        """
+        found = self.directory.status(path)
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return int(found.st_mtime)
+
+    def _check_directory(self, album_path: str) -> None:
+        parse_album(album_path)
+        artist, _, name = album_path.partition("/")
+        if artist in self.ignore_artists or name in self.ignore_albums:
+            raise InvalidPath(album_path, "the ignore lists of the settings name it")
+        if not self.directory.is_directory(album_path):
+            raise InvalidPath(album_path, "there is no such album in the Music Directory")
+
+
+def _is_plain(path: str) -> bool:
+    try:
+        return bool(check_relative(path))
+    except InvalidPath:
+        return False
+
+
+def _is_album(path: str) -> bool:
+    try:
+        parse_album(path)
+    except InvalidPath:
+        return False
+    return True
