@@ -257,7 +257,7 @@ def _step_down(fd: int, part: str, rel: str) -> int:
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.ENOTDIR):
             raise
-        with suppress(FileNotFoundError):
-            if stat.S_ISLNK(os.stat(part, dir_fd=fd, follow_symlinks=False).st_mode):
-                raise InvalidPath(rel, f"{part!r} is a symbolic link") from None
+        found = os.stat(part, dir_fd=fd, follow_symlinks=False).st_mode
+        if stat.S_ISLNK(found) or stat.S_ISDIR(found):  # a directory by now: it is being swapped
+            raise InvalidPath(rel, f"{part!r} is a symbolic link") from None
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), rel) from None

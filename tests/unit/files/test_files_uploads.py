@@ -1,0 +1,278 @@
+"""The data file of an upload."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from musictasks.errors import InvalidPath
+from musictasks.files import Directory, UploadData, uploads, using
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+CODES = [errno.ENOSPC, errno.EIO, errno.EMFILE]
+
+
+def sha1(data: bytes) -> str:
+    return hashlib.sha1(data).hexdigest()
+
+
+@pytest.fixture
+def data(root: Directory) -> UploadData:
+    return UploadData(root, "upload.flac")
+
+
+def content(root: Directory) -> bytes:
+    return (root.root / "upload.flac").read_bytes()
+
+
+def test_chunks_add_up(root: Directory, data: UploadData) -> None:
+    """Size and SHA-1 are those of all chunks; only the owner may read them."""
+    assert data.size() == 0
+    data.append(b"one", 0)
+    data.append(b"two", 3, last=True)
+    assert content(root) == b"onetwo"
+    assert data.size() == 6
+    assert data.hexdigest() == sha1(b"onetwo")
+    assert stat.S_IMODE((root.root / "upload.flac").stat().st_mode) & 0o077 == 0
+
+
+def test_a_new_object_goes_on_where_the_file_stands(root: Directory, data: UploadData) -> None:
+    """After a restart the size is that of the file, and the SHA-1 is made again from its bytes."""
+    data.append(b"one", 0)
+    again = UploadData(root, "upload.flac")
+    assert again.size() == 3
+    again.append(b"two", 3)
+    assert again.hexdigest() == sha1(b"onetwo")
+    assert UploadData(root, "upload.flac").hexdigest() == sha1(b"onetwo")
+
+
+def test_it_is_made_durable_every_64_mib_and_at_the_end(
+    data: UploadData, breaks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chunks are not synced one by one; the directory is, once."""
+    monkeypatch.setattr(uploads, "SYNC_EVERY_BYTES", 10)
+    calls = breaks.count(
+        lambda: [data.append(b"1234", offset, last=offset == 16) for offset in range(0, 20, 4)]
+    )
+    assert calls == [
+        *("open", "write"),
+        *("open", "write"),
+        *("open", "write", "fsync", "fsync"),
+        *("open", "write"),
+        *("open", "write", "fsync"),
+    ]
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("offset", [0, 3])
+def test_an_error_at_any_call_takes_the_chunk_back(
+    root: Directory, breaks: Any, code: int, offset: int
+) -> None:
+    """A chunk that fails anywhere has added nothing, and can be sent again."""
+    total = len(breaks.count(lambda: UploadData(root, "x").append(b"two", 0, last=True)))
+    assert total == 4
+    for at in range(1, total + 1):
+        data = UploadData(root, "upload.flac")
+        if offset:
+            data.append(b"one", 0)
+        with using(breaks.fail(at, code)), pytest.raises(OSError, match=os.strerror(code)):
+            data.append(b"two", offset, last=True)
+        assert data.size() == offset, f"call {at}"
+        assert data.hexdigest() == sha1(b"one"[:offset]) if offset else True
+        data.append(b"two", offset, last=True)
+        assert content(root) == b"one"[:offset] + b"two"
+        assert data.hexdigest() == sha1(b"one"[:offset] + b"two")
+        assert root.names() == ["upload.flac", "x"]
+        data.discard()
+
+
+def test_bytes_that_could_not_be_taken_back_are_dropped_later(
+    root: Directory, data: UploadData, breaks: Any
+) -> None:
+    """Where also the cut fails, the next chunk begins where the upload stands."""
+    data.append(b"one", 0)
+
+    class Bad(breaks.short_writes):
+        writes = 0
+
+        def write(self, fd: int, data: bytes | memoryview, offset: int) -> int:
+            self.writes += 1
+            if self.writes > 1:
+                raise OSError(errno.ENOSPC, "full")
+            return super().write(fd, data, offset)
+
+        def truncate(self, fd: int, length: int) -> None:
+            raise OSError(errno.EIO, "broken")
+
+    with using(Bad()), pytest.raises(OSError, match="full"):
+        data.append(b"two", 3)
+    assert data.size() == 4
+    data.append(b"two", 3)
+    assert content(root) == b"onetwo"
+    assert data.hexdigest() == sha1(b"onetwo")
+
+
+def test_a_file_that_became_shorter_is_not_written_to(root: Directory, data: UploadData) -> None:
+    """Somebody cut the file: no hole is written, and the size says where to go on."""
+    data.append(b"one", 0)
+    os.truncate(root.root / "upload.flac", 1)
+    with pytest.raises(OSError, match="1 bytes, not 3"):
+        data.append(b"two", 3)
+    assert data.size() == 1
+    data.append(b"ther", 1)
+    assert data.hexdigest() == sha1(b"other")
+
+
+def test_a_missing_file_is_made_by_the_first_chunk_only(root: Directory, data: UploadData) -> None:
+    """A chunk in the middle makes no file."""
+    with pytest.raises(FileNotFoundError):
+        data.append(b"two", 3)
+    assert root.names() == []
+    data.make_durable()
+    assert not data.discard()
+
+
+@pytest.mark.parametrize("other", ["link", "pipe", "dir"])
+def test_what_is_no_file_is_not_written_to(root: Directory, data: UploadData, other: str) -> None:
+    """A link, a pipe or a directory in its place is refused, and a link is not followed."""
+    path = root.root / "upload.flac"
+    (root.root / "target").write_text("precious")
+    if other == "link":
+        path.symlink_to("target")
+    elif other == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    for offset in (0, 3):
+        with pytest.raises(InvalidPath):
+            data.append(b"one", offset)
+    assert (root.root / "target").read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "", "a\0"])
+def test_its_name_is_a_name(root: Directory, name: str) -> None:
+    """A name that leads elsewhere is refused when the object is made."""
+    with pytest.raises(InvalidPath):
+        UploadData(root, name)
+
+
+def test_a_cut_takes_bytes_and_hash_back(root: Directory, data: UploadData) -> None:
+    """After a cut, the SHA-1 is that of what is left, and chunks go on from there."""
+    data.append(b"one", 0)
+    data.append(b"two", 3)
+    data.cut(3)
+    assert content(root) == b"one"
+    assert data.hexdigest() == sha1(b"one")
+    data.append(b"three", 3)
+    data.cut(2)
+    assert data.hexdigest() == sha1(b"on")
+    data.cut(0)
+    data.append(b"again", 0)
+    assert data.hexdigest() == sha1(b"again")
+
+
+def test_a_discarded_upload_begins_anew(root: Directory, data: UploadData) -> None:
+    """The file is gone, and the next one is another."""
+    data.append(b"one", 0, last=True)
+    assert data.discard()
+    assert not data.discard()
+    assert root.names() == []
+    data.append(b"two", 0, last=True)
+    assert data.hexdigest() == sha1(b"two")
+
+
+def test_after_a_failed_sync_a_new_file_is_written(
+    root: Directory, data: UploadData, breaks: Any
+) -> None:
+    """A second fsync of a file proves nothing after the first one failed: the bytes are copied."""
+    data.append(b"one", 0)
+    inode = (root.root / "upload.flac").stat().st_ino
+    with using(breaks.refuse(errno.EIO, "fsync")), pytest.raises(OSError, match="error"):
+        data.append(b"two", 3, last=True)
+    assert (data.size(), (root.root / "upload.flac").stat().st_ino) == (3, inode)
+    for at in range(1, 7):
+        with using(breaks.fail(at, errno.ENOSPC)), pytest.raises(OSError, match="space"):
+            data.append(b"two", 3, last=True)
+        assert content(root)[: data.size()] in (b"one", b"onetwo")
+        assert root.names() == ["upload.flac"]
+    data.append(b"two", 3, last=True)
+    assert content(root) == b"onetwo"
+    assert (root.root / "upload.flac").stat().st_ino != inode
+    assert data.hexdigest() == sha1(b"onetwo")
+
+
+def test_bytes_that_the_disk_lost_are_not_called_durable(
+    root: Directory, data: UploadData, breaks: Any
+) -> None:
+    """If the file reads back other bytes after a failed fsync, it is no success."""
+    data.append(b"one", 0)
+    with using(breaks.refuse(errno.EIO, "fsync")), pytest.raises(OSError, match="error"):
+        data.make_durable()
+    (root.root / "upload.flac").write_bytes(b"ONE")
+    with pytest.raises(OSError, match="lost"):
+        data.make_durable()
+
+
+def test_without_durability_nothing_is_synced(root: Directory, breaks: Any) -> None:
+    """With durable=False the bytes are written, and that is all."""
+    data = UploadData(root, "upload.flac", durable=False)
+    assert breaks.count(lambda: data.append(b"one", 0, last=True)) == ["open", "write"]
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture
+    ],  # `breaks` and `no_leaks` keep nothing
+)
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(["append", "fail", "cut", "restart", "short", "durable"]),
+            st.binary(max_size=20),
+            st.integers(0, 3),
+        ),
+        max_size=20,
+    )
+)
+def test_any_sequence_keeps_size_and_hash_true(
+    tmp_path_factory: pytest.TempPathFactory, breaks: Any, steps: list[tuple[str, bytes, int]]
+) -> None:
+    """Appends, failures, cuts and restarts in any order: bytes, size and SHA-1 are the model's."""
+    root = Directory(tmp_path_factory.mktemp("uploads"))
+    data, model = UploadData(root, "u"), b""
+    for step, chunk, number in steps:
+        if step == "append":
+            data.append(chunk, len(model), last=number == 0)
+            model += chunk
+        elif step == "short":
+            with using(breaks.short_writes()):
+                data.append(chunk, len(model))
+            model += chunk
+        elif step == "fail":
+            effects = breaks.fail(number + 1, errno.ENOSPC)
+            try:
+                with using(effects):
+                    data.append(chunk, len(model), last=True)
+                model += chunk
+            except OSError:
+                pass
+        elif step == "cut":
+            model = model[: max(0, len(model) - number)]
+            data.cut(len(model))
+        elif step == "restart":
+            data = UploadData(root, "u")
+        else:
+            data.make_durable()
+        assert data.size() == len(model)
+        if root.is_file("u"):
+            assert data.hexdigest() == sha1(model)
+    assert set(root.names()) <= {"u"}
