@@ -3,6 +3,9 @@
 It knows nothing of tasks.
 """
 
+from .artwork import DEFAULT_ARTWORK, ArtworkDirectory, ImageLimits, artwork_name, to_jpeg
+from .database import MusicDatabase
+from .importing import ImportResult
 from .music_directory import MusicDirectory
 from .naming import (
     SONG_EXTENSIONS,
@@ -23,14 +26,20 @@ from .sample_album import sample_album
 from .tags import SongTags, read_picture, read_song
 
 __all__ = [
+    "DEFAULT_ARTWORK",
     "SONG_EXTENSIONS",
     "VIDEO_EXTENSIONS",
     "AlbumPath",
+    "ArtworkDirectory",
+    "ImageLimits",
+    "ImportResult",
+    "MusicDatabase",
     "MusicDirectory",
     "SongPath",
     "SongTags",
     "VideoPath",
     "album_of",
+    "artwork_name",
     "check_album_file",
     "is_song",
     "is_video",
@@ -43,4 +52,5 @@ __all__ = [
     "safe_name",
     "safe_song_path",
     "sample_album",
+    "to_jpeg",
 ]

@@ -1,0 +1,197 @@
+"""The music database: an SQLite file that a MusicDB server may use at the same time."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from attrs import frozen
+from sqlalchemy import Connection, Engine, Select, Table, create_engine, event, select, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from ..errors import DatabaseUnusable
+from .importing import Check, ImportResult, read_songs, write_songs
+from .music_directory import MusicDirectory
+from .naming import parse_album, parse_song
+from .schema import (
+    albums,
+    artists,
+    check_schema,
+    create_schema,
+    is_complete,
+    lyrics,
+    metadata,
+    songs,
+)
+
+#: The option of a connection whose transactions are begun with the lock for writing.
+_WRITES = "musictasks_writes"
+
+
+@frozen
+class MusicDatabase:
+    """MusicDB's `music.db`. A value: it can be pickled, and opens the file for each use.
+
+    Every call raises DatabaseUnusable where SQLite cannot do it (locked for too long, disk
+    full, damaged, missing) or where the schema version is another; nothing has changed then.
+    Paths are those of the Music Directory, relative. Rows are dictionaries by column name.
+    """
+
+    path: Path
+    #: How long to wait for another process that writes, in seconds.
+    busy_timeout_s: float = 10.0
+
+    def prepare(self) -> None:
+        """Makes the file and its tables where they are missing; their directory must exist."""
+        with self._connection(create=True) as connection, connection.begin():
+            if is_complete(connection):
+                check_schema(connection, str(self.path))
+                return
+        with self._writing(create=True) as connection:
+            create_schema(connection, str(self.path))
+
+    def artists(self) -> list[dict[str, Any]]:
+        """All artists, by path."""
+        return self._rows(select(artists).order_by(artists.c.path))
+
+    def albums(self) -> list[dict[str, Any]]:
+        """All albums, by path."""
+        return self._rows(select(albums).order_by(albums.c.path))
+
+    def songs(self, album_path: str | None = None) -> list[dict[str, Any]]:
+        """All songs, or those of one album, by path."""
+        query = select(songs).order_by(songs.c.path)
+        if album_path is not None:
+            of_album = select(albums.c.albumid).where(albums.c.path == album_path)
+            query = query.where(songs.c.albumid.in_(of_album))
+        return self._rows(query)
+
+    def album(self, path: str) -> dict[str, Any] | None:
+        """The album's row, None where it is not in the database."""
+        return self._row(select(albums).where(albums.c.path == path))
+
+    def song(self, path: str) -> dict[str, Any] | None:
+        """The song's row, None where it is not in the database."""
+        return self._row(select(songs).where(songs.c.path == path))
+
+    def lyrics(self, song_path: str) -> str | None:
+        """The song's lyrics, None where the database has none."""
+        query = select(lyrics.c.lyrics).join(songs, songs.c.songid == lyrics.c.songid)
+        row = self._row(query.where(songs.c.path == song_path))
+        return None if row is None else row["lyrics"]
+
+    def rows(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Everything: the rows of each table as MusicDB reads them, in the order of their keys."""
+
+        def of_table(connection: Connection, table: Table) -> list[tuple[Any, ...]]:
+            rows = connection.execute(select(table).order_by(table.columns[0]))
+            return [tuple(row) for row in rows]
+
+        with self._reading() as connection:
+            return {name: of_table(connection, table) for name, table in metadata.tables.items()}
+
+    def import_album(
+        self,
+        music: MusicDirectory,
+        album_path: str,
+        check: Check | None = None,
+    ) -> ImportResult:
+        """Brings the album, its artist and the songs on disk into the database, all or none.
+
+        What is there already and unchanged stays as it is; where all is, nothing is written.
+        `check(done, total, path)` is called before each song is read, and may raise to stop.
+
+        Raises:
+            InvalidPath: There is no such album, or something in it should not be there.
+            MediaError: A song cannot be read; it is named.
+            OSError: The disk does not give a file.
+        """
+        album = parse_album(album_path)
+        found = read_songs(music, music.check_album(album_path), check)
+        with self._writing() as connection:
+            return write_songs(connection, album, music.modified(album_path), found)
+
+    def import_song(self, music: MusicDirectory, song_path: str) -> ImportResult:
+        """Brings one song into its album, which is made where it is missing.
+
+        Raises what `import_album` raises, of this one song; FileNotFoundError where it is missing.
+        """
+        album = parse_song(song_path).album_path
+        found = read_songs(music, [song_path])
+        with self._writing() as connection:
+            return write_songs(connection, album, music.modified(album.path), found)
+
+    def set_artwork(self, album_path: str, name: str) -> bool:
+        """Notes the name of the album's artwork; False where there is no such album."""
+        with self._writing() as connection:
+            found = connection.execute(
+                select(albums.c.albumid, albums.c.artworkpath).where(albums.c.path == album_path)
+            ).first()
+            if found is not None and found.artworkpath != name:
+                key = albums.c.albumid == found.albumid
+                connection.execute(update(albums).where(key).values(artworkpath=name))
+            return found is not None
+
+    def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
+        with self._reading() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def _row(self, query: Select[Any]) -> dict[str, Any] | None:
+        rows = self._rows(query.limit(1))
+        return rows[0] if rows else None
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._connection() as connection, connection.begin():
+            check_schema(connection, str(self.path))
+            yield connection
+
+    @contextmanager
+    def _writing(self, *, create: bool = False) -> Iterator[Connection]:
+        """One transaction that holds the lock for writing before its first look-up."""
+        with self._connection(create=create) as connection:
+            connection = connection.execution_options(**{_WRITES: True})
+            with connection.begin():
+                if not create:
+                    check_schema(connection, str(self.path))
+                yield connection
+
+    @contextmanager
+    def _connection(self, *, create: bool = False) -> Iterator[Connection]:
+        """A connection of its own; what SQLite cannot do becomes DatabaseUnusable."""
+        try:
+            with _engine(self.path, self.busy_timeout_s, create).connect() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise DatabaseUnusable(str(self.path), str(error.orig)) from error
+
+
+@lru_cache(maxsize=16)
+def _engine(path: Path, busy_timeout_s: float, create: bool) -> Engine:
+    """Holds no open connection (NullPool), so it may be kept, and shared by threads."""
+    mode = "rwc" if create else "rw"
+    address = f"file:{quote(str(path.absolute()))}?mode={mode}"
+
+    def connect() -> sqlite3.Connection:
+        # No transaction of the driver's own: the "begin" event below says how it begins.
+        connection = sqlite3.connect(
+            address, timeout=busy_timeout_s, isolation_level=None, uri=True
+        )
+        # FULL, and the directory too: a commit that was told is there after a power cut.
+        connection.execute("PRAGMA synchronous = EXTRA")
+        return connection
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine

@@ -1,0 +1,182 @@
+"""What an import reads from the song files, and the rows that it makes of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from attrs import frozen
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from .music_directory import MusicDirectory
+from .naming import AlbumPath, SongPath, encode_name, parse_song
+from .schema import albums, artists, lyrics, songs
+from .tags import SongTags, read_song
+
+#: `(done, total, path)`: called before each song is read; may raise to stop the import.
+Check = Callable[[int, int, str], None]
+
+_NOTHING_TOLD = "internet"
+#: Values of `songs.lyricsstate`.
+_NO_LYRICS, _LYRICS_FROM_FILE = 0, 1
+
+
+@frozen
+class ImportResult:
+    """The paths of the songs that an import looked at, in its order."""
+
+    added: tuple[str, ...] = ()
+    #: In the database before, but the file is another now; what users noted of them stays.
+    updated: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+
+
+@frozen
+class FoundSong:
+    """A song on disk: what its path, its tags and its bytes say."""
+
+    #: As it is on disk; `parts.path` may write the number in another way.
+    path: str
+    parts: SongPath
+    tags: SongTags
+    #: SHA-256, hex digits.
+    checksum: str
+
+
+def read_songs(
+    music: MusicDirectory, paths: Sequence[str], check: Check | None = None
+) -> list[FoundSong]:
+    """Reads and hashes songs, which takes long, so no transaction should be open.
+
+    Raises:
+        InvalidPath: A path is no song's.
+        MediaError: A song cannot be read; it is named.
+        OSError: A song is missing, or the disk does not give it.
+    """
+    found = []
+    for number, path in enumerate(paths):
+        if check is not None:
+            check(number, len(paths), path)
+        parts = parse_song(path)
+        with music.directory.open(path) as file:
+            tags = read_song(file, path)
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256")  # pyright: ignore[reportArgumentType]
+        found.append(FoundSong(path, parts, tags, digest.hexdigest()))
+    return found
+
+
+def write_songs(
+    connection: Connection, album: AlbumPath, modified: int, found: Sequence[FoundSong]
+) -> ImportResult:
+    """Brings an album with these songs into the database; writes nothing where it is in there.
+
+    `modified`: the album directory's modification time, in unix seconds. A song that was there
+    and is not in `found` stays. The caller's transaction makes it all or nothing.
+    """
+    albumid, artistid = _album(connection, album, modified)
+    known = _known(connection, [song.path for song in found])
+    changes = [
+        song for song in found if song.path in known and known[song.path].checksum != song.checksum
+    ]
+    new = [song for song in found if song.path not in known]
+    for song in changes:
+        _update_song(connection, known[song.path], song)
+    for song in new:
+        _insert_song(connection, albumid, artistid, song)
+    if new:
+        _update_album(connection, albumid, new)
+    touched = {song.path for song in (*changes, *new)}
+    return ImportResult(
+        added=tuple(song.path for song in new),
+        updated=tuple(song.path for song in changes),
+        unchanged=tuple(song.path for song in found if song.path not in touched),
+    )
+
+
+def _album(connection: Connection, album: AlbumPath, modified: int) -> tuple[int, int]:
+    """The keys of the album and its artist, both made where they are missing."""
+    query = select(albums.c.albumid, albums.c.artistid).where(albums.c.path == album.path)
+    if row := connection.execute(query).first():
+        return row.albumid, row.artistid
+    artistid = _artist(connection, album)
+    values = {
+        "artistid": artistid,
+        "name": album.album,
+        "path": album.path,
+        "origin": _NOTHING_TOLD,
+        "release": album.year,
+        "added": modified,
+    }
+    return _insert(connection, albums, values), artistid
+
+
+def _artist(connection: Connection, album: AlbumPath) -> int:
+    path = encode_name(album.artist)
+    query = select(artists.c.artistid).where(artists.c.path == path)
+    if row := connection.execute(query).first():
+        return row.artistid
+    return _insert(connection, artists, {"name": album.artist, "path": path})
+
+
+def _known(connection: Connection, paths: Iterable[str]) -> dict[str, Row[Any]]:
+    query = select(songs).where(songs.c.path.in_(list(paths)))
+    return {row.path: row for row in connection.execute(query)}
+
+
+def _of_file(song: FoundSong) -> dict[str, Any]:
+    """The columns that the file's content decides."""
+    return {
+        "playtime": song.tags.playtime_s,
+        "bitrate": song.tags.bitrate_kbit,
+        "checksum": song.checksum,
+    }
+
+
+def _insert_song(connection: Connection, albumid: int, artistid: int, song: FoundSong) -> None:
+    values = {
+        "albumid": albumid,
+        "artistid": artistid,
+        "name": song.parts.song,
+        "path": song.path,
+        "number": song.parts.number,
+        "cd": song.parts.cd,
+        "disabled": 0,
+        **_of_file(song),
+        "lyricsstate": _LYRICS_FROM_FILE if song.tags.lyrics else _NO_LYRICS,
+    }
+    songid = _insert(connection, songs, values)
+    if song.tags.lyrics:
+        connection.execute(insert(lyrics).values(songid=songid, lyrics=song.tags.lyrics))
+
+
+def _update_song(connection: Connection, row: Row[Any], song: FoundSong) -> None:
+    """Takes over what the new file says; lyrics only where they came from the old file."""
+    values = _of_file(song)
+    if row.lyricsstate in (_NO_LYRICS, _LYRICS_FROM_FILE):
+        connection.execute(delete(lyrics).where(lyrics.c.songid == row.songid))
+        values["lyricsstate"] = _NO_LYRICS
+        if song.tags.lyrics:
+            connection.execute(insert(lyrics).values(songid=row.songid, lyrics=song.tags.lyrics))
+            values["lyricsstate"] = _LYRICS_FROM_FILE
+    connection.execute(update(songs).where(songs.c.songid == row.songid).values(values))
+
+
+def _update_album(connection: Connection, albumid: int, new: Sequence[FoundSong]) -> None:
+    """Counts the songs and discs in the database; an origin counts where none was known."""
+    counted = select(func.count(), func.max(songs.c.cd)).where(songs.c.albumid == albumid)
+    numofsongs, numofcds = connection.execute(counted).one()
+    values = {"numofsongs": numofsongs, "numofcds": numofcds}
+    of_album = albums.c.albumid == albumid
+    origins = (song.tags.origin for song in new if song.tags.origin != _NOTHING_TOLD)
+    origin = next(origins, _NOTHING_TOLD)
+    if connection.scalar(select(albums.c.origin).where(of_album)) in (None, _NOTHING_TOLD):
+        values["origin"] = origin
+    connection.execute(update(albums).where(of_album).values(values))
+
+
+def _insert(connection: Connection, table: Any, values: dict[str, Any]) -> int:
+    result = connection.execute(insert(table).values(values))
+    assert result.inserted_primary_key is not None
+    return result.inserted_primary_key[0]
