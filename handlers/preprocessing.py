@@ -1,0 +1,99 @@
+"""Preprocessing: what an upload tells of itself, and artwork made into JPEG."""
+
+from __future__ import annotations
+
+from mimetypes import MimeTypes
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO
+
+from attrs import frozen
+
+from ..errors import InvalidPath, MediaError
+from ..files import Directory
+from ..library import ImageLimits, SongTags, is_song, read_song, to_jpeg
+from ..statemachine import Outcome, Task, Work, fail, reject, succeed
+from .reasons import disk_reason
+
+# Only what Python itself knows: the answer shall not differ from machine to machine.
+_MIME_TYPES = MimeTypes()
+
+
+def preprocessed_name(upload_path: str) -> str:
+    """Where the preprocessed data of an upload is, in the uploads directory."""
+    return f"{PurePosixPath(upload_path).stem}.preprocessed.jpg"
+
+
+@frozen
+class Preprocessing:
+    """The handler of the stage `preprocessing`.
+
+    A song's tags become annotations; artwork becomes a JPEG beside the upload. It changes nothing
+    but that JPEG, which a second run writes again.
+    """
+
+    uploads: Directory
+    limits: ImageLimits
+
+    def __call__(self, task: Task, work: Work) -> Outcome:
+        name = task.source_filename or task.upload_path or task.id
+        prepare = {"albumfile": self._album_file, "artwork": self._artwork}.get(
+            task.content_type or ""
+        )
+        if prepare is None:
+            return reject(
+                f"{name}: no upload of type {task.content_type!r} can be preprocessed yet"
+            )
+        if task.upload_path is None:
+            return fail(f"{name}: the task has no uploaded data")
+        try:
+            with self.uploads.open(task.upload_path) as file:
+                return prepare(task, work, file, name)
+        except MediaError as error:
+            return reject(str(error))
+        except FileNotFoundError:
+            return fail(f"{name}: the uploaded data is missing; upload it again")
+        except InvalidPath as error:
+            return fail(str(error))
+        except OSError as error:
+            return fail(disk_reason(error, name))
+
+    def _album_file(self, task: Task, work: Work, file: BinaryIO, name: str) -> Outcome:
+        if not is_song(name):
+            return succeed(changes=_mime_type(task, _guessed(name)))
+        song = read_song(file, name)
+        return succeed(changes=_mime_type(task, song.mime_type), annotations=_annotations(song))
+
+    def _artwork(self, task: Task, work: Work, file: BinaryIO, name: str) -> Outcome:
+        assert task.upload_path is not None
+        jpeg = to_jpeg(file, name, self.limits)
+        # Invariant: a task that is being removed writes no more.
+        work.check()
+        path = preprocessed_name(task.upload_path)
+        self.uploads.write(path, jpeg)
+        return succeed(changes={"preprocessed_path": path, **_mime_type(task, _guessed(name))})
+
+
+def _guessed(name: str) -> str | None:
+    return _MIME_TYPES.guess_type(name, strict=False)[0]
+
+
+def _mime_type(task: Task, found: str | None) -> dict[str, Any]:
+    """The change of a task to whose upload the client gave no MIME type."""
+    return {"mime_type": found} if found and not task.mime_type else {}
+
+
+def _annotations(song: SongTags) -> dict[str, Any]:
+    """The documented annotations of a song (`LIBRARY.md`), without what is not known."""
+    found = {
+        "artist": song.artist,
+        "album": song.album,
+        "releaseyear": song.year,
+        "song": song.title,
+        "songnumber": song.number,
+        "cdnumber": song.disc,
+        "playtime": song.playtime_s,
+        "bitrate": song.bitrate_kbit,
+        "origin": song.origin,
+        "lyrics": song.lyrics,
+    }
+    return {key: value for key, value in found.items() if value is not None}

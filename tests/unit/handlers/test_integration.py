@@ -1,0 +1,205 @@
+"""Integration of real files into a real Music Directory."""
+
+import errno
+import pickle
+import shutil
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from musictasks.files import Directory, Effects, using
+from musictasks.handlers import Integration
+from musictasks.library import MusicDirectory, sample_album
+from musictasks.statemachine import Outcome, Task, Work, WorkStopped
+
+ALBUM = "Søren Größenwald/2020 - Über den Wäldern"
+TARGET = f"{ALBUM}/01 Morgenröte.flac"
+UPLOAD = "albumfile-" + "0" * 40 + ".flac"
+SONG = sample_album() / "01 Morgenroete.flac"
+TASK = Task(
+    id="task-1",
+    content_type="albumfile",
+    source_filename=SONG.name,
+    upload_path=UPLOAD,
+    album_file_path=TARGET,
+)
+
+
+@pytest.fixture
+def handler(tmp_path: Path) -> Integration:
+    """A handler with one uploaded song and an empty Music Directory."""
+    (tmp_path / "uploads").mkdir()
+    (tmp_path / "music").mkdir()
+    shutil.copy(SONG, tmp_path / "uploads" / UPLOAD)
+    return Integration(Directory(tmp_path / "uploads"), MusicDirectory(tmp_path / "music"))
+
+
+def everything(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+
+
+def test_placed(handler: Integration):
+    """The file stands at its target with the documented modes; the upload stays."""
+    outcome = handler(TASK, Work())
+    assert outcome == Outcome("succeed", {"album_path": ALBUM})
+    root = handler.music.root
+    assert (root / TARGET).read_bytes() == SONG.read_bytes()
+    assert (root / TARGET).stat().st_mode & 0o777 == 0o664
+    assert (root / ALBUM).stat().st_mode & 0o777 == 0o775
+    assert (root / ALBUM).parent.stat().st_mode & 0o777 == 0o775
+    assert handler.uploads.names() == [UPLOAD]
+
+
+def test_twice(handler: Integration):
+    """A second run finds the same bytes, copies nothing and says so."""
+    handler(TASK, Work())
+    before = (handler.music.root / TARGET).stat()
+    outcome = handler(TASK, Work())
+    assert outcome.event == "succeed"
+    assert "already" in (outcome.message or "")
+    after = (handler.music.root / TARGET).stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_preprocessed_data_counts(handler: Integration):
+    """Where there is preprocessed data, it is placed instead of the upload."""
+    (handler.uploads.root / "other").write_bytes(b"preprocessed")
+    handler(evolve(TASK, preprocessed_path="other"), Work())
+    assert (handler.music.root / TARGET).read_bytes() == b"preprocessed"
+
+
+@pytest.mark.parametrize("there", [TARGET, TARGET.replace("Morgen", "MORGEN")])
+def test_another_file_is_there(handler: Integration, there: str):
+    """Other bytes at the target are never touched; the failure names the target."""
+    root = handler.music.root
+    (root / ALBUM).mkdir(parents=True)
+    (root / there).write_bytes(b"mine")
+    outcome = handler(TASK, Work())
+    assert outcome.event == "fail"
+    assert (outcome.message or "").startswith(there)
+    assert (root / there).read_bytes() == b"mine"
+    assert len(everything(root)) == 3
+    retried = handler(evolve(TASK, album_file_path=f"{ALBUM}/02 Morgenröte.flac"), Work())
+    assert retried.event == "succeed"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "../01 Song.flac",
+        "../../A/2020 - B/01 Song.flac",
+        "/tmp/2020 - B/01 Song.flac",
+        "A/../2020 - B/01 Song.flac",
+        "A/2020 - B/Song.flac",
+        "A/2020 - B/.hidden",
+        "A/2020 - B/01 So\0ng.flac",
+        "A/2020 - B/01 So\nng.flac",
+        "A/2020 - B/" + "x" * 300,
+        "A/2020 - B/.",
+        "A/2020 - B",
+        "",
+        None,
+    ],
+)
+def test_invalid_target(handler: Integration, target: str | None):
+    """A target that is none is a failure, and nothing appears anywhere."""
+    outcome = handler(evolve(TASK, album_file_path=target), Work())
+    assert outcome.event == "fail"
+    assert outcome.message
+    assert everything(handler.music.root.parent) == ["music", "uploads", f"uploads/{UPLOAD}"]
+
+
+def test_target_behind_a_link(handler: Integration, tmp_path: Path):
+    """A link in the Music Directory leads nowhere."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (handler.music.root / "A").symlink_to(outside)
+    outcome = handler(evolve(TASK, album_file_path="A/2020 - B/01 Song.flac"), Work())
+    assert outcome.event == "fail"
+    assert everything(outside) == []
+
+
+def test_leftovers(handler: Integration):
+    """Temporary files of a killed run of this task go; those of other tasks stay."""
+    album = handler.music.root / ALBUM
+    album.mkdir(parents=True)
+    for name in (".task-1.7.1.tmp", ".task-10.7.1.tmp", ".task-1"):
+        (album / name).write_bytes(b"half")
+    assert handler(TASK, Work()).event == "succeed"
+    names = {path.name for path in album.iterdir()}
+    assert names == {".task-10.7.1.tmp", ".task-1", "01 Morgenröte.flac"}
+
+
+@pytest.mark.parametrize("fields", [{"upload_path": None}, {"upload_path": "gone.flac"}])
+def test_missing_data(handler: Integration, fields: dict):
+    """Without its data a task fails, and no directory is made."""
+    outcome = handler(evolve(TASK, **fields), Work())
+    assert outcome.event == "fail"
+    assert everything(handler.music.root) == []
+
+
+@pytest.mark.parametrize("content_type", ["video", "album", "artwork", None])
+def test_content_types_of_later(handler: Integration, content_type: str | None):
+    """Data of another type is rejected."""
+    outcome = handler(evolve(TASK, content_type=content_type), Work())
+    assert outcome.event == "reject"
+    assert everything(handler.music.root) == []
+
+
+def test_full_disk(handler: Integration):
+    """A full disk is a failure in the system's words; nothing is left, and a retry succeeds."""
+
+    class Full(Effects):
+        def write(self, fd: int, data: bytes | memoryview, offset: int) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with using(Full()):
+        outcome = handler(TASK, Work())
+    assert outcome == Outcome("fail", message=f"No space left on device: {TARGET}")
+    assert everything(handler.music.root) == []
+    assert handler(TASK, Work()).event == "succeed"
+
+
+def test_progress_and_stop(handler: Integration):
+    """The bytes done are told, and a task that is asked to stop leaves nothing behind."""
+
+    class StopsAtTwoMiB(Work):
+        def __init__(self) -> None:
+            self.told: list[tuple[int, int, str | None]] = []
+
+        @property
+        def stopped(self) -> bool:
+            return len(self.told) >= 2
+
+        def progress(self, done: int, total: int, path: str | None = None) -> None:
+            self.told.append((done, total, path))
+
+    (handler.uploads.root / UPLOAD).write_bytes(bytes(3 * 1024 * 1024))
+    work = StopsAtTwoMiB()
+    with pytest.raises(WorkStopped):
+        handler(TASK, work)
+    mib = 1024 * 1024
+    assert work.told == [(mib, 3 * mib, TARGET), (2 * mib, 3 * mib, TARGET)]
+    assert everything(handler.music.root) == []
+
+
+def test_durable_or_not(handler: Integration):
+    """With durability off nothing is synced; with it on, the file and its directories are."""
+
+    class Counting(Effects):
+        syncs = 0
+
+        def fsync(self, fd: int) -> None:
+            self.syncs += 1
+
+    with using(Counting()) as effects:
+        assert isinstance(effects, Counting)
+        evolve(handler, durable=False)(TASK, Work())
+        assert effects.syncs == 0
+        handler(evolve(TASK, album_file_path="A/2020 - B/01 C.flac"), Work())
+        assert effects.syncs >= 4
+
+
+def test_pickled(handler: Integration):
+    """The handler works after a journey into another process."""
+    assert pickle.loads(pickle.dumps(handler))(TASK, Work()).event == "succeed"
