@@ -69,7 +69,7 @@ class DirectoryOwner:
         try:
             # Invariant: before the unlock, or it could be the next owner's that goes.
             self._info_directory().remove(self._info_name)
-        except OSError as error:
+        except (OSError, InvalidPath) as error:
             _log.warning("%s stays behind: %s", self._info_name, error)
         finally:
             os.close(fd)
