@@ -21,7 +21,7 @@ from ..errors import (
 )
 from ..library import MusicDirectory
 from ..persistence import DirectoryOwner
-from ..statemachine import Lifecycle, Role, Task
+from ..statemachine import Lifecycle, Task
 from . import targets
 from .notifications import Callback, EntryCallback, Notifier, Unsubscribe
 from .runner import Runner
@@ -414,9 +414,7 @@ class Engine:
         self._open()
         entry = self._tasks.find(task_id)
         with entry.lock:
-            if self._tasks.role(entry.record) in {Role.REMOVING, Role.GONE}:
-                return entry.record
-            return self._tasks.fire(entry, "remove")
+            return self._tasks.remove(entry)
 
     def send(
         self,

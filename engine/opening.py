@@ -64,7 +64,7 @@ def open_engine(
     owner.take()
     try:
         MusicDatabase(settings.database).prepare()
-        ArtworkDirectory(settings.artwork, settings.artwork_scales).prepare()
+        ArtworkDirectory(settings.artwork, settings.artwork_scales, durable).prepare()
         store = TaskStore(tasks_directory, make_converter(lifecycle), owner.descriptor)
         notifier = Notifier(settings.chunk_size)
         removal = Removal(uploads_directory, music)
@@ -92,7 +92,7 @@ def default_handlers(settings: Settings) -> dict[str, Handler]:
     uploads = Directory(settings.uploads, durable=durable)
     music = music_directory(settings)
     database = MusicDatabase(settings.database)
-    artwork = ArtworkDirectory(settings.artwork, settings.artwork_scales)
+    artwork = ArtworkDirectory(settings.artwork, settings.artwork_scales, durable)
     limits = ImageLimits(settings.image_size_bytes, settings.image_pixels)
     return {
         "preprocessing": Preprocessing(uploads, limits),

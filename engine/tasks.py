@@ -183,6 +183,17 @@ class Tasks:
             entry, lambda: self.machine.send(entry.record, event, now=self.clock(), **request)
         )
 
+    def remove(self, entry: Entry) -> Task:
+        """Sends `remove`, unless the task is on its way out already; raises as `fire`."""
+        try:
+            if self.role(entry.record) not in {Role.REMOVING, Role.GONE}:
+                self.fire(entry, "remove")
+        except IllegalTransition:
+            # The user deleted the task file meanwhile: that is a removal, too.
+            if self.role(entry.record) is not Role.REMOVING:
+                raise
+        return entry.record
+
     def annotate(self, entry: Entry, annotations: Mapping[str, Any]) -> Task:
         """Merges a client's annotations; raises as `fire`, and ValueError."""
         if entry.deleted:
@@ -305,7 +316,7 @@ class Tasks:
             passed = [record for state, record in entry.passed.items() if state in states]
             if passed:
                 return passed[-1]
-            failure = self._failure(entry.record, self.role(entry.record))
+            failure = self._failure(entry.record, self.role(entry.record), states)
             if failure is not None:
                 raise failure
             waiter = Waiter(states)
@@ -317,16 +328,15 @@ class Tasks:
                 entry.waiters.remove(waiter)
 
     def _resolve(self, entry: Entry, record: Task, role: Role) -> None:
-        failure = self._failure(record, role)
         for waiter in entry.waiters:
             if record.state in waiter.states:
                 waiter.resolve(record)
-            elif failure is not None:
+            elif failure := self._failure(record, role, waiter.states):
                 waiter.resolve(failure)
 
-    @staticmethod
-    def _failure(record: Task, role: Role) -> TaskFailed | None:
-        if role in {Role.FAILED, Role.REMOVING, Role.GONE}:
+    def _failure(self, record: Task, role: Role, states: Collection[str]) -> TaskFailed | None:
+        on_its_way = role is Role.REMOVING and self.lifecycle.gone in states
+        if role in {Role.FAILED, Role.REMOVING, Role.GONE} and not on_its_way:
             return TaskFailed(record.id, record.state, record.message)
         return None
 

@@ -1,6 +1,9 @@
-"""The work of each stage, one module per stage: a task in, an outcome out."""
+"""The work of each stage: a task's record in, an outcome out."""
 
+from .artwork_import import ArtworkImport
 from .integration import Integration
+from .music_import import MusicImport
 from .preprocessing import Preprocessing
+from .removal import Removal
 
-__all__ = ["Integration", "Preprocessing"]
+__all__ = ["ArtworkImport", "Integration", "MusicImport", "Preprocessing", "Removal"]
