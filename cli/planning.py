@@ -170,8 +170,7 @@ def _beside_songs(source: Source, albums: set[AlbumPath]) -> str:
 def _measured(targets: list[tuple[Source, str]], planner: _Planner) -> Iterator[PlannedFile]:
     for source, target in targets:
         try:
-            with source.path.open("rb") as file:
-                checksum = hashlib.file_digest(file, "sha1").hexdigest()
+            checksum = _sha1(source.path)
         except OSError as error:
             planner.refuse(source.path, f"cannot be read: {error.strerror}")
         else:
@@ -201,28 +200,32 @@ def _same_name(target: str) -> str:
 def _compared(files: Iterable[PlannedFile], planner: _Planner) -> Iterator[PlannedFile]:
     """Marks what the Music Directory has already, and refuses what it has otherwise."""
     for file in files:
-        there = _there(planner.settings.music / file.target, file)
+        there = present(planner.settings, file)
         if isinstance(there, str):
-            planner.refuse(file.source, f"{there}, and nothing is ever overwritten: {file.target}")
+            planner.refuse(file.source, there)
         else:
             yield evolve(file, there=there)
 
 
-def _there(target: Path, file: PlannedFile) -> bool | str:
-    """Whether `target` has the bytes of `file`; text says what stands in the way."""
+def present(settings: Settings, file: PlannedFile) -> bool | str:
+    """Whether the file is in the Music Directory; a text says what is in its place instead."""
+    target = settings.music / file.target
     try:
         status = target.lstat()
         if not stat.S_ISREG(status.st_mode):
-            return "what is no file has its place already"
-        if status.st_size == file.size_bytes:
-            with target.open("rb") as existing:
-                if hashlib.file_digest(existing, "sha1").hexdigest() == file.checksum:
-                    return True
+            return f"what is no file has its place: {file.target}"
+        if status.st_size == file.size_bytes and _sha1(target) == file.checksum:
+            return True
     except FileNotFoundError:
         return False
     except OSError as error:
-        return f"its place cannot be read ({error.strerror})"
-    return "a file with other bytes has its place already"
+        return f"its place cannot be read ({error.strerror}): {file.target}"
+    return f"a file with other bytes has its place, and is never overwritten: {file.target}"
+
+
+def _sha1(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha1").hexdigest()
 
 
 def _by_album(files: Iterable[PlannedFile]) -> tuple[PlannedAlbum, ...]:

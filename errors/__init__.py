@@ -212,6 +212,16 @@ class SettingsError(MusicTasksError):
 
 
 @define
+class NoLibrary(MusicTasksError):
+    """There is no library where one is to be read or changed."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.path} holds no library: name one with --library DIR or --config FILE"
+
+
+@define
 class MediaError(MusicTasksError):
     """The content of a media file is not what it should be, and never will be."""
 
@@ -261,6 +271,7 @@ __all__ = [
     "LifecycleError",
     "MediaError",
     "MusicTasksError",
+    "NoLibrary",
     "SettingsError",
     "TargetExists",
     "TaskFailed",

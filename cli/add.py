@@ -1,0 +1,86 @@
+"""`musictasks add`: plan, refuse, carry out, sum up."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console
+
+from ..engine import Settings
+from .adding import Report, add
+from .display import Display
+from .jobs import Result
+from .output import bytes_text, count, say, text
+from .planning import Plan, make_plan
+from .songs import Overrides
+
+
+def run_add(arguments: argparse.Namespace, settings: Settings, console: Console) -> int:
+    overrides = Overrides(arguments.artist, arguments.album, arguments.year)
+    plan = make_plan(arguments.paths, settings, overrides)
+    if arguments.dry_run:
+        _show_plan(console, plan)
+        return 1 if plan.refusals or not plan.files else 0
+    report = carry_out(plan, settings, console)
+    _show_refusals(console, plan)
+    say(console, _summary(plan, report))
+    return 0 if report.succeeded and plan.files and not plan.refusals else 1
+
+
+def carry_out(plan: Plan, settings: Settings, console: Console) -> Report:
+    """Does what is planned, and shows it."""
+    if not plan.files:
+        return Report((), {})
+    with Display(console) as display:
+        return add(plan, settings, display)
+
+
+def _show_plan(console: Console, plan: Plan) -> None:
+    for album in plan.albums:
+        say(console, text(album.path.path, "bold"))
+        for file in album.files:
+            mark = text("= ", "dim") if file.there else text("+ ", "green")
+            say(console, "  ", mark, file.target)
+            there = ", is there already" if file.there else ""
+            origin = f"from {_near(file.source)}, {bytes_text(file.size_bytes)}{there}"
+            say(console, "      ", text(origin, "dim"))
+    _show_refusals(console, plan)
+    _show_left_out(console, plan.left_out)
+    new = sum(not file.there for file in plan.files)
+    say(
+        console,
+        f"Dry run, nothing was changed: {count(new, 'file')} would be added, ",
+        f"{len(plan.files) - new} are there already, {len(plan.refusals)} would be refused.",
+    )
+
+
+def _show_refusals(console: Console, plan: Plan) -> None:
+    if plan.refusals:
+        say(console, text("Refused", "bold red"))
+    for refusal in plan.refusals:
+        say(console, text("  ! ", "red"), _near(refusal.source))
+        say(console, "      ", text(refusal.reason, "red"))
+
+
+def _show_left_out(console: Console, paths: Iterable[Path]) -> None:
+    for path in paths:
+        say(console, text(f"  - {_near(path)}: hidden, ignored or a link; left out", "dim"))
+
+
+def _summary(plan: Plan, report: Report) -> str:
+    added, there = report.count(Result.ADDED), report.count(Result.THERE)
+    failed = report.count(Result.FAILED)
+    parts = [f"{count(added, 'file')} added", f"{there} there already"]
+    parts += [f"{failed} failed"] if failed else []
+    parts += [f"{len(plan.refusals)} refused"] if plan.refusals else []
+    parts += [] if plan.files or plan.refusals else ["nothing was found"]
+    return f"{', '.join(parts)}."
+
+
+def _near(path: Path) -> str:
+    """The path as a person would write it from here."""
+    near = os.path.relpath(path)
+    return str(path) if near.startswith("..") else near

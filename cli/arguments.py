@@ -1,0 +1,83 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .output import printable
+
+_DESCRIPTION = """\
+Brings albums into a music library, one task for each file. Every step is stored: whatever stops
+the program, the same command again goes on where it was.
+"""
+_EPILOG = """\
+exit status: 0 everything asked for was done; 1 something was not, and the output says what;
+2 wrong usage; 130 interrupted
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Repeats nothing of the command line to the terminal that could steer it."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
+def make_parser() -> Parser:
+    parser = Parser(prog="musictasks", description=_DESCRIPTION, epilog=_EPILOG)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    command = _command_maker(commands)
+
+    add = command("add", "bring files and folders with music into the library")
+    add.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file or a folder")
+    add.add_argument("--artist", type=_name, help="instead of the artist in the tags")
+    add.add_argument("--album", type=_name, help="instead of the album in the tags")
+    add.add_argument("--year", type=_year, help="instead of the year in the tags")
+    add.add_argument(
+        "-n", "--dry-run", action="store_true", help="only show what would go where, or not at all"
+    )
+    tasks = command("tasks", "list the tasks")
+    tasks.add_argument("--json", action="store_true", help="as MusicDB's task dictionaries")
+    for name, about in (
+        ("show", "show a task and its history"),
+        ("remove", "remove a task and its uploaded data; the library keeps what it has"),
+        ("retry", "try again what failed"),
+    ):
+        command(name, about).add_argument("id", metavar="ID", help="the id of a task")
+    command("check", "list task files that do not load, and upload data that belongs to no task")
+    command("demo", "add a small album that comes with the program, and show what came of it")
+    return parser
+
+
+def _command_maker(commands: Any) -> Callable[[str, str], argparse.ArgumentParser]:
+    def make(name: str, about: str) -> argparse.ArgumentParser:
+        parser = commands.add_parser(name, help=about, description=f"{about}.".capitalize())
+        where = parser.add_mutually_exclusive_group()
+        where.add_argument(
+            "--library",
+            type=Path,
+            metavar="DIR",
+            help="the library: DIR/music and DIR/data (default: the current directory"
+            + ("'s demo-library)" if name == "demo" else ", if it is one)"),
+        )
+        where.add_argument(
+            "--config", type=Path, metavar="FILE", help="MusicDB's musicdb.ini, in its place"
+        )
+        return parser
+
+    return make
+
+
+def _name(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty")
+    return text.strip()
+
+
+def _year(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 9999):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a year")
+    return int(text)

@@ -1,0 +1,177 @@
+"""`musictasks demo`: the main job on a small real album, and what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from rich import box
+from rich.console import Console
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from ..engine import Settings
+from ..library import DEFAULT_ARTWORK, sample_album
+from .add import carry_out
+from .adding import Report
+from .jobs import Result
+from .output import bytes_text, count, say, text
+from .planning import make_plan
+from .shelf import Shelf
+
+
+def run_demo(arguments: argparse.Namespace, settings: Settings, console: Console) -> int:
+    plan = make_plan([sample_album()], settings)
+    files = f"{count(len(plan.files), 'file')}, {bytes_text(sum(f.size_bytes for f in plan.files))}"
+    _title(console, "One album on its way into the library")
+    say(console, text("from ", "dim"), sample_album(), text(f" ({files})", "dim"))
+    console.print()
+    report = carry_out(plan, settings, console)
+    for refusal in plan.refusals:
+        say(console, text(f"  ! {refusal.source}: {refusal.reason}", "red"))
+    _show_ways(console, report)
+    _show_tree(console, settings)
+    _show_database(console, settings)
+    _show_artwork(console, settings)
+    _show_places(console, settings)
+    console.print()
+    say(console, text(_conclusion(report), "bold"))
+    return 0 if report.succeeded and not plan.refusals else 1
+
+
+def _title(console: Console, title: str) -> None:
+    console.print()
+    console.print(Rule(Text(title, "bold"), align="left", style="dim"))
+
+
+def _conclusion(report: Report) -> str:
+    if not report.succeeded:
+        return "Not everything could be done; the reasons are above."
+    jobs = [job for work in report.works for job in work.jobs]
+    if all(job.result is Result.THERE for job in jobs):
+        return "Everything is there already: nothing was changed."
+    return "Done. Run it again: it says what is there already, and changes nothing."
+
+
+def _show_ways(console: Console, report: Report) -> None:
+    """The states of each task; tasks that went the same way together."""
+    jobs = [job for work in report.works for job in work.jobs]
+    ways = [(report.ways.get(task_id, []), job) for job in jobs for task_id in job.task_ids]
+    if not ways:
+        return
+    _title(console, "The states that each task went through")
+    ways.sort(key=lambda pair: pair[0][:1], reverse=True)
+    for way, pairs in itertools.groupby(ways, key=lambda pair: pair[0]):
+        for _, job in pairs:
+            say(console, text(job.subject, "bold"))
+        console.print(_arrows(way))
+
+
+def _arrows(way: Iterable[str]) -> Table:
+    """The states, folded between them and never inside of one."""
+    line = Text(" \u2192 ", "dim").join(Text(state.replace(" ", "\u00a0"), "cyan") for state in way)
+    table = Table.grid(padding=(0, 2))
+    table.add_row("", line)
+    return table
+
+
+def _show_tree(console: Console, settings: Settings) -> None:
+    _title(console, "The Music Directory")
+    tree = Tree(text(f"{settings.music.name}/", "bold"), guide_style="dim")
+    _grow(tree, settings.music)
+    console.print(tree)
+
+
+def _grow(tree: Tree, directory: Path) -> None:
+    for path in sorted(directory.iterdir(), key=lambda path: path.name):
+        if path.is_dir():
+            _grow(tree.add(text(f"{path.name}/", "bold")), path)
+        else:
+            tree.add(text(path.name) + text(f"  {bytes_text(path.stat().st_size)}", "dim"))
+
+
+def _show_database(console: Console, settings: Settings) -> None:
+    _title(console, f"The database {settings.database.name}")
+    database = Shelf(settings).database
+    artists, albums, songs = database.artists(), database.albums(), database.songs()
+    names = {row["artistid"]: row["name"] for row in artists}
+    console.print(
+        _table("artists", [{"id": row["artistid"], "name": row["name"]} for row in artists])
+    )
+    console.print(_table("albums", [_album_row(row, names) for row in albums]))
+    console.print(_table("songs", [_song_row(row) for row in songs]))
+
+
+def _album_row(row: dict[str, Any], artists: dict[int, str]) -> dict[str, object]:
+    return {
+        "id": row["albumid"],
+        "name": row["name"],
+        "artist": artists[row["artistid"]],
+        "release": row["release"],
+        "songs": row["numofsongs"],
+        "discs": row["numofcds"],
+        "origin": row["origin"],
+    }
+
+
+def _song_row(row: dict[str, Any]) -> dict[str, object]:
+    return {
+        "id": row["songid"],
+        "cd": row["cd"],
+        "no": row["number"],
+        "name": row["name"],
+        "s": row["playtime"],
+        "kbit/s": row["bitrate"],
+        "lyrics": "yes" if row["lyricsstate"] else "no",
+        "checksum": f"{row['checksum'][:12]}\u2026",
+    }
+
+
+def _table(title: str, rows: list[dict[str, object]]) -> Table:
+    table = Table(box=box.ROUNDED, title=Text(title, "bold"), title_justify="left")
+    table.border_style = "dim"
+    for name, value in (rows[0] if rows else {}).items():
+        table.add_column(text(name, "dim"), justify="right" if isinstance(value, int) else "left")
+    for row in rows:
+        table.add_row(*map(text, row.values()))
+    return table
+
+
+def _show_artwork(console: Console, settings: Settings) -> None:
+    shelf = Shelf(settings)
+    for album in shelf.database.albums():
+        if album["artworkpath"] == DEFAULT_ARTWORK:
+            continue
+        _title(console, f"The artwork {album['artworkpath']}")
+        for path in shelf.artwork_files(album):
+            if path.is_file():
+                where = path.parent.relative_to(settings.artwork)
+                kind = "as it came" if where == Path() else f"{where}"
+                size = bytes_text(path.stat().st_size)
+                say(console, f"{_edges(path):>11} px  {size:>9}  ", text(kind, "dim"))
+
+
+def _edges(path: Path) -> str:
+    with Image.open(path) as image:
+        return f"{image.width} \u00d7 {image.height}"
+
+
+def _show_places(console: Console, settings: Settings) -> None:
+    _title(console, "Where it lies")
+    for name, path in _places(settings):
+        say(console, text(f"{name:<16}", "dim"), os.path.relpath(path))
+
+
+def _places(settings: Settings) -> Iterator[tuple[str, Path]]:
+    yield "Music Directory", settings.music
+    yield "database", settings.database
+    yield "artwork", settings.artwork
+    yield "tasks", settings.tasks
+    yield "uploads", settings.uploads

@@ -1,0 +1,159 @@
+"""How far `add` is: live in a terminal, plain lines everywhere else."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+
+from attrs import define, field
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from .adding import AlbumWork
+from .jobs import AlbumJob, FileJob, Job, Result
+from .output import bytes_text, count, say, text
+
+_MARKS = {Result.ADDED: ("+", "green"), Result.THERE: ("=", "dim"), Result.FAILED: ("!", "red")}
+_REFRESHES_PER_SECOND = 12
+_BAR_WIDTH = 16
+#: Lines of the terminal that the live table leaves free.
+_SPARE_LINES = 4
+
+
+@define(eq=False)
+class Display:
+    """Shows the jobs while they run, and each album's result when it has ended."""
+
+    console: Console
+    _works: tuple[AlbumWork, ...] = field(default=(), init=False)
+    _shown: set[AlbumWork] = field(factory=set, init=False)
+    _live: Live | None = field(default=None, init=False)
+    _lock: threading.Lock = field(factory=threading.Lock, init=False)
+    _troubles: set[tuple[str, str]] = field(factory=set, init=False)
+
+    def __enter__(self) -> Display:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def begin(self, works: Sequence[AlbumWork]) -> None:
+        self._works = tuple(works)
+        if self.console.is_terminal:
+            self._live = Live(
+                get_renderable=self._table,
+                console=self.console,
+                refresh_per_second=_REFRESHES_PER_SECOND,
+                transient=True,
+            )
+            self._live.start()
+
+    def album_ended(self, work: AlbumWork) -> None:
+        with self._lock:
+            self._shown.add(work)
+        say(self.console, text(work.path.path, "bold"))
+        names = [job.subject for job in work.files]
+        width = max(map(len, names), default=0)
+        for job, name in zip(work.files, names, strict=True):
+            size = bytes_text(job.file.size_bytes).rjust(9)
+            say(self.console, *_mark(job), name.ljust(width), " ", text(size, "dim"), *_why(job))
+        say(self.console, *_mark(work.importing), _album_result(work), *_why(work.importing))
+
+    def trouble(self, task_id: str, message: str) -> None:
+        """Called from the engine's thread."""
+        with self._lock:
+            if (task_id, message) in self._troubles:
+                return
+            self._troubles.add((task_id, message))
+        say(self.console, text(f"task {task_id}: {message}; trying again", "yellow"))
+
+    def _table(self) -> Table:
+        """The albums under way, file by file, and the sum of all."""
+        with self._lock:
+            open_works = [work for work in self._works if work not in self._shown]
+        table = Table.grid(padding=(0, 1))
+        table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+        table.add_column(width=_BAR_WIDTH)
+        table.add_column(justify="right", width=19, no_wrap=True)
+        table.add_column(width=20, no_wrap=True)
+        table.expand = True
+        for job in self._rows(open_works):
+            _add_row(table, job)
+        _add_sum(table, [job for work in self._works for job in work.files])
+        return table
+
+    def _rows(self, works: Sequence[AlbumWork]) -> list[Job]:
+        """All jobs of the albums that have begun; only those at work where there is no room."""
+        begun = [w for w in works if any(_has_begun(job) for job in w.jobs)]
+        rows = [job for work in begun for job in work.jobs]
+        if len(rows) > self.console.height - _SPARE_LINES:
+            rows = [job for job in rows if job.result is None and _has_begun(job)]
+        return rows[: max(1, self.console.height - _SPARE_LINES)]
+
+
+def _has_begun(job: Job) -> bool:
+    return job.task is not None or job.result is not None
+
+
+def _add_row(table: Table, job: Job) -> None:
+    state = text(_state(job), _style(job))
+    if isinstance(job, FileJob):
+        name = text(job.subject)
+        done, total = job.done_bytes, job.file.size_bytes
+        bar = ProgressBar(total=total, completed=done, width=_BAR_WIDTH)
+        table.add_row(name, bar, text(f"{bytes_text(done)} / {bytes_text(total)}", "dim"), state)
+    elif isinstance(job, AlbumJob):
+        table.add_row(text(job.subject, "bold"), "", "", state)
+
+
+def _add_sum(table: Table, jobs: Sequence[FileJob]) -> None:
+    total = sum(job.file.size_bytes for job in jobs)
+    done = sum(job.done_bytes for job in jobs)
+    ended = sum(job.result is not None for job in jobs)
+    bar = ProgressBar(total=total, completed=done, width=_BAR_WIDTH)
+    of_bytes = text(f"{bytes_text(done)} / {bytes_text(total)}")
+    table.add_row("", "", "", "")
+    table.add_row(text("all files"), bar, of_bytes, text(f"{ended} of {count(len(jobs), 'file')}"))
+
+
+def _state(job: Job) -> str:
+    if job.result is not None:
+        return {Result.ADDED: "done", Result.THERE: "there", Result.FAILED: "failed"}[job.result]
+    return job.task.state if job.task else "-"
+
+
+def _style(job: Job) -> str:
+    if job.result is None:
+        return "cyan" if job.task else "dim"
+    return _MARKS[job.result][1]
+
+
+def _mark(job: Job) -> Iterator[object]:
+    mark, style = _MARKS[job.result or Result.FAILED]
+    yield "  "
+    yield text(f"{mark} ", style)
+
+
+def _why(job: Job) -> Iterator[object]:
+    if job.result is Result.THERE and isinstance(job, FileJob):
+        yield text("  is there already", "dim")
+    if job.result is Result.FAILED:
+        yield text(f"  {job.reason}", "red")
+
+
+def _album_result(work: AlbumWork) -> str:
+    """What there is to say of the import."""
+    if work.importing.result is Result.FAILED:
+        return "not imported:"
+    if work.importing.result is Result.THERE:
+        return "nothing to import"
+    return " and ".join(work.importing.achieved)

@@ -1,0 +1,132 @@
+"""`musictasks tasks`, `show` and `check`: they only read, so they work beside a server."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from ..engine import Settings, as_dictionary, orphaned_uploads, read_tasks
+from ..errors import InvalidTaskFile, TaskNotFound
+from ..statemachine import MUSIC, Role, Task
+from .output import bytes_text, count, make_console, say, text
+
+_STYLES = {Role.FAILED: "red", Role.FINISHED: "green", Role.WAITING: "yellow"}
+
+
+def run_tasks(arguments: argparse.Namespace, settings: Settings, console: Console) -> int:
+    tasks, invalid = read_tasks(settings)
+    tasks = sorted(tasks, key=lambda task: (task.initialization_time or 0, task.id))
+    if arguments.json:
+        listing = json.dumps([as_dictionary(task) for task in tasks], indent=2)
+        print(listing.replace("\x7f", "\\u007f"))  # the one control character JSON lets through
+    elif console.is_terminal:
+        _print_table(console, tasks)
+    else:
+        for task in tasks:
+            say(console, "  ".join((task.id, task.state, task.content_type or "-", _about(task))))
+    if invalid:
+        files = count(len(invalid), "task file does", "task files do")
+        say(make_console(stderr=True), f"{files} not load: see `musictasks check`")
+    return 0
+
+
+def _print_table(console: Console, tasks: list[Task]) -> None:
+    if not tasks:
+        say(console, "there are no tasks")
+        return
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("ID", no_wrap=True)
+    table.add_column("State", no_wrap=True)
+    table.add_column("Since", no_wrap=True, justify="right")
+    table.add_column("About", overflow="fold", ratio=1)
+    for task in tasks:
+        state = text(task.state, _STYLES.get(MUSIC.role(task.state), "cyan"))
+        table.add_row(text(task.id), state, _since(task), text(_about(task)))
+    console.print(table)
+
+
+def _about(task: Task) -> str:
+    """What a person knows the task by."""
+    name = task.source_filename or task.album_file_path or task.album_path or task.video_path
+    if task.state == "waitforchunk" and task.file_size:
+        return f"{name or '-'} ({100 * (task.offset or 0) // task.file_size} %)"
+    return name or task.content_type or "-"
+
+
+def _since(task: Task) -> str:
+    """How long the task has been in its state, in its largest unit."""
+    age_s = max(0, int(time.time() - (task.update_time or task.initialization_time or 0)))
+    for unit, length_s in (("d", 86400), ("h", 3600), ("min", 60)):
+        if age_s >= length_s:
+            return f"{age_s // length_s} {unit}"
+    return f"{age_s} s"
+
+
+def run_show(arguments: argparse.Namespace, settings: Settings, console: Console) -> int:
+    task = _find(arguments.id, settings)
+    width = max(len(key) for key in as_dictionary(task))
+    for key, value in as_dictionary(task).items():
+        if key != "history" and value not in (None, {}, False):
+            say(console, text(key.ljust(width + 2), "dim"), _value(key, value))
+    say(console, text("history", "dim"))
+    for line in _history(task):
+        say(console, "  ", line)
+    return 0
+
+
+def _find(task_id: str, settings: Settings) -> Task:
+    tasks, invalid = read_tasks(settings)
+    for task in tasks:
+        if task.id == task_id:
+            return task
+    for file in invalid:
+        if Path(file.path).stem == task_id:
+            raise InvalidTaskFile(file.path, file.reason)
+    raise TaskNotFound(task_id)
+
+
+def _value(key: str, value: object) -> str:
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    if key in {"filesize", "offset"} and isinstance(value, int):
+        return f"{value} ({bytes_text(value)})" if value >= 1000 else str(value)
+    if key in {"initializationtime", "updatetime"} and isinstance(value, int):
+        return f"{value} ({_local(value)})"
+    return str(value)
+
+
+def _history(task: Task) -> Iterator[str]:
+    for entry in task.history:
+        message = f": {entry.message}" if entry.message else ""
+        way = f"{entry.source} -> {entry.target}"
+        yield f"{_local(entry.time)}  {way:<42} {entry.event}{message}"
+
+
+def _local(unix_s: float) -> str:
+    return datetime.fromtimestamp(unix_s).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def run_check(arguments: argparse.Namespace, settings: Settings, console: Console) -> int:
+    """Exit status 1 if there is something to repair."""
+    invalid = read_tasks(settings).invalid
+    orphans = orphaned_uploads(settings)
+    for file in invalid:
+        say(console, text("does not load  ", "red"), file.path)
+        say(console, f"               {file.reason}; repair the file or delete it")
+    for name in orphans:
+        say(console, text("belongs to no task  ", "yellow"), settings.uploads / name)
+    if orphans and invalid:
+        say(console, "This data is kept as long as a task file does not load: it may be its data.")
+    elif orphans:
+        say(console, "The next program that works on the tasks deletes this data.")
+    if not invalid and not orphans:
+        say(console, "All task files load, and all upload data belongs to a task.")
+    return 1 if invalid or orphans else 0

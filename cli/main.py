@@ -1,0 +1,91 @@
+"""`musictasks`: what it was asked for, done; what went wrong, said."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from ..engine import Settings
+from ..errors import MusicTasksError, NoLibrary
+from . import changing, demo, inspecting
+from .add import run_add
+from .arguments import make_parser
+from .output import make_console, say, text
+
+_DEMO_LIBRARY = Path("demo-library")
+#: Small, so that the demo's small files come in several chunks.
+_DEMO_CHUNK_SIZE_BYTES = 16 * 1024
+
+_Command = Callable[[argparse.Namespace, Settings, Console], int]
+_COMMANDS: dict[str, _Command] = {
+    "add": run_add,
+    "tasks": inspecting.run_tasks,
+    "show": inspecting.run_show,
+    "check": inspecting.run_check,
+    "remove": changing.run_remove,
+    "retry": changing.run_retry,
+    "demo": demo.run_demo,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # A name that the terminal's encoding lacks is shown as escapes, instead of an error.
+            stream.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
+    arguments = make_parser().parse_args(argv)
+    console, complaints = make_console(), make_console(stderr=True)
+    _log_to(complaints)
+    try:
+        return _COMMANDS[arguments.command](arguments, _settings(arguments), console)
+    except (MusicTasksError, OSError) as error:
+        say(complaints, text("musictasks: ", "bold"), error)
+        return 1
+    except KeyboardInterrupt:
+        again = (
+            " The same command again goes on where it was." if arguments.command == "add" else ""
+        )
+        say(complaints, f"musictasks: interrupted.{again}")
+        return 130
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    """The settings of the library that is meant.
+
+    Only where it was named, and only to add to it, is a new library made.
+    """
+    chosen = {"chunk_size": _DEMO_CHUNK_SIZE_BYTES} if arguments.command == "demo" else {}
+    if arguments.config is not None:
+        settings = Settings.from_file(arguments.config, **chosen)
+    elif arguments.library is None and arguments.command == "demo":
+        settings = Settings.in_directory(_DEMO_LIBRARY, **chosen)
+    else:
+        settings = Settings.in_directory(arguments.library or Path.cwd(), **chosen)
+    named = arguments.library is not None or arguments.config is not None
+    makes = arguments.command == "demo" or (arguments.command == "add" and named)
+    if not makes and not settings.data.is_dir():
+        raise NoLibrary(str(arguments.library or arguments.config or Path.cwd()))
+    return settings
+
+
+class _Complaints(logging.Handler):
+    """The log's warnings, as safe to print as all else."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.WARNING)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(self._console, text(self.format(record), "yellow"))
+
+
+def _log_to(console: Console) -> None:
+    logger = logging.getLogger("musictasks")
+    logger.handlers = [_Complaints(console)]
+    logger.propagate = False

@@ -1,0 +1,100 @@
+"""What the library has of an album, read from its files and its database; changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from ..engine import Settings
+from ..errors import MediaError
+from ..library import DEFAULT_ARTWORK, MusicDatabase, MusicDirectory, read_picture
+
+_COVER = re.compile(r"(cover|folder|front)\.(png|jpe?g)", re.IGNORECASE)
+
+
+@frozen
+class Wanted:
+    """What an album still lacks."""
+
+    #: Songs are not in the database, or other than there; or a song's picture became no artwork.
+    import_music: bool = False
+    #: The import shall make the artwork, of a song's picture.
+    artwork: bool = False
+    #: The image that artwork shall be made of, as no song has one; relative to the Music Directory.
+    cover: str | None = None
+
+
+@frozen
+class Shelf:
+    """The library as it is on disk."""
+
+    settings: Settings
+
+    @property
+    def music(self) -> MusicDirectory:
+        settings = self.settings
+        return MusicDirectory(
+            settings.music, settings.ignore_artists, settings.ignore_albums, settings.ignore_songs
+        )
+
+    @property
+    def database(self) -> MusicDatabase:
+        return MusicDatabase(self.settings.database)
+
+    def wanted(self, album_path: str) -> Wanted:
+        """What is to be done for an album whose files are at their place.
+
+        Raises:
+            InvalidPath: It is no album.
+            DatabaseUnusable, OSError: It cannot be found out.
+        """
+        songs = self.music.songs(album_path)
+        if not songs:
+            return Wanted()
+        lacking = not self._has_artwork(album_path)
+        pictured = lacking and any(map(self._has_picture, songs))
+        if pictured or not self._is_imported(album_path, songs):
+            return Wanted(import_music=True, artwork=pictured)
+        return Wanted(cover=self._cover(album_path) if lacking else None)
+
+    def _is_imported(self, album_path: str, songs: list[str]) -> bool:
+        rows = {row["path"]: row["checksum"] for row in self.database.songs(album_path)}
+        return all(path in rows and rows[path] == self._sha256(path) for path in songs)
+
+    def _sha256(self, path: str) -> str:
+        with self.music.directory.open(path) as file:
+            digest = hashlib.file_digest(file, "sha256")  # pyright: ignore[reportArgumentType]
+            return digest.hexdigest()
+
+    def _has_picture(self, song: str) -> bool:
+        try:
+            with self.music.directory.open(song) as file:
+                return read_picture(file, song) is not None
+        except MediaError:
+            return False  # the import will say so
+
+    def _has_artwork(self, album_path: str) -> bool:
+        album = self.database.album(album_path)
+        if album is None or album["artworkpath"] in (None, "", DEFAULT_ARTWORK):
+            return False
+        return all(path.is_file() for path in self.artwork_files(album))
+
+    def artwork_files(self, album: dict[str, Any]) -> list[Path]:
+        """The image of an album's row, and the scaled ones."""
+        root, name = self.settings.artwork, album["artworkpath"]
+        scales = self.settings.artwork_scales
+        return [root / name, *(root / f"{scale}x{scale}" / name for scale in scales)]
+
+    def _cover(self, album_path: str) -> str | None:
+        files = self.music.album_files(album_path)
+        covers = [path for path in files if _COVER.fullmatch(path.rpartition("/")[2])]
+        order = ("cover", "folder", "front")
+        return min(
+            covers,
+            key=lambda path: order.index(path.rpartition("/")[2].partition(".")[0].lower()),
+            default=None,
+        )
