@@ -85,9 +85,8 @@ class ArtworkDirectory:
         n x n pixels: of one that is not square, the middle.
 
         Raises:
-            MediaError: `jpeg`, called `name`, is no JPEG or larger than the limits.
+            MediaError: `jpeg`, called `name`, is no JPEG or has too many pixels.
         """
-        jpeg = _read(io.BytesIO(jpeg), name, limits)
         with _judged(name):
             image = _decode(jpeg, name, limits, ("JPEG",), max(self.scales, default=1))
         artwork = artwork_name(album)
