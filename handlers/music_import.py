@@ -1,0 +1,57 @@
+"""The stage "music import": what is in the Music Directory goes into the database."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from ..errors import DatabaseUnusable, InvalidPath, MediaError
+from ..library import MusicDatabase, MusicDirectory, check_album_file, is_song
+from ..statemachine import Outcome, Task, Work, fail, reject, succeed
+from .reasons import disk_reason
+
+
+@frozen
+class MusicImport:
+    """Imports an album, or one song of an album; a booklet succeeds and imports nothing.
+
+    What is in the database already is left as it is, so it may run again at any time.
+    """
+
+    music: MusicDirectory
+    database: MusicDatabase
+
+    def __call__(self, task: Task, work: Work) -> Outcome:
+        imports = {"album": self._album, "albumfile": self._album_file}
+        if task.content_type == "video":
+            return reject("videos are imported by a later version only")
+        if task.content_type not in imports:
+            return reject(f"content of type {task.content_type!r} cannot be imported")
+        path = task.album_path if task.content_type == "album" else task.album_file_path
+        if path is None:
+            return fail("the task does not say what to import")
+        try:
+            return imports[task.content_type](path, work)
+        except MediaError as error:
+            return reject(str(error))
+        except (InvalidPath, DatabaseUnusable) as error:
+            return fail(str(error))
+        except OSError as error:
+            return fail(disk_reason(error, path))
+
+    def _album(self, path: str, work: Work) -> Outcome:
+        def check(done: int, total: int, song: str) -> None:
+            work.check()
+            work.progress(done, total, song)
+
+        self.database.import_album(self.music, path, check)
+        return succeed()
+
+    def _album_file(self, path: str, work: Work) -> Outcome:
+        check_album_file(path)
+        work.check()
+        if is_song(path):
+            self.database.import_song(self.music, path)
+            return succeed()
+        if not self.music.directory.is_file(path):
+            return fail(f"there is no file {path} in the Music Directory")
+        return succeed(message=f"{path} is no song: there is nothing to import")

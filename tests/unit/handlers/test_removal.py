@@ -1,0 +1,122 @@
+"""What goes with a task, and what stays."""
+
+import errno
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from musictasks.files import Directory, Effects, using
+from musictasks.handlers import Removal
+from musictasks.library import MusicDirectory
+from musictasks.statemachine import Task
+
+ALBUM = "Artist/2020 - Album"
+#: A temporary file of task "t", as `files.place` leaves it when it is killed.
+TEMPORARY = f"{ALBUM}/.t.123.1.tmp"
+
+
+@pytest.fixture
+def removal(tmp_path: Path) -> Removal:
+    (tmp_path / "uploads").mkdir()
+    (tmp_path / "music" / ALBUM).mkdir(parents=True)
+    return Removal(Directory(tmp_path / "uploads"), MusicDirectory(tmp_path / "music"))
+
+
+def put(removal: Removal, *paths: str) -> None:
+    for path in paths:
+        file = removal.uploads.root.parent / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(path)
+
+
+def left(removal: Removal) -> set[str]:
+    top = removal.uploads.root.parent
+    return {
+        str(path.relative_to(top))
+        for path in top.rglob("*")
+        if not path.is_dir() or path.is_symlink()
+    }
+
+
+def task(**changes: Any) -> Task:
+    return Task(id="t", upload_path="mine.mp3", preprocessed_path="mine.jpg", **changes)
+
+
+def test_the_tasks_own_data_goes_and_all_else_stays(removal: Removal) -> None:
+    """Upload, preprocessed data and temporaries go; songs and what others have stay."""
+    kept = [
+        "uploads/other.mp3",
+        f"music/{ALBUM}/01 Song.mp3",
+        f"music/{ALBUM}/.t2.123.1.tmp",
+        f"music/{ALBUM}/.t.hidden",
+        "music/Artist/.t.123.1.tmp",
+    ]
+    put(removal, "uploads/mine.mp3", "uploads/mine.jpg", f"music/{TEMPORARY}", *kept)
+
+    removal(task(album_file_path=f"{ALBUM}/01 Song.mp3", album_path=ALBUM))
+
+    assert left(removal) == set(kept)
+
+
+def test_an_albums_own_directory_is_looked_at(removal: Removal) -> None:
+    """A task that names only an album had its temporaries in there."""
+    put(removal, f"music/{TEMPORARY}")
+
+    removal(task(album_path=ALBUM))
+
+    assert left(removal) == set()
+
+
+def test_what_is_missing_is_fine(removal: Removal) -> None:
+    """Removal may run twice, and on a task that never had data."""
+    for _ in range(2):
+        removal(task(album_path=ALBUM))
+        removal(task(album_file_path="Missing/2020 - Album/01 Song.mp3"))
+        removal(Task(id="t"))
+
+
+def test_links_are_not_followed(removal: Removal) -> None:
+    """Of a link in the uploads the link goes; a linked album directory is not entered."""
+    top = removal.uploads.root.parent
+    put(removal, "elsewhere/file", "elsewhere/.t.123.1.tmp")
+    (removal.uploads.root / "mine.mp3").symlink_to(top / "elsewhere/file")
+    (removal.music.root / "Artist/2021 - Link").symlink_to(top / "elsewhere")
+
+    removal(task(album_path="Artist/2021 - Link"))
+
+    assert left(removal) == {
+        "elsewhere/file",
+        "elsewhere/.t.123.1.tmp",
+        "music/Artist/2021 - Link",
+    }
+
+
+def test_a_path_that_leads_out_removes_nothing(removal: Removal) -> None:
+    """A bad path in a record neither harms other files nor keeps the task for ever."""
+    put(removal, "file", "elsewhere/.t.123.1.tmp")
+
+    removal(Task(id="t", upload_path="../file", album_file_path="../elsewhere/x.mp3"))
+    removal(Task(id="t", upload_path="", album_path="../elsewhere"))
+
+    assert left(removal) == {"file", "elsewhere/.t.123.1.tmp"}
+
+
+def test_a_disk_that_refuses_is_told(removal: Removal) -> None:
+    """An error passes through, so that the engine tries again; then the rest goes."""
+
+    class Refusing(Effects):
+        def unlink(self, name: str, *, dir_fd: int) -> None:
+            raise OSError(errno.EIO, "broken")
+
+    put(removal, "uploads/mine.mp3", f"music/{TEMPORARY}")
+    with using(Refusing()), pytest.raises(OSError, match="broken"):
+        removal(task(album_path=ALBUM))
+
+    removal(task(album_path=ALBUM))
+    assert left(removal) == set()
+
+
+def test_a_removal_can_be_pickled(removal: Removal) -> None:
+    """It holds nothing open."""
+    assert pickle.loads(pickle.dumps(removal)) == removal
