@@ -67,7 +67,7 @@ def open_engine(
         ArtworkDirectory(settings.artwork, settings.artwork_scales, durable).prepare()
         store = TaskStore(tasks_directory, make_converter(lifecycle), owner.descriptor)
         notifier = Notifier(settings.chunk_size)
-        removal = Removal(uploads_directory, music)
+        removal = Removal(music)
         new_executor = executor or partial(_threads, settings.workers)
         runner = Runner(settings, all_handlers, removal, new_executor, clock)
         tasks = Tasks(lifecycle, store, notifier, clock, runner.starts)

@@ -11,7 +11,7 @@ from musictasks.engine import Engine, Settings, open_engine
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings.in_directory(tmp_path, durability="none", workers=2)
+    return Settings.in_directory(tmp_path, durability="none", workers=2, artwork_scales=(16,))
 
 
 @pytest.fixture
