@@ -30,12 +30,12 @@ def run_add(arguments: argparse.Namespace, settings: Settings, console: Console)
     return 0 if report.succeeded and plan.files and not plan.refusals else 1
 
 
-def carry_out(plan: Plan, settings: Settings, console: Console) -> Report:
+def carry_out(plan: Plan, settings: Settings, console: Console, *, pace_s: float = 0) -> Report:
     """Does what is planned, and shows it."""
     if not plan.files:
         return Report((), {})
     with Display(console) as display:
-        return add(plan, settings, display)
+        return add(plan, settings, display, pace_s=pace_s)
 
 
 def _show_plan(console: Console, plan: Plan) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
@@ -65,10 +66,11 @@ class Display(Protocol):
     def trouble(self, task_id: str, message: str) -> None: ...
 
 
-def add(plan: Plan, settings: Settings, display: Display) -> Report:
+def add(plan: Plan, settings: Settings, display: Display, *, pace_s: float = 0) -> Report:
     """Brings the planned files into the library.
 
-    It may be cut off anywhere, and called again: it goes on with what it finds.
+    It may be cut off anywhere, and called again: it goes on with what it finds. `pace_s` is a
+    pause after each round of steps.
 
     Raises:
         DirectoryInUse: Another process owns the tasks.
@@ -80,7 +82,7 @@ def add(plan: Plan, settings: Settings, display: Display) -> Report:
         with engine:
             works = _works(plan, engine, Shelf(settings))
             display.begin(works)
-            _Loop(works, watch, display).run()
+            _Loop(works, watch, display, pace_s).run()
     finally:
         engine.close()
     return Report(works, watch.ways)
@@ -103,6 +105,7 @@ class _Loop:
     works: tuple[AlbumWork, ...]
     watch: Watch
     display: Display
+    pace_s: float
     _active: list[Job] = field(factory=list, init=False)
 
     def run(self) -> None:
@@ -114,6 +117,7 @@ class _Loop:
             moved = [job.step() for job in self._active]
             self._active = [job for job in self._active if job.result is None]
             self._end(albums)
+            time.sleep(self.pace_s)
             if self._active and not any(moved):
                 leaving = any(job.is_leaving for job in self._active)
                 self.watch.wait(_LOOK_FOR_REMOVAL_S if leaving else _LOOK_AGAIN_S)

@@ -26,6 +26,9 @@ from .output import bytes_text, count, say, text
 from .planning import make_plan
 from .shelf import Shelf
 
+#: A pause after each step, so that a person can follow.
+_PACE_S = 0.03
+
 
 def run_demo(arguments: argparse.Namespace, settings: Settings, console: Console) -> int:
     plan = make_plan([sample_album()], settings)
@@ -33,7 +36,7 @@ def run_demo(arguments: argparse.Namespace, settings: Settings, console: Console
     _title(console, "One album on its way into the library")
     say(console, text("from ", "dim"), sample_album(), text(f" ({files})", "dim"))
     console.print()
-    report = carry_out(plan, settings, console)
+    report = carry_out(plan, settings, console, pace_s=_PACE_S if console.is_terminal else 0)
     for refusal in plan.refusals:
         say(console, text(f"  ! {refusal.source}: {refusal.reason}", "red"))
     _show_ways(console, report)
@@ -153,7 +156,7 @@ def _show_artwork(console: Console, settings: Settings) -> None:
         for path in shelf.artwork_files(album):
             if path.is_file():
                 where = path.parent.relative_to(settings.artwork)
-                kind = "as it came" if where == Path() else f"{where}"
+                kind = "full size" if where == Path() else f"in {where}/"
                 size = bytes_text(path.stat().st_size)
                 say(console, f"{_edges(path):>11} px  {size:>9}  ", text(kind, "dim"))
 

@@ -60,6 +60,8 @@ class Display:
     def album_ended(self, work: AlbumWork) -> None:
         with self._lock:
             self._shown.add(work)
+        if self._live is not None:
+            self._live.refresh()  # what is printed now shall not stand in the table, too
         say(self.console, text(work.path.path, "bold"))
         names = [job.subject for job in work.files]
         width = max(map(len, names), default=0)
@@ -112,7 +114,7 @@ def _add_row(table: Table, job: Job) -> None:
         bar = ProgressBar(total=total, completed=done, width=_BAR_WIDTH)
         table.add_row(name, bar, text(f"{bytes_text(done)} / {bytes_text(total)}", "dim"), state)
     elif isinstance(job, AlbumJob):
-        table.add_row(text(job.subject, "bold"), "", "", state)
+        table.add_row(text("database and artwork"), "", "", state)
 
 
 def _add_sum(table: Table, jobs: Sequence[FileJob]) -> None:
