@@ -197,6 +197,20 @@ class LifecycleError(MusicTasksError):
 
 
 @define
+class LifecycleViolation(MusicTasksError, AssertionError):
+    """A proof of a lifecycle found something that must not be."""
+
+    #: The pair of state and event, the edge, or the handler.
+    where: str
+    reason: str
+    #: How one gets there.
+    path: Sequence[str]
+
+    def __str__(self) -> str:
+        return "\n  ".join([f"{self.where}: {self.reason}", *self.path])
+
+
+@define
 class SettingsError(MusicTasksError):
     """A setting has a value that cannot be used, or a settings file cannot be read."""
 
@@ -269,6 +283,7 @@ __all__ = [
     "InvalidPath",
     "InvalidTaskFile",
     "LifecycleError",
+    "LifecycleViolation",
     "MediaError",
     "MusicTasksError",
     "NoLibrary",
