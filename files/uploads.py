@@ -35,8 +35,6 @@ class UploadData:
     _hash: Any = field(factory=lambda: hashlib.sha1(usedforsecurity=False), init=False)
     #: How many bytes `_hash` has seen.
     _hashed_bytes: int = field(default=0, init=False)
-    #: `_hash` and `_hashed_bytes` before the last append, for `cut`.
-    _before: tuple[Any, int] | None = field(default=None, init=False)
     #: So many bytes are known to be durable.
     _durable_bytes: int = field(default=0, init=False)
     _name_is_durable: bool = field(default=False, init=False)
@@ -71,11 +69,11 @@ class UploadData:
                     if last or self._hashed_bytes - self._durable_bytes >= SYNC_EVERY_BYTES:
                         self._make_durable(fd, dir_fd)
                 except BaseException:
+                    # Not made again from the file: after a failed fsync it is the only witness.
                     self._hash, self._hashed_bytes = before
                     with suppress(OSError):  # what stays is cut by the next append
                         effects.current.truncate(fd, offset)
                     raise
-                self._before = before
             finally:
                 os.close(fd)
 
@@ -100,7 +98,7 @@ class UploadData:
         return self._hash.hexdigest()
 
     def cut(self, offset: int) -> None:
-        """Take back what was added after `offset`."""
+        """Take back what was added after `offset`; the SHA-1 is made again when it is needed."""
         with self.directory.descriptor() as dir_fd:
             try:
                 fd = open_regular(self.name, dir_fd, self.name, os.O_RDWR)
@@ -113,11 +111,6 @@ class UploadData:
             finally:
                 os.close(fd)
         self._durable_bytes = min(self._durable_bytes, offset)
-        if self._before is not None and self._before[1] == offset:
-            self._hash, self._hashed_bytes = self._before
-        elif self._hashed_bytes > offset:
-            self._hash, self._hashed_bytes = hashlib.sha1(usedforsecurity=False), 0
-        self._before = None
 
     def discard(self) -> bool:
         """Remove the file; False where there was none. The next append begins at 0."""
@@ -125,7 +118,7 @@ class UploadData:
         return self.directory.remove(self.name)
 
     def _forget(self) -> None:
-        self._hash, self._hashed_bytes, self._before = hashlib.sha1(usedforsecurity=False), 0, None
+        self._hash, self._hashed_bytes = hashlib.sha1(usedforsecurity=False), 0
         self._durable_bytes, self._name_is_durable, self._suspect = 0, False, False
 
     def _stand_at(self, fd: int, offset: int) -> None:
@@ -139,7 +132,7 @@ class UploadData:
             self._hash_again(fd, offset)
 
     def _hash_again(self, fd: int, length: int) -> None:
-        self._hash, self._hashed_bytes, self._before = hashlib.sha1(usedforsecurity=False), 0, None
+        self._hash, self._hashed_bytes = hashlib.sha1(usedforsecurity=False), 0
         while self._hashed_bytes < length:
             count = min(_BLOCK_BYTES, length - self._hashed_bytes)
             block = os.pread(fd, count, self._hashed_bytes)

@@ -244,6 +244,23 @@ def test_a_file_system_without_the_renames_still_saves(
     assert root.names() == []
 
 
+def test_a_deletion_without_exchange_is_looked_for(
+    file: DurableFile, path: Path, root: Directory, breaks: Any
+) -> None:
+    """Without the exchange a look just before the replace finds a deleted file."""
+    effects = breaks.act({})
+
+    def hook(number: int, name: str) -> None:
+        if name == "exchange":
+            path.unlink()
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    effects.hook = hook
+    with using(effects), pytest.raises(FileNotFoundError):
+        file.save(b"new")
+    assert root.names() == []
+
+
 @pytest.mark.parametrize("code", CODES)
 def test_an_error_without_exchange_can_be_saved_over(
     root: Directory, path: Path, breaks: Any, code: int

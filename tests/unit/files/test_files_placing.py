@@ -48,6 +48,14 @@ def test_a_file_comes_to_its_place(root: Directory) -> None:
     assert stat.S_IMODE(root.path("Artist").stat().st_mode) & 0o777 == 0o775
 
 
+def test_the_order_of_a_placing(root: Directory, breaks: Any) -> None:
+    """Directories, bytes and mode are durable before the name is there; then the name is."""
+    assert breaks.count(lambda: put(root, b"short", "a/b")) == [
+        *("mkdir", "chmod", "fsync", "fsync"),
+        *("open", "write", "chmod", "fsync", "rename_noreplace", "fsync"),
+    ]
+
+
 def test_the_same_bytes_are_done_already(root: Directory, breaks: Any) -> None:
     """Placing again copies nothing, but makes durable what is there."""
     put(root)

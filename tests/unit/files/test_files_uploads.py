@@ -208,6 +208,37 @@ def test_after_a_failed_sync_a_new_file_is_written(
     assert data.hexdigest() == sha1(b"onetwo")
 
 
+def test_a_new_file_is_written_once(root: Directory, data: UploadData, breaks: Any) -> None:
+    """The new file and its name are made durable, and from then on it is synced as any other."""
+    data.append(b"one", 0, last=True)
+    with using(breaks.refuse(errno.EIO, "fsync")), pytest.raises(OSError, match="error"):
+        data.make_durable()
+    calls = breaks.count(lambda: data.append(b"two", 3, last=True))
+    assert calls == ["open", "write", "open", "write", "fsync", "replace", "fsync"]
+    assert breaks.count(data.make_durable) == ["open", "fsync"]
+
+
+def test_bytes_lost_under_a_failed_chunk_are_noticed(
+    root: Directory, data: UploadData, breaks: Any
+) -> None:
+    """The SHA-1 in memory outlives the failure, and the file is compared with it."""
+    data.append(b"one", 0)
+    with using(breaks.refuse(errno.EIO, "fsync")), pytest.raises(OSError, match="error"):
+        data.append(b"two", 3, last=True)
+    (root.root / "upload.flac").write_bytes(b"ONE")
+    with pytest.raises(OSError, match="lost"):
+        data.append(b"two", 3, last=True)
+
+
+def test_bytes_beyond_the_offset_do_not_stay(root: Directory, data: UploadData) -> None:
+    """Also where the chunk is shorter than what a killed write left behind."""
+    data.append(b"one", 0)
+    with (root.root / "upload.flac").open("ab") as file:
+        file.write(b"leftover")
+    data.append(b"X", 3)
+    assert content(root) == b"oneX"
+
+
 def test_bytes_that_the_disk_lost_are_not_called_durable(
     root: Directory, data: UploadData, breaks: Any
 ) -> None:
