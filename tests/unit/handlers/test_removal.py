@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from musictasks.files import Directory, Effects, using
+from musictasks.files import Effects, using
 from musictasks.handlers import Removal
 from musictasks.library import MusicDirectory
 from musictasks.statemachine import Task
@@ -18,20 +18,19 @@ TEMPORARY = f"{ALBUM}/.t.123.1.tmp"
 
 @pytest.fixture
 def removal(tmp_path: Path) -> Removal:
-    (tmp_path / "uploads").mkdir()
     (tmp_path / "music" / ALBUM).mkdir(parents=True)
-    return Removal(Directory(tmp_path / "uploads"), MusicDirectory(tmp_path / "music"))
+    return Removal(MusicDirectory(tmp_path / "music"))
 
 
 def put(removal: Removal, *paths: str) -> None:
     for path in paths:
-        file = removal.uploads.root.parent / path
+        file = removal.music.root.parent / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(path)
 
 
 def left(removal: Removal) -> set[str]:
-    top = removal.uploads.root.parent
+    top = removal.music.root.parent
     return {
         str(path.relative_to(top))
         for path in top.rglob("*")
@@ -43,16 +42,17 @@ def task(**changes: Any) -> Task:
     return Task(id="t", upload_path="mine.mp3", preprocessed_path="mine.jpg", **changes)
 
 
-def test_the_tasks_own_data_goes_and_all_else_stays(removal: Removal) -> None:
-    """Upload, preprocessed data and temporaries go; songs and what others have stay."""
+def test_the_tasks_temporaries_go_and_all_else_stays(removal: Removal) -> None:
+    """What a killed placing left goes; songs, others' temporaries and the upload data stay."""
     kept = [
-        "uploads/other.mp3",
+        "uploads/mine.mp3",
+        "uploads/mine.jpg",
         f"music/{ALBUM}/01 Song.mp3",
         f"music/{ALBUM}/.t2.123.1.tmp",
         f"music/{ALBUM}/.t.hidden",
         "music/Artist/.t.123.1.tmp",
     ]
-    put(removal, "uploads/mine.mp3", "uploads/mine.jpg", f"music/{TEMPORARY}", *kept)
+    put(removal, f"music/{TEMPORARY}", *kept)
 
     removal(task(album_file_path=f"{ALBUM}/01 Song.mp3", album_path=ALBUM))
 
@@ -76,40 +76,35 @@ def test_what_is_missing_is_fine(removal: Removal) -> None:
         removal(Task(id="t"))
 
 
-def test_links_are_not_followed(removal: Removal) -> None:
-    """Of a link in the uploads the link goes; a linked album directory is not entered."""
-    top = removal.uploads.root.parent
-    put(removal, "elsewhere/file", "elsewhere/.t.123.1.tmp")
-    (removal.uploads.root / "mine.mp3").symlink_to(top / "elsewhere/file")
-    (removal.music.root / "Artist/2021 - Link").symlink_to(top / "elsewhere")
+def test_a_linked_album_directory_is_not_entered(removal: Removal) -> None:
+    """Behind a link nothing is ours, whatever its name; the link itself stays too."""
+    put(removal, "elsewhere/.t.123.1.tmp")
+    link = removal.music.root / "Artist/2021 - Link"
+    link.symlink_to(removal.music.root.parent / "elsewhere")
 
     removal(task(album_path="Artist/2021 - Link"))
 
-    assert left(removal) == {
-        "elsewhere/file",
-        "elsewhere/.t.123.1.tmp",
-        "music/Artist/2021 - Link",
-    }
+    assert left(removal) == {"elsewhere/.t.123.1.tmp", "music/Artist/2021 - Link"}
 
 
 def test_a_path_that_leads_out_removes_nothing(removal: Removal) -> None:
     """A bad path in a record neither harms other files nor keeps the task for ever."""
-    put(removal, "file", "elsewhere/.t.123.1.tmp")
+    put(removal, "elsewhere/.t.123.1.tmp")
 
-    removal(Task(id="t", upload_path="../file", album_file_path="../elsewhere/x.mp3"))
-    removal(Task(id="t", upload_path="", album_path="../elsewhere"))
+    removal(task(album_file_path="../elsewhere/x.mp3"))
+    removal(task(album_path="../elsewhere"))
 
-    assert left(removal) == {"file", "elsewhere/.t.123.1.tmp"}
+    assert left(removal) == {"elsewhere/.t.123.1.tmp"}
 
 
 def test_a_disk_that_refuses_is_told(removal: Removal) -> None:
-    """An error passes through, so that the engine tries again; then the rest goes."""
+    """An error passes through, so that the engine tries again; then it goes."""
 
     class Refusing(Effects):
         def unlink(self, name: str, *, dir_fd: int) -> None:
             raise OSError(errno.EIO, "broken")
 
-    put(removal, "uploads/mine.mp3", f"music/{TEMPORARY}")
+    put(removal, f"music/{TEMPORARY}")
     with using(Refusing()), pytest.raises(OSError, match="broken"):
         removal(task(album_path=ALBUM))
 
