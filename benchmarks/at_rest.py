@@ -1,0 +1,102 @@
+"""What 10,000 tasks cost that rest: start, memory, and the CPU of an idle engine."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from figures import Figure
+from musictasks.engine import Settings, open_engine
+from musictasks.files import Directory, make_root
+from musictasks.persistence import TaskStore, make_converter
+from musictasks.statemachine import MUSIC, Task, TaskMachine
+
+TASKS = 10_000
+#: The unconditional look at the directory comes every 30 s: one of the windows has it.
+WINDOWS, WINDOW_S = 3, 10.0
+_SETTLED_CPU_S = 0.005
+
+
+def measure(directory: Path) -> Iterator[Figure]:
+    settings = Settings.in_directory(directory, durability="none")
+    _make_tasks(settings)
+    before_bytes, begun = _resident_bytes(), time.perf_counter()
+    engine = open_engine(settings)
+    opened_bytes = _resident_bytes()
+    asked = threading.Semaphore(0)
+    unsubscribe = engine.subscribe(lambda notification, status: asked.release())
+    with engine:
+        for _ in range(TASKS // 2):  # each task that waits for a chunk gets its ChunkRequest
+            asked.acquire()
+        start_s = time.perf_counter() - begun
+        unsubscribe()
+        _settle()
+        cpu_s = max(_cpu_s(WINDOW_S) for _ in range(WINDOWS))
+    yield Figure("10,000 tasks: start", start_s, "s", note="all loaded and recovered")
+    yield Figure("10,000 tasks: memory of each", (opened_bytes - before_bytes) / TASKS, "bytes")
+    note = f"worst of {WINDOWS} windows"
+    yield Figure("10,000 tasks at rest: CPU in 10 s", cpu_s, "s", 0.05, note)
+
+
+def _make_tasks(settings: Settings) -> None:
+    """Half of them wait for a chunk, half for the client's next request; all have data."""
+    make_root(settings.tasks)
+    make_root(settings.uploads)
+    store = TaskStore(Directory(settings.tasks, durable=False), make_converter(MUSIC))
+    machine = TaskMachine()
+    for number in range(TASKS):
+        task = _waiting(machine, number) if number % 2 else _ready(machine, number)
+        store.task_file(task.id).create(task)
+        assert task.upload_path is not None
+        (settings.uploads / task.upload_path).write_bytes(b"data"[: task.offset])
+
+
+def _waiting(machine: TaskMachine, number: int) -> Task:
+    checksum = hashlib.sha1(str(number).encode()).hexdigest()
+    task = Task(
+        id=f"task-{number}",
+        content_type="albumfile",
+        mime_type="audio/flac",
+        file_size=4,
+        offset=2,
+        upload_path=f"albumfile-{checksum}.flac",
+        source_filename=f"{number} Song.flac",
+        source_checksum=checksum,
+    )
+    return machine.send(task, "request_upload", now=time.time())
+
+
+def _ready(machine: TaskMachine, number: int) -> Task:
+    task, now = _waiting(machine, number), time.time()
+    payload = {"size": 4, "sha1": task.source_checksum}
+    task = machine.send(task, "complete_upload", now=now, changes={"offset": 4}, payload=payload)
+    tags = {"artist": "Artist", "album": "Album", "song": f"Song {number}", "songnumber": number}
+    task = machine.send(task, "begin", now=now)
+    return machine.send(task, "succeed", now=now, annotations=tags, by_handler=True)
+
+
+def _settle() -> None:
+    """Returns when the process has nothing to do any more, looked at half a second long."""
+    until = time.monotonic() + 30
+    while _cpu_s(0.5) > _SETTLED_CPU_S:
+        if time.monotonic() > until:
+            raise TimeoutError("the engine does not come to rest")
+
+
+def _cpu_s(window_s: float) -> float:
+    """CPU seconds of all threads in `window_s` seconds."""
+    begun = time.process_time()
+    time.sleep(window_s)
+    return time.process_time() - begun
+
+
+def _resident_bytes() -> int:
+    gc.collect()
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError("/proc/self/status tells no VmRSS")
