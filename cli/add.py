@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from ..engine import Settings
 from .adding import Report, add
 from .display import Display
 from .jobs import Result
-from .output import bytes_text, count, say, text
+from .output import bytes_text, count, near, say, text
 from .planning import Plan, make_plan
 from .songs import Overrides
 
@@ -45,7 +44,7 @@ def _show_plan(console: Console, plan: Plan) -> None:
             mark = text("= ", "dim") if file.there else text("+ ", "green")
             say(console, "  ", mark, file.target)
             there = ", is there already" if file.there else ""
-            origin = f"from {_near(file.source)}, {bytes_text(file.size_bytes)}{there}"
+            origin = f"from {near(file.source)}, {bytes_text(file.size_bytes)}{there}"
             say(console, "      ", text(origin, "dim"))
     _show_refusals(console, plan)
     _show_left_out(console, plan.left_out)
@@ -61,13 +60,13 @@ def _show_refusals(console: Console, plan: Plan) -> None:
     if plan.refusals:
         say(console, text("Refused", "bold red"))
     for refusal in plan.refusals:
-        say(console, text("  ! ", "red"), _near(refusal.source))
+        say(console, text("  ! ", "red"), near(refusal.source))
         say(console, "      ", text(refusal.reason, "red"))
 
 
 def _show_left_out(console: Console, paths: Iterable[Path]) -> None:
     for path in paths:
-        say(console, text(f"  - {_near(path)}: hidden, ignored or a link; left out", "dim"))
+        say(console, text(f"  - {near(path)}: hidden, ignored or a link; left out", "dim"))
 
 
 def _summary(plan: Plan, report: Report) -> str:
@@ -78,9 +77,3 @@ def _summary(plan: Plan, report: Report) -> str:
     parts += [f"{len(plan.refusals)} refused"] if plan.refusals else []
     parts += [] if plan.files or plan.refusals else ["nothing was found"]
     return f"{', '.join(parts)}."
-
-
-def _near(path: Path) -> str:
-    """The path as a person would write it from here."""
-    near = os.path.relpath(path)
-    return str(path) if near.startswith("..") else near

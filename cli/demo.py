@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from ..library import DEFAULT_ARTWORK, sample_album
 from .add import carry_out
 from .adding import Report
 from .jobs import Result
-from .output import bytes_text, count, say, text
+from .output import bytes_text, count, near, say, text
 from .planning import make_plan
 from .shelf import Shelf
 
@@ -34,7 +33,7 @@ def run_demo(arguments: argparse.Namespace, settings: Settings, console: Console
     plan = make_plan([sample_album()], settings)
     files = f"{count(len(plan.files), 'file')}, {bytes_text(sum(f.size_bytes for f in plan.files))}"
     _title(console, "One album on its way into the library")
-    say(console, text("from ", "dim"), sample_album(), text(f" ({files})", "dim"))
+    say(console, text("from ", "dim"), near(sample_album()), text(f" ({files})", "dim"))
     console.print()
     report = carry_out(plan, settings, console, pace_s=_PACE_S if console.is_terminal else 0)
     for refusal in plan.refusals:
@@ -169,7 +168,7 @@ def _edges(path: Path) -> str:
 def _show_places(console: Console, settings: Settings) -> None:
     _title(console, "Where it lies")
     for name, path in _places(settings):
-        say(console, text(f"{name:<16}", "dim"), os.path.relpath(path))
+        say(console, text(f"{name:<16}", "dim"), near(path))
 
 
 def _places(settings: Settings) -> Iterator[tuple[str, Path]]:

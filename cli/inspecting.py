@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from attrs import evolve
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -21,9 +22,26 @@ from .output import bytes_text, count, make_console, say, text
 _STYLES = {Role.FAILED: "red", Role.FINISHED: "green", Role.WAITING: "yellow"}
 
 
-def run_tasks(arguments: argparse.Namespace, settings: Settings, console: Console) -> int:
+def _read(settings: Settings) -> tuple[list[Task], tuple[InvalidTaskFile, ...]]:
+    """All tasks, the oldest first, and the files that do not load."""
     tasks, invalid = read_tasks(settings)
-    tasks = sorted(tasks, key=lambda task: (task.initialization_time or 0, task.id))
+    found = sorted(tasks, key=lambda task: (task.initialization_time or 0, task.id))
+    return [_measured(task, settings) for task in found], invalid
+
+
+def _measured(task: Task, settings: Settings) -> Task:
+    """An upload with the offset it has: chunks are not noted in the task file."""
+    if task.state != "waitforchunk" or task.upload_path is None:
+        return task
+    try:
+        size = (settings.uploads / task.upload_path).lstat().st_size
+    except OSError:
+        size = 0
+    return evolve(task, offset=min(size, task.file_size or 0))
+
+
+def run_tasks(arguments: argparse.Namespace, settings: Settings, console: Console) -> int:
+    tasks, invalid = _read(settings)
     if arguments.json:
         listing = json.dumps([as_dictionary(task) for task in tasks], indent=2)
         print(listing.replace("\x7f", "\\u007f"))  # the one control character JSON lets through
@@ -83,7 +101,7 @@ def run_show(arguments: argparse.Namespace, settings: Settings, console: Console
 
 
 def _find(task_id: str, settings: Settings) -> Task:
-    tasks, invalid = read_tasks(settings)
+    tasks, invalid = _read(settings)
     for task in tasks:
         if task.id == task_id:
             return task

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Iterable
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
@@ -57,3 +59,9 @@ def listed(values: Iterable[object]) -> str:
     """'A', 'B' and 'C'."""
     *rest, last = [f"{printable(value)!r}" for value in values] or ["nothing"]
     return f"{', '.join(rest)} and {last}" if rest else last
+
+
+def near(path: Path) -> str:
+    """The path as a person would write it from here."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative

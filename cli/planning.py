@@ -157,9 +157,9 @@ def _beside_songs(source: Source, albums: set[AlbumPath]) -> str:
         reason = "this kind of audio is unknown to the library: it has flac, mp3, m4a and aac"
         raise InvalidPath(source.name, reason)
     if len(albums) != 1:
-        near = "songs of several albums" if albums else "no song that tells the album"
+        near = "are songs of several albums" if albums else "is no song that tells the album"
         remedy = "give --artist, --album and --year"
-        raise InvalidPath(source.name, f"beside it is {near}: {remedy}")
+        raise InvalidPath(source.name, f"beside it {near}: {remedy}")
     (album,) = albums
     stem = source.name[: -len(suffix)] if suffix else source.name
     target = f"{album.path}/{safe_name(stem, suffix)}"

@@ -1,0 +1,312 @@
+"""`musictasks add` on a real album, from the files to the database and back again."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from clikit import (
+    ALBUM,
+    BOOKLET,
+    COVER,
+    FLAC,
+    M4A,
+    MP3,
+    TARGETS,
+    Library,
+    copy_album,
+    retag,
+    run,
+    start,
+)
+from musictasks.cli import main
+from musictasks.cli.planning import make_plan
+from musictasks.engine import open_engine
+from musictasks.library import MusicDatabase
+from PIL import Image
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(tmp_path / "library")
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    return copy_album(tmp_path / "album")
+
+
+@pytest.fixture
+def add(library, capsys):
+    """Adds in this process; returns the exit status and the output."""
+
+    def add(*arguments: object) -> tuple[int, str]:
+        status = main(["add", "--library", str(library.root), *map(str, arguments)])
+        return status, capsys.readouterr().out
+
+    return add
+
+
+def settings_file(library: Library, *lines: str) -> Path:
+    """A musicdb.ini for the library, with these lines in [tasks]."""
+    library.root.mkdir(parents=True, exist_ok=True)
+    path = library.root.parent / "musicdb.ini"
+    directories = f"[directories]\nmusic={library.root}/music\ndata={library.root}/data\n"
+    path.write_text("\n".join([directories, "[tasks]", *lines, ""]), encoding="utf-8")
+    return path
+
+
+def test_album(library, album, add):
+    """All files are at their place, the songs in the database, with artwork; nothing is left."""
+    status, output = add(album)
+    assert status == 0
+    assert output.endswith("5 files added, 0 there already.\n")
+    assert set(library.music) == set(TARGETS.values())
+    songs = {row["path"]: row for row in database_of(library).songs(ALBUM)}
+    assert set(songs) == {TARGETS[name] for name in (FLAC, MP3, M4A)}
+    row = database_of(library).album(ALBUM)
+    assert row is not None
+    assert (row["numofsongs"], row["release"]) == (3, 2020)
+    with Image.open(library.settings.artwork / "500x500" / row["artworkpath"]) as image:
+        assert image.size == (500, 500)
+    assert library.leftovers == []
+
+
+def database_of(library: Library) -> MusicDatabase:
+    return MusicDatabase(library.settings.database)
+
+
+def test_again(library, album, add):
+    """The second time says what is there already and changes nothing, not even a time stamp."""
+    add(album)
+    stamps = {path: path.stat().st_mtime_ns for path in library.root.rglob("*") if path.is_file()}
+    content = library.content
+    status, output = add(album)
+    assert status == 0
+    assert output.endswith("0 files added, 5 there already.\n")
+    assert "nothing to import" in output
+    assert library.content == content
+    changed = [path for path, stamp in stamps.items() if path.stat().st_mtime_ns != stamp]
+    assert changed == []
+
+
+def test_one_file_later(library, album, add):
+    """A song that comes later joins its album in the database."""
+    add(album / FLAC)
+    status, _ = add(album)
+    assert status == 0
+    assert set(library.music) == set(TARGETS.values())
+    row = database_of(library).album(ALBUM)
+    assert row is not None
+    assert row["numofsongs"] == 3
+
+
+def test_lost_artwork_and_rows_come_back(library, album, add):
+    """What the database or the artwork lacks is made again, without an upload."""
+    add(album)
+    content = library.content
+    shutil.rmtree(library.settings.artwork)
+    status, output = add(album)
+    assert status == 0
+    assert "imported, with artwork" in output
+    assert library.content == content
+
+
+def test_cover_becomes_artwork_where_no_song_has_a_picture(library, album, add):
+    """The cover image is the source of the artwork if the songs have none."""
+    (album / FLAC).unlink()
+    status, output = add(album)
+    assert status == 0
+    assert "imported and artwork made of the cover" in output
+    row = database_of(library).album(ALBUM)
+    assert row is not None
+    assert row["artworkpath"] != "default.jpg"
+    assert library.leftovers == []
+
+
+def test_album_without_any_picture(library, album, add):
+    """Without a picture the album keeps the default artwork, also when it is added again."""
+    assert add(album / MP3, album / M4A)[0] == 0
+    status, output = add(album / MP3, album / M4A)
+    assert status == 0
+    assert "nothing to import" in output
+    row = database_of(library).album(ALBUM)
+    assert row is not None
+    assert row["artworkpath"] == "default.jpg"
+
+
+def test_same_bytes_for_two_paths(library, album, add):
+    """Two names of the same bytes are both added, one after the other."""
+    shutil.copyfile(album / COVER, album / "back.png")
+    status, _ = add(album)
+    assert status == 0
+    assert set(library.music) == {*TARGETS.values(), f"{ALBUM}/back.png"}
+    assert library.leftovers == []
+
+
+def test_same_song_twice(library, album, add):
+    """A copy of a song for the same path is found to be there already."""
+    shutil.copyfile(album / MP3, album / "again.mp3")
+    status, output = add(album)
+    assert status == 0
+    assert output.endswith("5 files added, 1 there already.\n")
+
+
+def test_some_refused(library, album, add):
+    """What can be added is added; the exit status tells that not everything was."""
+    retag(album / MP3, tracknumber=None)
+    status, output = add(album, album / "nothing")
+    assert status == 1
+    assert "no track number" in output
+    assert output.endswith("4 files added, 0 there already, 2 refused.\n")
+    assert TARGETS[FLAC] in library.music
+
+
+def test_nothing_found(library, tmp_path, add):
+    """An empty folder is not what anybody asked for."""
+    (tmp_path / "empty").mkdir()
+    status, output = add(tmp_path / "empty")
+    assert (status, output) == (1, "0 files added, 0 there already, nothing was found.\n")
+    assert not library.root.exists()
+
+
+def test_dry_run(library, album, add):
+    """A dry run shows every target path and every refusal, and makes nothing."""
+    retag(album / MP3, title=None)
+    status, output = add("--dry-run", album)
+    assert status == 1
+    for name in (FLAC, M4A, BOOKLET, COVER):
+        assert f"  + {TARGETS[name]}\n" in output
+    assert "its tags have no title" in output
+    assert "4 files would be added, 0 are there already, 1 would be refused" in output
+    assert not library.root.exists()
+    retag(album / MP3, title="Ebbe/Flut")
+    assert add("-n", album)[0] == 0
+
+
+def test_names_are_shown_harmlessly(library, album, add):
+    """Escape sequences in tags and file names reach neither the terminal nor the library."""
+    retag(album / FLAC, title="\x1b]0;title\x07")
+    (album / "\x1b[2Jbooklet.pdf").write_bytes(b"%PDF")
+    for arguments in (["-n"], []):
+        status, output = add(*arguments, album)
+        assert status == 0
+        assert "\x1b" not in output
+        assert "\x07" not in output
+    assert not any("\x1b" in name for name in library.music)
+
+
+def test_ignored_by_the_settings(library, album, capsys):
+    """A settings file of MusicDB serves in place of a library's directory."""
+    config = settings_file(library, "chunksize=1000")
+    text = config.read_text(encoding="utf-8") + "[music]\nignoresongs=booklet.pdf\n"
+    config.write_text(text, encoding="utf-8")
+    assert main(["add", "--config", str(config), str(album)]) == 0
+    assert set(library.music) == set(TARGETS.values()) - {TARGETS[BOOKLET]}
+
+
+def test_file_that_changes_while_it_is_read(library, album, add, monkeypatch):
+    """A file that is another than it was fails by its checksum or length; the rest goes on."""
+    plan_first = make_plan
+
+    def plan_then_change(*arguments):
+        plan = plan_first(*arguments)
+        data = (album / BOOKLET).read_bytes()
+        (album / BOOKLET).write_bytes(data[:-1] + b"!")
+        (album / COVER).write_bytes(b"short")
+        return plan
+
+    monkeypatch.setattr("musictasks.cli.add.make_plan", plan_then_change)
+    status, output = add(album)
+    assert status == 1
+    assert "SHA-1" in output
+    assert "got shorter" in output
+    assert output.endswith("3 files added, 0 there already, 2 failed.\n")
+    monkeypatch.undo()
+    (album / COVER).write_bytes(b"another one")
+    assert add(album)[0] == 0
+    assert len(library.music) == 5
+
+
+def test_directory_in_use(library, album):
+    """While another process owns the tasks, `add` says so and changes nothing."""
+    engine = open_engine(library.settings)
+    try:
+        status, output, complaints = run("add", "--library", library.root, album)
+    finally:
+        engine.close()
+    assert (status, output) == (1, "")
+    assert "is in use by process" in complaints
+    assert library.music == {}
+
+
+def test_no_library_by_accident(album, tmp_path, monkeypatch, capsys):
+    """Without a library named, or one in the current directory, none is made."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["add", str(album)]) == 1
+    assert "holds no library" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["album"]
+    assert main(["add", "--library", ".", str(album)]) == 0
+    assert main(["add", str(album)]) == 0
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> tuple[object, ...]:
+    """What a library holds after a run that nothing disturbed."""
+    root = tmp_path_factory.mktemp("undisturbed")
+    library = Library(root / "library")
+    assert main(["add", "--library", str(library.root), str(copy_album(root / "album"))]) == 0
+    return library.content
+
+
+def in_upload(data: Path) -> bool:
+    return any((data / "uploads").glob("*"))
+
+
+def one_placed(data: Path) -> bool:
+    return any((data.parent / "music").glob("*/*/[!.]*"))
+
+
+def import_begun(data: Path) -> bool:
+    return any(b'"album"' in path.read_bytes() for path in (data / "tasks").glob("[!.]*.json"))
+
+
+def artwork_begun(data: Path) -> bool:
+    return any((data / "webdata" / "artwork").glob("*/*Wäldern.jpg"))
+
+
+def slow_run(library: Library, album: Path, until: Callable[[Path], bool]):
+    """A real `add`, in small chunks, and its settings file; the condition holds, or held."""
+    config = settings_file(library, "chunksize=100")
+    process = start("add", "--config", config, album)
+    while process.poll() is None:
+        with suppress(FileNotFoundError):  # gone between two looks
+            if until(library.root / "data"):
+                break
+    return process, config
+
+
+@pytest.mark.parametrize("until", [in_upload, one_placed, import_begun, artwork_begun])
+def test_killed_and_run_again(library, album, undisturbed, until):
+    """A run that is killed at work and run again ends as an undisturbed one."""
+    process, config = slow_run(library, album, until)
+    with process:
+        process.kill()
+    assert main(["add", "--config", str(config), str(album)]) == 0
+    assert library.content == undisturbed
+
+
+def test_interrupted(library, album, undisturbed):
+    """Ctrl-C stops the engine cleanly, says how to go on, and the same command goes on."""
+    process, config = slow_run(library, album, in_upload)
+    with process:
+        process.send_signal(signal.SIGINT)
+        _, complaints = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert complaints == "musictasks: interrupted. The same command again goes on where it was.\n"
+    assert main(["add", "--config", str(config), str(album)]) == 0
+    assert library.content == undisturbed
