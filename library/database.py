@@ -129,14 +129,10 @@ class MusicDatabase:
 
     def set_artwork(self, album_path: str, name: str) -> bool:
         """Notes the name of the album's artwork; False where there is no such album."""
+        query = update(albums).where(albums.c.path == album_path).values(artworkpath=name)
         with self._writing() as connection:
-            found = connection.execute(
-                select(albums.c.albumid, albums.c.artworkpath).where(albums.c.path == album_path)
-            ).first()
-            if found is not None and found.artworkpath != name:
-                key = albums.c.albumid == found.albumid
-                connection.execute(update(albums).where(key).values(artworkpath=name))
-            return found is not None
+            # An update to the same name changes no byte, so SQLite writes nothing.
+            return connection.execute(query).rowcount > 0
 
     def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
         with self._reading() as connection:

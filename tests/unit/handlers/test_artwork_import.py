@@ -186,7 +186,10 @@ def test_an_uploaded_image_replaces_the_artwork(handler: ArtworkImport) -> None:
 
 def test_the_preprocessed_image_is_taken_as_it_is(handler: ArtworkImport) -> None:
     """What preprocessing made is the source, byte for byte: encoded again it would only lose."""
-    jpeg = to_jpeg(io.BytesIO(png("lime")), "x", handler.limits)
+    out = io.BytesIO()
+    Image.effect_noise((90, 90), 80).save(out, "PNG")
+    out.seek(0)
+    jpeg = to_jpeg(out, "x", handler.limits)
     (handler.uploads.root / "p.jpg").write_bytes(jpeg)
     task = upload_task(preprocessed_path="p.jpg", artwork_source_path="artwork-1.png")
 

@@ -97,6 +97,7 @@ def test_an_album_makes_its_artist_its_album_and_its_songs(
 def test_importing_again_writes_nothing(music: MusicDirectory, database: MusicDatabase) -> None:
     """An album that is there, unchanged, leaves the database byte for byte as it was."""
     database.import_album(music, ALBUM)
+    run(database, "UPDATE albums SET numofsongs = 9, origin = 'CD'")  # a user's own
     before = state(database)
     (music.root / ALBUM / "more.pdf").write_bytes(b"a booklet")
 
@@ -151,7 +152,7 @@ def test_a_second_album_belongs_to_the_same_artist(
     assert [artist["name"] for artist in database.artists()] == [ARTIST]
     assert {album["artistid"] for album in database.albums()} == {1}
     assert [song["path"] for song in database.songs(ALBUM)] == SONGS
-    assert len(database.songs()) == 4
+    assert [album["numofsongs"] for album in database.albums()] == [3, 1]
 
 
 def test_the_path_decides_and_not_the_tags(music: MusicDirectory, database: MusicDatabase) -> None:
@@ -358,6 +359,17 @@ def test_a_path_that_is_no_albums_is_refused(
     with pytest.raises(InvalidPath):
         database.import_album(music, path)
     assert state(database) == before
+
+
+def test_an_album_without_songs_is_refused(music: MusicDirectory, database: MusicDatabase) -> None:
+    """A directory with a booklet alone is no album, and gets no row."""
+    path = "Artist/2020 - Booklet"
+    (music.root / path).mkdir(parents=True)
+    (music.root / path / "booklet.pdf").touch()
+
+    with pytest.raises(InvalidPath, match="no song"):
+        database.import_album(music, path)
+    assert database.artists() == []
 
 
 def test_a_song_that_is_missing_or_none_is_an_error(
