@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -92,12 +91,26 @@ def run_show(arguments: argparse.Namespace, settings: Settings, console: Console
     task = _find(arguments.id, settings)
     width = max(len(key) for key in as_dictionary(task))
     for key, value in as_dictionary(task).items():
-        if key != "history" and value not in (None, {}, False):
+        if key != "history" and value not in (None, {}, [], False):
             say(console, text(key.ljust(width + 2), "dim"), _value(key, value))
     say(console, text("history", "dim"))
-    for line in _history(task):
-        say(console, "  ", line)
+    _show_history(console, task)
     return 0
+
+
+def _show_history(console: Console, task: Task) -> None:
+    """A line for each change of state; in a terminal, messages are folded in their column."""
+    table = Table.grid(padding=(0, 2))
+    for column in range(4):
+        table.add_column(no_wrap=column < 3, overflow="fold")
+    for entry in task.history:
+        fields = (_local(entry.time), entry.event, entry.target, entry.message or "")
+        if console.is_terminal:
+            table.add_row(*map(text, fields))
+        else:
+            say(console, "  ".join(fields).rstrip())
+    if console.is_terminal:
+        console.print(table)
 
 
 def _find(task_id: str, settings: Settings) -> Task:
@@ -119,13 +132,6 @@ def _value(key: str, value: object) -> str:
     if key in {"initializationtime", "updatetime"} and isinstance(value, int):
         return f"{value} ({_local(value)})"
     return str(value)
-
-
-def _history(task: Task) -> Iterator[str]:
-    for entry in task.history:
-        message = f": {entry.message}" if entry.message else ""
-        way = f"{entry.source} -> {entry.target}"
-        yield f"{_local(entry.time)}  {way:<42} {entry.event}{message}"
 
 
 def _local(unix_s: float) -> str:

@@ -123,9 +123,8 @@ def test_show(failed, cli):
     assert status == 0
     assert any(line.split() == ["state", "integrationfailed"] for line in lines)
     assert any(line.startswith("albumfilepath ") for line in lines)
-    assert "new -> waitforchunk" in output
-    assert "integrating -> integrationfailed" in output
-    assert "Not a directory" in output
+    assert lines[-1].split("  ")[1:3] == ["fail", "integrationfailed"]
+    assert "Not a directory" in lines[-1]
 
 
 def test_show_what_is_not_there(library, waiting, cli):
