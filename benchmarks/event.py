@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from itertools import count
+from contextlib import contextmanager
+from itertools import count, cycle
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal, cast
@@ -17,8 +17,6 @@ from musictasks.engine import Engine, Settings, open_engine
 from musictasks.files.effects import Effects
 from musictasks.statemachine import MUSIC, Edge, Role, StateSpec, Task
 from transitions.core import EventData
-
-_TASK_ID = "cycled"
 
 
 def _is_album_file(task: Task, payload: Mapping[str, Any]) -> bool:
@@ -35,25 +33,22 @@ LIFECYCLE = (
 )
 
 
+#: An album file meets so many events on its way from `waitforchunk` to `remove`.
+EVENTS_OF_A_TASK = 8
+DURABLE_ROUNDS = 100
+
+
 def measure(directory: Path) -> Iterator[Figure]:
-    with ExitStack() as stack:
+    yield from _beside_a_trigger(directory)
+    yield from _beside_the_disk(directory)
 
-        def engine(name: str, durability: Literal["none", "fsync"]) -> Engine:
-            return stack.enter_context(_engine(directory / name, durability))
 
-        memory, files, durable = (
-            engine("memory", "none"),
-            engine("files", "none"),
-            engine("durable", "fsync"),
-        )
+def _beside_a_trigger(directory: Path) -> Iterator[Figure]:
+    """With a history as long as it gets: the most that a record costs."""
+    with _engine(directory / "memory", "none") as memory, _engine(directory / "files") as files:
         _keep_in_memory(memory)
-        yield from _beside_a_trigger(memory, files)
-        yield from _beside_the_disk(durable, directory / "bare")
-
-
-def _beside_a_trigger(memory: Engine, files: Engine) -> Iterator[Figure]:
-    in_memory_us, bare_us = interleaved(31, 1000, _cycle(memory), _bare_cycle())
-    in_files_us, bare_too_us = interleaved(31, 100, _cycle(files), _bare_cycle())
+        in_memory_us, bare_us = interleaved(31, 1000, _events(memory), _bare_events())
+        in_files_us, bare_too_us = interleaved(31, 100, _events(files), _bare_events())
     yield Figure("a bare trigger of transitions", median(bare_us), "µs")
     yield Figure("an event, its store in memory", median(in_memory_us), "µs")
     yield Figure("  times the trigger", ratio(in_memory_us, bare_us), "x", 3)
@@ -61,12 +56,14 @@ def _beside_a_trigger(memory: Engine, files: Engine) -> Iterator[Figure]:
     yield Figure("  times the trigger", ratio(in_files_us, bare_too_us), "x")
 
 
-def _beside_the_disk(durable: Engine, directory: Path) -> Iterator[Figure]:
-    (task_file,) = durable.settings.tasks.glob("*.json")
-    _cycle(durable)(100)  # the history is as long as it gets
-    size_bytes = task_file.stat().st_size
-    with _bare_saves(directory, size_bytes) as bare:
-        durable_us, bare_us = interleaved(400, 2, _cycle(durable), bare)
+def _beside_the_disk(directory: Path) -> Iterator[Figure]:
+    with _engine(directory / "durable", "fsync", DURABLE_ROUNDS + 2) as engine:
+        events = _events(engine)
+        events(EVENTS_OF_A_TASK // 2)
+        (half_way,) = (task for task in engine.tasks() if len(task.history) > 1)
+        size_bytes = (engine.settings.tasks / f"{half_way.id}.json").stat().st_size
+        with _bare_saves(directory / "bare", size_bytes) as saves:
+            durable_us, bare_us = interleaved(DURABLE_ROUNDS, EVENTS_OF_A_TASK, events, saves)
     note = f"{size_bytes:,} bytes"
     yield Figure("a bare durable exchange", median(bare_us), "µs", note=note)
     yield Figure("an event, in files, fsync", median(durable_us), "µs", note=note)
@@ -74,33 +71,36 @@ def _beside_the_disk(durable: Engine, directory: Path) -> Iterator[Figure]:
 
 
 @contextmanager
-def _engine(directory: Path, durability: Literal["none", "fsync"]) -> Iterator[Engine]:
-    """An engine with one task.
-
-    Not started: what a state starts waits in the queue, and does not run beside the events.
-    """
+def _engine(
+    directory: Path, durability: Literal["none", "fsync"] = "none", tasks: int = 1
+) -> Iterator[Engine]:
+    """An engine that is not started: what a state starts waits, and runs beside no event."""
     settings = Settings.in_directory(directory, durability=durability)
     engine = open_engine(settings, lifecycle=LIFECYCLE)
     try:
-        engine.begin_upload(
-            content_type="albumfile",
-            mime_type="audio/flac",
-            file_size=3,
-            checksum="a" * 40,
-            source_filename="01 Song.flac",
-            task_id=_TASK_ID,
-        )
-        engine.annotate(_TASK_ID, {"artist": "Artist", "album": "Album", "songnumber": 1})
+        for number in range(tasks):
+            task = engine.begin_upload(
+                content_type="albumfile",
+                mime_type="audio/flac",
+                file_size=3,
+                checksum=f"{number:040x}",
+                source_filename="01 Song.flac",
+            )
+            engine.annotate(task.id, {"artist": "Artist", "album": "Album", "songnumber": 1})
         yield engine
     finally:
         engine.close()
 
 
-def _cycle(engine: Engine) -> Callable[[int], None]:
+def _events(engine: Engine) -> Callable[[int], None]:
+    """Sends so many events to a task; each call takes the next task."""
+    task_ids = cycle([task.id for task in engine.tasks()])
+
     def events(number: int) -> None:
+        task_id = next(task_ids)
         for _ in range(number // 2):
-            engine.send(_TASK_ID, "pause")
-            engine.send(_TASK_ID, "resume")
+            engine.send(task_id, "pause")
+            engine.send(task_id, "resume")
 
     return events
 
@@ -117,7 +117,7 @@ class _Kept:
 
 
 def _keep_in_memory(engine: Engine) -> None:
-    entry = engine._tasks.entries[_TASK_ID]
+    (entry,) = engine._tasks.entries.values()
     entry.file = _Kept(entry.record)  # pyright: ignore[reportAttributeAccessIssue]
 
 
@@ -135,7 +135,7 @@ def _bare_guard(event: EventData) -> bool:
     return cast(_Model, event.model).content_type == "albumfile"
 
 
-def _bare_cycle() -> Callable[[int], None]:
+def _bare_events() -> Callable[[int], None]:
     """The same states and edges on `transitions` alone."""
     machine = transitions.Machine(
         model=None,
