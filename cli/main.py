@@ -22,7 +22,7 @@ _DEMO_LIBRARY = Path("demo-library")
 _DEMO_CHUNK_SIZE_BYTES = 16 * 1024
 
 _Command = Callable[[argparse.Namespace, Settings, Console], int]
-_COMMANDS: dict[str, _Command] = {
+COMMANDS: dict[str, _Command] = {
     "add": run_add,
     "tasks": inspecting.run_tasks,
     "show": inspecting.run_show,
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     console, complaints = make_console(), make_console(stderr=True)
     _log_to(complaints)
     try:
-        return _COMMANDS[arguments.command](arguments, _settings(arguments), console)
+        return COMMANDS[arguments.command](arguments, _settings(arguments), console)
     except (MusicTasksError, OSError) as error:
         say(complaints, text("musictasks: ", "bold"), error)
         return 1

@@ -1,0 +1,126 @@
+"""What the README and the docs say is true: the program runs, the picture and the tables agree."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from attrs import fields
+from clikit import TARGETS, Library
+from musictasks.cli.main import COMMANDS
+from musictasks.engine import Engine, Settings
+from musictasks.library import MusicDatabase
+from musictasks.statemachine import MUSIC
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SONG = TARGETS["01 Morgenroete.flac"]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+def run_program(program: str, directory: Path) -> list[str]:
+    """Runs a program in a directory; the states that it printed."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=directory,
+        env={**os.environ, "PYTHONUTF8": "1"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return [line.split()[1] for line in done.stdout.splitlines()]
+
+
+def test_first_program(tmp_path: Path):
+    """The README's program does what the README says of it, also the second time."""
+    (program,) = blocks("python")
+    states = [run_program(program, tmp_path) for _ in range(2)]
+    assert states[0][:4] == ["waitforchunk"] * 4
+    assert all("readyforintegration" in run for run in states)
+    library = Library(tmp_path / "library")
+    assert list(library.music) == [SONG]
+    song = MusicDatabase(library.settings.database).song(SONG)
+    assert song is not None
+    assert song["name"] == "Morgenröte"
+
+
+def test_first_program_is_short():
+    """Ten lines of work, besides the imports."""
+    (program,) = blocks("python")
+    lines = [line for line in program.splitlines() if line and "import " not in line]
+    assert len(lines) <= 10
+
+
+def test_picture():
+    """Every arrow of the README's picture is an edge of the lifecycle."""
+    (picture,) = blocks("mermaid")
+    ends = {"[*]": {MUSIC.initial, MUSIC.gone}}
+    edges = {(edge.source, edge.target) for edge in MUSIC.edges} | {("readyforimport", "remove")}
+    arrows = re.findall(r"^\s*(\S+) --> ([^:\s]+)", picture, re.MULTILINE)
+    assert len(arrows) == 17
+    for source, target in arrows:
+        possible = {(s, t) for s in ends.get(source, {source}) for t in ends.get(target, {target})}
+        assert possible & edges, f"{source} --> {target}"
+
+
+def test_ini_example(tmp_path: Path):
+    """The README's settings are ones that can be read."""
+    (example,) = blocks("ini")
+    file = tmp_path / "musicdb.ini"
+    file.write_text(f"[directories]\nmusic=m\ndata=d\n{example}", encoding="utf-8")
+    assert Settings.from_file(file).keep_failed_s == 7 * 24 * 3600
+
+
+def test_calls_exist():
+    """Every call in the README's table is one of the engine's."""
+    table = README.partition("| call |")[2].partition("\n\n")[0]
+    names = set(re.findall(r"`([a-z_]+)\(", table))
+    assert len(names) > 10
+    assert {name for name in names if not hasattr(Engine, name)} == set()
+
+
+def test_commands_exist():
+    """The README names the commands that there are, and docs/cli.md describes them."""
+    table = README.partition("| command |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| `([a-z]+)", table, re.MULTILINE)) == set(COMMANDS)
+    described = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^## musictasks ([a-z]+)", described, re.MULTILINE)) == set(COMMANDS)
+
+
+def test_links_lead_somewhere():
+    """The files that README and docs link to are there."""
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def shown(value: object) -> str:
+    """A default as it stands in a settings file."""
+    if isinstance(value, frozenset):
+        names = sorted(str(name) for name in value)
+        return (", " if "video" in value else " / ").join(names) or "(none)"
+    if isinstance(value, tuple):
+        return ", ".join("x".join(map(str, v)) if isinstance(v, tuple) else str(v) for v in value)
+    return str(value)
+
+
+@pytest.mark.parametrize("item", fields(Settings), ids=lambda item: item.name)
+def test_settings_table(item):
+    """docs/settings.md has every setting, with its place in the file and its default."""
+    lines = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8").splitlines()
+    section, key = item.metadata["place"]
+    (row,) = [line for line in lines if line.startswith(f"| {section} | {key} |")]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[2] == f"`{item.name}`"
+    if item.name not in {"music", "data", "workers"}:
+        assert cells[3].strip("`") == shown(item.default)
