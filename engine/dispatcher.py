@@ -54,6 +54,15 @@ class Dispatcher:
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
 
+    def run_pending(self) -> None:
+        """Runs in the calling thread what is in line or due, until nothing is: for tests.
+
+        Only where the dispatcher's own thread was not started.
+        """
+        while self._run_due() or not self._jobs.empty():
+            if not self._jobs.empty() and (job := self._jobs.get()) is not None:
+                self._do(job)
+
     def _run(self) -> None:
         next_tick = time.monotonic()
         while True:
@@ -65,12 +74,19 @@ class Dispatcher:
                 if job is None:
                     return
                 self._do(job)
-            while self._timers and self._timers[0][0] <= self._clock():
-                self._do(heapq.heappop(self._timers)[2])
+            self._run_due()
             now = time.monotonic()
             if now >= next_tick:
                 next_tick = now + self._tick_s
                 self._do(lambda: self._tick(now))  # noqa: B023 - runs at once
+
+    def _run_due(self) -> bool:
+        """Runs the timers that are due; True if there were any."""
+        due = 0
+        while self._timers and self._timers[0][0] <= self._clock():
+            self._do(heapq.heappop(self._timers)[2])
+            due += 1
+        return due > 0
 
     def _patience(self, next_tick: float) -> float:
         patience = next_tick - time.monotonic()

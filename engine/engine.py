@@ -38,6 +38,10 @@ _ANNOTATIONS_MOST_BYTES = 1024 * 1024
 _OWN_EVENTS = frozenset({"begin", "succeed", "fail", "reject", "recover", "forget"})
 
 
+def _random_id() -> str:
+    return str(uuid.uuid4())
+
+
 @define(eq=False)
 class Engine:
     """Runs tasks. Made by `open_engine`; works inside `with engine:`.
@@ -54,6 +58,7 @@ class Engine:
     _runner: Runner
     _notifier: Notifier
     _owner: DirectoryOwner
+    _new_id: Callable[[], str] = field(default=_random_id)
     _started: bool = field(default=False, init=False)
     _closed: bool = field(default=False, init=False)
 
@@ -213,7 +218,7 @@ class Engine:
             return self._go_on(task_id, checksum, file_size)
         self._check_allowed(content_type, file_size)
         record = Task(
-            id=task_id or str(uuid.uuid4()),
+            id=task_id or self._new_id(),
             content_type=content_type,
             mime_type=mime_type,
             file_size=file_size,
@@ -346,7 +351,7 @@ class Engine:
             raise ValueError(f"content type {content_type!r} cannot be imported, but 'album' can")
         changes = targets.of_album(path, self._music)
         record = Task(
-            id=str(uuid.uuid4()),
+            id=self._new_id(),
             content_type="album",
             include_artwork=bool(with_artwork),
             **changes,
@@ -366,7 +371,7 @@ class Engine:
         """
         self._open()
         changes = targets.of_artwork(source, target, self._music)
-        record = Task(id=str(uuid.uuid4()), content_type="artwork", **changes)
+        record = Task(id=self._new_id(), content_type="artwork", **changes)
         return self._tasks.create(record, "request_artwork_import")
 
     # -- any task ---------------------------------------------------------------------------

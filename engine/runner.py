@@ -80,14 +80,15 @@ class Runner:
 
     # -- start and stop ---------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Recovers all tasks and goes to work."""
+    def start(self, *, threaded: bool = True) -> None:
+        """Recovers all tasks and goes to work; unthreaded, whoever tests runs the dispatcher."""
         self._executor = self._new_executor()
         # Invariant: cleaned before any handler works, whose files no record names yet.
         self.dispatcher.put(self._uploads.clean)
         for entry in list(self._tasks.entries.values()):
             self.dispatcher.put(partial(self.resume, entry))
-        self.dispatcher.start()
+        if threaded:
+            self.dispatcher.start()
 
     def resume(self, entry: Entry) -> None:
         """Goes on with a task that was loaded: as if it had just entered its state."""
