@@ -84,9 +84,14 @@ class Runner:
         """Recovers all tasks and goes to work; unthreaded, whoever tests runs the dispatcher."""
         self._executor = self._new_executor()
         # Invariant: cleaned before any handler works, whose files no record names yet.
-        self.dispatcher.put(self._uploads.clean)
+        try:
+            self._uploads.clean()
+        except OSError as error:
+            _log.warning("what is left over could not be removed: %s", error)
         for entry in list(self._tasks.entries.values()):
-            self.dispatcher.put(partial(self.resume, entry))
+            # What has entered a state since it was loaded is in the dispatcher's queue already.
+            if entry.serial == 0:
+                self.dispatcher.put(partial(self.resume, entry))
         if threaded:
             self.dispatcher.start()
 

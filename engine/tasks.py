@@ -62,6 +62,7 @@ class Tasks:
         self._refused: dict[str, Identity | None] = {}
         self._removed: OrderedDict[str, Entry] = OrderedDict()
         self._lock = threading.Lock()
+        self._closed = False
         self._roles = {state.name: state.role for state in lifecycle.states}
         self._wants_chunks = {
             state.name
@@ -247,6 +248,8 @@ class Tasks:
         raise TaskNotSaved(entry.record.id, "its task file changes all the time")
 
     def _save(self, record: Task) -> None:
+        if self._closed:
+            raise EngineClosed
         entry = self.entries[record.id]
         if record.state == self.lifecycle.gone:
             entry.file.delete()
@@ -341,10 +344,13 @@ class Tasks:
         return None
 
     def close(self) -> None:
-        """Whoever waits for a task gets `EngineClosed`."""
+        """Saves nothing any more; whoever waits for a task gets `EngineClosed`."""
+        self._closed = True
         for entry in list(self.entries.values()):
-            for waiter in list(entry.waiters):
-                waiter.resolve(EngineClosed())
+            # Invariant: whoever saves holds this lock; after it, nobody uses the store.
+            with entry.lock:
+                for waiter in entry.waiters:
+                    waiter.resolve(EngineClosed())
 
 
 def describe(error: Exception) -> str:

@@ -74,13 +74,14 @@ class Uploads:
 
     def adopt(self, entry: Entry) -> None:
         """Takes note of what a loaded task holds; the offset is what the file really has."""
-        record = entry.record
-        if record.upload_path is None or not self.holds(record):
-            return
-        with self._lock:
-            self._holders.setdefault(_key(record.upload_path), record.id)
-        if self._tasks.wants_chunks(record):
-            self._measure(entry)
+        with entry.lock:
+            record = entry.record
+            if record.upload_path is None or not self.holds(record):
+                return
+            with self._lock:
+                self._holders.setdefault(_key(record.upload_path), record.id)
+            if self._tasks.wants_chunks(record):
+                self._measure(entry)
 
     def _measure(self, entry: Entry) -> None:
         size = min(self.data(entry).size(), entry.record.file_size or 0)

@@ -659,3 +659,17 @@ def test_a_failed_stage_is_retried(opened: Open):
             engine.wait(task.id, "readyforintegration", timeout=30)
         engine.retry(task.id)
         engine.wait(task.id, "readyforintegration", timeout=30)
+
+
+def test_what_was_begun_before_the_start_is_begun_once(opened: Open):
+    """The start recovers what was loaded, not what a client did since: no attempt is lost."""
+    engine = opened(executor=InlineExecutor)
+    task = upload(engine)
+    with engine:
+        ready = engine.wait(task.id, "readyforintegration", timeout=30)
+    assert [entry.event for entry in ready.history] == [
+        "request_upload",
+        "complete_upload",
+        "begin",
+        "succeed",
+    ]
