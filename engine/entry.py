@@ -22,8 +22,10 @@ class Waiter:
     _result: Task | MusicTasksError | None = field(default=None, init=False)
 
     def resolve(self, result: Task | MusicTasksError) -> None:
-        self._result = result
-        self._happened.set()
+        """The first time counts: what happens before the waiter wakes changes nothing."""
+        if not self._happened.is_set():
+            self._result = result
+            self._happened.set()
 
     def wait(self, timeout_s: float | None) -> Task:
         """Blocks until resolved; `TimeoutError` after `timeout_s` seconds."""

@@ -14,6 +14,7 @@ import pytest
 from attrs import evolve
 from enginekit import PLAYED, InlineExecutor, Recorder, begin, upload, wait_gone
 from musictasks.engine import Engine, Settings
+from musictasks.engine.entry import Waiter
 from musictasks.errors import (
     EngineClosed,
     IllegalTransition,
@@ -673,3 +674,12 @@ def test_what_was_begun_before_the_start_is_begun_once(opened: Open):
         "begin",
         "succeed",
     ]
+
+
+def test_a_waiter_gets_the_first_thing_that_happened():
+    """A task that runs on before the waiter wakes does not change what it waited for."""
+    waiter = Waiter({"remove"})
+    first = Task(id="t", state="remove")
+    waiter.resolve(first)
+    waiter.resolve(TaskFailed("t", "notexisting", None))
+    assert waiter.wait(0) is first
