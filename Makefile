@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ROOMS := cli diagrams engine errors files handlers library persistence statemachine testing
 DEMO ?= demo-library
 
-.PHONY: demo test check test-long test-mutants bench format clean FORCE
+.PHONY: demo test check test-long test-mutants bench diagrams format clean FORCE
 
 demo: $(VENV)/ready
 	$(BIN)/musictasks demo --library $(DEMO)
@@ -29,6 +29,10 @@ test-mutants: $(VENV)/ready
 
 bench: $(VENV)/ready
 	$(BIN)/python benchmarks/run.py
+
+# The pictures and tables of the music lifecycle, which a test compares with the declaration.
+diagrams: $(VENV)/ready
+	$(BIN)/python -m musictasks.diagrams diagrams
 
 format: $(VENV)/ready
 	$(BIN)/ruff format .

@@ -211,6 +211,16 @@ class LifecycleViolation(MusicTasksError, AssertionError):
 
 
 @define
+class DiagramError(MusicTasksError):
+    """A picture cannot be drawn as it was asked for; `reason` says what to do instead."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"no diagram: {self.reason}"
+
+
+@define
 class SettingsError(MusicTasksError):
     """A setting has a value that cannot be used, or a settings file cannot be read."""
 
@@ -276,6 +286,7 @@ class TargetExists(MusicTasksError):
 __all__ = [
     "ChunkRefused",
     "DatabaseUnusable",
+    "DiagramError",
     "DirectoryInUse",
     "EngineClosed",
     "FileChanged",
