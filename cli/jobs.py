@@ -182,9 +182,11 @@ class FileJob(Job):
 
     def _send_chunk(self, task: Task) -> bool:
         offset = task.offset or 0
+        missing = (task.file_size or 0) - offset
+        if missing <= 0:
+            return False  # an earlier run sent all of it: the engine ends the upload by itself
         with self.file.source.open("rb") as file:
             data = _read_at(file, offset, self.engine.settings.chunk_size)
-        missing = (task.file_size or 0) - offset
         if not data:
             self.engine.remove(task.id)
             return self._fail("the file got shorter while it was read: add it again")
