@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[3]
-ROOMS = sorted(path.parent for path in REPOSITORY.glob("*/py.typed"))
+#: The kit plays users who delete files, and disks that lie: it has to be past the seam.
+KIT = REPOSITORY / "testing"
+ROOMS = sorted(path.parent for path in REPOSITORY.glob("*/py.typed") if path.parent != KIT)
 
 #: Functions of `os` that change the disk.
 OS = {

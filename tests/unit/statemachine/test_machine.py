@@ -91,7 +91,9 @@ def test_the_history_keeps_the_last_entries():
 
 def test_an_internal_edge_changes_the_offset_only():
     """A chunk makes no save, no history entry and no entry into a state."""
-    machine = TaskMachine(save=pytest.fail, entered=pytest.fail)
+    machine = TaskMachine(
+        save=lambda task: pytest.fail("saved"), entered=lambda task, edge: pytest.fail("entered")
+    )
     task = Task(id="t", state="waitforchunk", file_size=3, offset=0)
     moved = machine.send(task, "receive_chunk", now=9, changes={"offset": 1}, payload={"size": 1})
     assert moved == attrs.evolve(task, offset=1)
