@@ -22,6 +22,9 @@ from . import effects, steps
 from .paths import check_relative
 
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+#: What a directory of ours is made with, until it has its own mode: so the next run knows, and
+#: ends, what a run began that was killed in between.
+_UNFINISHED_MODE = stat.S_ISVTX | stat.S_IRWXU
 #: The stem of the temporary names of `Directory.write`.
 OWN_STEM = "musictasks"
 
@@ -132,13 +135,14 @@ class Directory:
             below = _step_down(fd, part, path)
         except FileNotFoundError:
             with suppress(FileExistsError):  # another thread made it just now
-                effects.current.mkdir(part, mode, dir_fd=fd)
+                effects.current.mkdir(part, _UNFINISHED_MODE, dir_fd=fd)
                 made.append(path)
             below = _step_down(fd, part, path)
         try:
-            if made and made[-1] == path:
-                special = stat.S_IMODE(os.fstat(below).st_mode) & 0o7000
-                steps.set_mode(below, special | mode)
+            found = stat.S_IMODE(os.fstat(below).st_mode)
+            cut_off = found & ~stat.S_ISGID == _UNFINISHED_MODE and not os.listdir(below)
+            if cut_off or (made and made[-1] == path):
+                steps.set_mode(below, found & stat.S_ISGID | mode)
                 self._sync(below)
             # Also where it was there: whoever made it may have been cut off before its fsync.
             self._sync(fd)
