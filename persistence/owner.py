@@ -17,7 +17,8 @@ from types import TracebackType
 from attrs import define, field
 
 from ..errors import DirectoryInUse, InvalidPath
-from ..files import Directory
+from ..files import Directory, sweep
+from ..files.directory import OWN_STEM
 
 _log = logging.getLogger(__name__)
 _INFO_MAX_BYTES = 4096
@@ -96,6 +97,8 @@ class DirectoryOwner:
     def _write_info(self) -> None:
         info = {"pid": os.getpid(), "since": int(time.time())}
         try:
+            # What an owner left behind that was killed while it wrote this.
+            sweep(self._info_directory(), "", OWN_STEM)
             self._info_directory().write(self._info_name, json.dumps(info).encode() + b"\n")
         except (OSError, InvalidPath) as error:
             _log.warning("who owns %s cannot be written down: %s", self.directory.root, error)
