@@ -396,7 +396,7 @@ class Engine:
             record = entry.record
             edge = self.lifecycle.edge_taken(record, "retry")
             changes: dict[str, Any] = {}
-            if target is not None:
+            if target is not None and edge is not None:
                 if record.state != "integrationfailed":
                     raise ValueError(f"a target is for a failed integration, not {record.state!r}")
                 changes = targets.of_album_file(target)

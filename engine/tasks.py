@@ -202,6 +202,8 @@ class Tasks:
 
         def annotated() -> Task:
             record = entry.record
+            if self.role(record) is Role.GONE:
+                raise TaskNotFound(record.id)
             if self.role(record) is Role.REMOVING:
                 allowed = self.lifecycle.events_from(record.state)
                 raise IllegalTransition(record.id, record.state, "annotate", allowed)
