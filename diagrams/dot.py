@@ -10,8 +10,8 @@ from ..statemachine import Kind, Role, Stage
 from . import style
 from .boxes import boxes_of
 from .graph import Arrow, Graph, Node
+from .text import html
 from .text import line as one_line
-from .text import xml
 
 
 def dot(graph: Graph) -> str:
@@ -102,19 +102,19 @@ def _look(node: Node) -> style.Look:
 def _stage_label(stage: Stage) -> str:
     """The stage's name, and below it its two states in their colours."""
     cells = "".join(
-        _cell(style.LOOKS[role], f'<FONT POINT-SIZE="10">{xml(state)}</FONT>')
+        _cell(style.LOOKS[role], f'<FONT POINT-SIZE="10">{html(state)}</FONT>')
         for role, state in ((Role.QUEUED, stage.queued), (Role.WORKING, stage.working))
     )
     return (
         '<TABLE BORDER="0" CELLSPACING="4" CELLPADDING="5">'
-        f'<TR><TD COLSPAN="2"><B>{xml(stage.name)}</B></TD></TR><TR>{cells}</TR></TABLE>'
+        f'<TR><TD COLSPAN="2"><B>{html(stage.name)}</B></TD></TR><TR>{cells}</TR></TABLE>'
     )
 
 
-def _cell(look: style.Look, html: str) -> str:
+def _cell(look: style.Look, content: str) -> str:
     return (
         f'<TD BGCOLOR="{look.fill}" COLOR="{look.line}" BORDER="1" STYLE="ROUNDED">'
-        f'<FONT COLOR="{look.text}">{html}</FONT></TD>'
+        f'<FONT COLOR="{look.text}">{content}</FONT></TD>'
     )
 
 
@@ -172,10 +172,10 @@ def _legend(graph: Graph) -> str:
         roles.add(Role.WORKING)
     looks = {style.LOOKS[role].about: style.LOOKS[role] for role in style.LOOKS if role in roles}
     kinds = {arrow.kind for arrow in graph.drawn if not arrow.light}
-    rows = ["".join(_cell(look, xml(look.sign + about)) for about, look in looks.items())]
+    rows = ["".join(_cell(look, html(look.sign + about)) for about, look in looks.items())]
     if kinds - {Kind.DOCUMENTED}:
         rows.append("".join(_line_cell(style.LINES[kind]) for kind in Kind if kind in kinds))
-    rows += [f"<TD>{xml(line)}</TD>" for line in graph.caption]
+    rows += [f"<TD>{html(line)}</TD>" for line in graph.caption]
     tables = "".join(
         '<TR><TD><TABLE BORDER="0" CELLBORDER="0" CELLSPACING="6" CELLPADDING="2">'
         f"<TR>{row}</TR></TABLE></TD></TR>"
@@ -186,7 +186,7 @@ def _legend(graph: Graph) -> str:
 
 
 def _line_cell(line: style.Line) -> str:
-    return f'<TD><FONT COLOR="{line.color}">{line.sign} {xml(line.about)}</FONT></TD>'
+    return f'<TD><FONT COLOR="{line.color}">{line.sign} {html(line.about)}</FONT></TD>'
 
 
 def _label(rows: Iterable[str], pad: str = "") -> str:

@@ -7,7 +7,7 @@ it was drawn from, by which one can see whether it is up to date.
 from __future__ import annotations
 
 import re
-from html import unescape
+from html import escape, unescape
 from io import BytesIO
 
 from PIL import Image, PngImagePlugin
@@ -15,7 +15,6 @@ from PIL import Image, PngImagePlugin
 from ..errors import DiagramError
 from .dot import dot
 from .graph import Graph
-from .text import xml
 
 #: Twice the pixels of the size it is shown at, so that it is sharp on every screen.
 _PNG_DPI = 144
@@ -31,8 +30,7 @@ def svg(graph: Graph) -> bytes:
     """
     source = dot(graph)
     drawn = _draw(source, "svg", "")
-    lines = "\n".join(map(_xml_line, source.splitlines()))
-    metadata = f"<metadata>{lines}\n</metadata>\n".encode()
+    metadata = f"<metadata>{escape(source)}</metadata>\n".encode()
     head, tag, rest = drawn.partition(b"<g id=")
     return head + metadata + tag + rest
 
@@ -63,11 +61,6 @@ def source_of(picture: bytes) -> str | None:
         return None if text is None else str(text)
     found = _METADATA.search(picture)
     return None if found is None else unescape(found[1].decode())
-
-
-def _xml_line(text: str) -> str:
-    indent = len(text) - len(text.lstrip(" "))
-    return " " * indent + xml(text)
 
 
 def _draw(source: str, format: str, arguments: str) -> bytes:  # noqa: A002

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from html import escape
 
 #: They turn the text after them around, or are not seen at all.
 _STEERING = set("\u200b\u200e\u200f\u2028\u2029\ufeff") | {
@@ -34,7 +35,7 @@ def shortened(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
 
 
-def xml(text: str) -> str:
-    """For XML, and for Graphviz's labels that look like HTML."""
-    text = line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return text.replace('"', "&quot;")
+def html(text: str) -> str:
+    r"""For Graphviz's labels that look like HTML; in them too, `\N` would be a node's name."""
+    # An empty <B></B> is an error to Graphviz.
+    return escape(line(text)).replace("\\", "\\\\") or "&#160;"
