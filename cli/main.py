@@ -41,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
     arguments = make_parser().parse_args(argv)
     console, complaints = make_console(), make_console(stderr=True)
-    _log_to(complaints)
+    log, handler = logging.getLogger("musictasks"), _Complaints(complaints)
+    log.addHandler(handler)
     try:
         return COMMANDS[arguments.command](arguments, _settings(arguments), console)
     except (MusicTasksError, OSError) as error:
@@ -53,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         say(complaints, f"musictasks: interrupted.{again}")
         return 130
+    finally:
+        log.removeHandler(handler)
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
@@ -83,9 +86,3 @@ class _Complaints(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         say(self._console, text(self.format(record), "yellow"))
-
-
-def _log_to(console: Console) -> None:
-    logger = logging.getLogger("musictasks")
-    logger.handlers = [_Complaints(console)]
-    logger.propagate = False

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from clikit import ALBUM, BOOKLET, MP3, TARGETS, Library, copy_album
 from musictasks.cli import main
+from musictasks.cli.jobs import FileJob
+from musictasks.cli.planning import make_plan
+from musictasks.cli.shelf import Shelf
 from musictasks.engine import Engine, open_engine
 from musictasks.errors import TaskFailed
 from musictasks.statemachine import Task
@@ -260,3 +263,22 @@ def test_add_says_why_content_is_invalid(library, tmp_path, cli):
     status, output, _ = cli("add", tmp_path / "notes.txt", *names)
     assert status == 1
     assert f"(task {task.id}, invalidcontent)" in output
+
+
+def test_add_waits_for_the_end_of_a_whole_upload(library, tmp_path):
+    """An upload whose bytes are all there, but which a kill kept from its end, is not refused."""
+    album = copy_album(tmp_path / "album")
+    data = (album / BOOKLET).read_bytes()
+    with open_engine(library.settings) as engine:
+        task = engine.receive_chunk(begin(engine, data=data).id, data[:-1])
+    with (library.settings.uploads / str(task.upload_path)).open("ab") as file:
+        file.write(data[-1:])
+    (planned,) = [f for f in make_plan([album], library.settings).files if f.source.name == BOOKLET]
+    engine = open_engine(library.settings)
+    job = FileJob(engine, Shelf(library.settings), planned, set())
+    assert [job.step() for _ in range(3)] == [True, False, False]
+    with engine:
+        engine.wait(task.id, "readyforintegration", timeout=30)
+        assert job.step()
+        engine.wait(task.id, "readyforimport", timeout=30)
+    assert list(library.music) == [TARGETS[BOOKLET]]
