@@ -139,10 +139,8 @@ class Directory:
                 made.append(path)
             below = _step_down(fd, part, path)
         try:
-            found = stat.S_IMODE(os.fstat(below).st_mode)
-            cut_off = found & ~stat.S_ISGID == _UNFINISHED_MODE and not os.listdir(below)
-            if cut_off or (made and made[-1] == path):
-                steps.set_mode(below, found & stat.S_ISGID | mode)
+            if is_unfinished(below) or (made and made[-1] == path):
+                steps.set_mode(below, os.fstat(below).st_mode & stat.S_ISGID | mode)
                 self._sync(below)
             # Also where it was there: whoever made it may have been cut off before its fsync.
             self._sync(fd)
@@ -234,6 +232,12 @@ class Directory:
     def _sync(self, fd: int) -> None:
         if self.durable:
             effects.current.fsync(fd)
+
+
+def is_unfinished(directory: int | str) -> bool:
+    """Whether a run was killed after it had made this directory, before it gave it its mode."""
+    mode = stat.S_IMODE(os.stat(directory).st_mode)
+    return mode & ~stat.S_ISGID == _UNFINISHED_MODE and not os.listdir(directory)
 
 
 def open_regular(name: str, dir_fd: int, rel: str, flags: int = os.O_RDONLY) -> int:
