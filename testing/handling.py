@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import attrs
-from attrs import evolve
+from attrs import evolve, frozen
 
+from ..engine.working import checked
 from ..errors import LifecycleViolation
 from ..files import Directory
 from ..persistence import make_converter
 from ..statemachine import Handler, Lifecycle, Outcome, Stage, Task, Work
+from .bench import way_to
 from .candidates import candidates
 
 
@@ -23,15 +26,20 @@ def prove_handlers(
     tasks: Sequence[Task],
     directories: Iterable[Path],
 ) -> int:
-    """Runs each handler twice from the same record; returns how many records that were."""
+    """Runs each handler twice from the same record; returns how many records that were.
+
+    Raises:
+        LifecycleViolation: It names the stage, and what differs.
+    """
     stages = {stage.name: stage for stage in lifecycle.stages}
     directories = list(directories)
     runs = 0
     for name, handler in handlers.items():
         if name not in stages:
-            raise LifecycleViolation(f"handler for {name!r}", "there is no such stage", ())
+            known = ", ".join(stages)
+            raise LifecycleViolation(f"handler of stage {name!r}", f"stages are: {known}", ())
         for task in _records(lifecycle, stages[name], tasks):
-            _prove(lifecycle, stages[name], handler, task, directories)
+            _Twice(lifecycle, stages[name], handler, task, directories).prove()
             runs += 1
     return runs
 
@@ -43,51 +51,54 @@ def _records(lifecycle: Lifecycle, stage: Stage, tasks: Sequence[Task]) -> list[
     return [candidates(lifecycle, stage.working, ())[0][0]]
 
 
-def _prove(
-    lifecycle: Lifecycle,
-    stage: Stage,
-    handler: Handler,
-    task: Task,
-    directories: Sequence[Path],
-) -> None:
-    where = f"handler of stage {stage.name!r}"
-    roots = [*directories, *_roots(handler)]
-    first, files = _run(lifecycle, stage, handler, task, where), _snapshot(roots)
-    second, files_again = _run(lifecycle, stage, handler, task, where), _snapshot(roots)
-    if first != second:
-        raise LifecycleViolation(where, f"first {first}, then {second}", (f"task {task.id}",))
-    if files != files_again:
-        changed = sorted(set(files.items()) ^ set(files_again.items()))
-        names = ", ".join(dict.fromkeys(str(path) for path, _ in changed))
-        raise LifecycleViolation(
-            where, f"the second run leaves other files: {names}", (f"task {task.id}",)
-        )
+@frozen
+class _Twice:
+    """One handler, one record, two runs."""
 
+    lifecycle: Lifecycle
+    stage: Stage
+    handler: Handler
+    task: Task
+    directories: Sequence[Path]
 
-def _run(
-    lifecycle: Lifecycle, stage: Stage, handler: Handler, task: Task, where: str
-) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """What of an outcome has to be the same the second time: all but the message."""
-    try:
-        outcome = handler(task, Work())
-    except Exception as error:
-        raise LifecycleViolation(where, f"it raised {error!r}", (f"task {task.id}",)) from error
-    allowed = {"succeed", "fail", "reject"} & set(lifecycle.events_from(stage.working))
-    if not isinstance(outcome, Outcome) or outcome.event not in allowed:
-        raise LifecycleViolation(where, f"it returned {outcome!r}", (f"task {task.id}",))
-    try:
-        after = evolve(task.annotated(outcome.annotations, by_handler=True), **outcome.changes)
-        converter = make_converter(lifecycle)
-        converter.load(converter.dump(after), task.id, edited=True)
-    except Exception as error:
-        raise LifecycleViolation(
-            where, f"its outcome cannot be stored: {error}", (f"task {task.id}",)
-        ) from error
-    return outcome.event, dict(outcome.changes), dict(outcome.annotations)
+    def prove(self) -> None:
+        roots = [*self.directories, *_roots(self.handler)]
+        first, files = self._run(), _snapshot(roots)
+        second, files_again = self._run(), _snapshot(roots)
+        for what in ("event", "changes", "annotations"):
+            one, other = getattr(first, what), getattr(second, what)
+            if one != other:
+                raise self._violation(f"the second run gives other {what}: {one}, then {other}")
+        if files != files_again:
+            changed = sorted({str(path) for path, _ in files.items() ^ files_again.items()})
+            raise self._violation(f"the second run leaves other files: {', '.join(changed)}")
+
+    def _run(self) -> Outcome:
+        try:
+            outcome = self.handler(self.task, Work())
+        except Exception as error:
+            raise self._violation(f"it raised {error!r}") from error
+        if not isinstance(outcome, Outcome):
+            raise self._violation(f"it returned {outcome!r} and no Outcome")
+        converter = make_converter(self.lifecycle)
+
+        def roundtrip(task: Task) -> Task:
+            return converter.load(converter.dump(task), task.id, edited=True)
+
+        taken = checked(outcome, self.task, self.lifecycle, roundtrip)
+        if taken is not outcome:
+            raise self._violation(taken.message or "its outcome cannot be taken")
+        if self.lifecycle.edge_taken(self.task, outcome.event) is None:
+            raise self._violation(f"no guard lets its outcome {outcome.event!r} through")
+        return outcome
+
+    def _violation(self, reason: str) -> LifecycleViolation:
+        where = f"handler of stage {self.stage.name!r}, task {self.task.id!r}"
+        return LifecycleViolation(where, reason, way_to(self.lifecycle, self.stage.working))
 
 
 def _roots(value: object) -> Iterator[Path]:
-    """The directories that a handler holds, however deep in its attributes."""
+    """The directories that a handler holds, however deep: in attributes, or as its variables."""
     if isinstance(value, Path):
         yield value
     elif isinstance(value, Directory):
@@ -95,13 +106,28 @@ def _roots(value: object) -> Iterator[Path]:
     elif attrs.has(type(value)):
         for attribute in attrs.fields(type(value)):
             yield from _roots(getattr(value, attribute.name))
+    elif isinstance(value, functools.partial):
+        for held in (value.func, *value.args, *value.keywords.values()):
+            yield from _roots(held)
+    elif inspect.ismethod(value):
+        yield from _roots(value.__self__)
+        yield from _roots(value.__func__)
+    elif inspect.isfunction(value):
+        variables = inspect.getclosurevars(value)
+        for held in (*variables.nonlocals.values(), *variables.globals.values()):
+            if isinstance(held, Path | Directory) or attrs.has(type(held)):
+                yield from _roots(held)
+    elif not isinstance(value, type) and hasattr(value, "__dict__"):
+        for held in vars(value).values():
+            if isinstance(held, Path | Directory):
+                yield from _roots(held)
 
 
 def _snapshot(roots: Iterable[Path]) -> dict[Path, str]:
     """Every file below the roots, by its bytes."""
     found: dict[Path, str] = {}
     for root in roots:
-        paths = root.rglob("*") if root.is_dir() else [root]
+        paths: Iterable[Path] = root.rglob("*") if root.is_dir() else [root]
         for path in paths:
             if path.is_file():
                 found[path] = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,8 +18,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ..engine import Engine, Settings
-from ..errors import IllegalTransition, MusicTasksError, TaskNotFound
+from ..errors import IllegalTransition, MusicTasksError, TaskFailed, TaskNotFound
 from ..library import sample_album
+from ..persistence import make_converter
 from ..statemachine import (
     MUSIC,
     Handler,
@@ -30,12 +33,15 @@ from ..statemachine import (
     reject,
     succeed,
 )
+from .faults import FaultInjector, Killed
 from .stepping import SteppedEngine
+from .strategies import tasks
 
 _ALBUM = "Artist/2020 - Album"
 #: What clients upload; few, so that the same bytes meet.
-_CHUNKS = ("all", "all", "one", "wrong", "long", "empty", "late")
 _CONTENTS = (b"one", b"two!", b"three")
+_CHUNKS = ("all", "all", "one", "wrong", "long", "empty", "late")
+_OUTCOMES = ("succeed", "succeed", "succeed", "fail", "reject", "raise", "nonsense", "begin")
 #: Events that only the engine may fire.
 _ENGINES = frozenset(
     ("begin", "succeed", "fail", "reject", "recover", "forget", "receive_chunk", "complete_upload")
@@ -57,8 +63,9 @@ class LifecycleStateMachine(RuleBasedStateMachine):
 
         TestMine = MyMachine.TestCase
 
-    Stages without a handler here are played: they succeed, fail, reject, raise, or give nonsense.
-    The choice of tasks knows their states, so that it reaches the depths.
+    Stages without a handler here are played: they succeed, fail, reject, raise, or give nonsense,
+    and are as slow as it takes. The choice of what happens next knows the states of the tasks, so
+    that it reaches the depths (`docs/testing.md` has the measurements).
     """
 
     lifecycle: ClassVar[Lifecycle] = MUSIC
@@ -83,9 +90,17 @@ class LifecycleStateMachine(RuleBasedStateMachine):
             {**played, **self.handlers},
         )
         self._outcome = "succeed"
+        self._numbers = itertools.count()
+        #: The files that do not load, as they were put there.
+        self._damaged: dict[Path, bytes] = {}
+        #: By state: what an `on_enter` callback got, and how much was told before it listened.
+        self._watched: dict[str, tuple[list[Task], int]] = {}
+        self._faults = FaultInjector()
+        self._exits = ExitStack()
 
     @initialize()
     def start(self) -> None:
+        self._exits.enter_context(self._faults.active())
         album = self.stepped.settings.music / _ALBUM
         album.mkdir(parents=True)
         song = next(path for path in sorted(sample_album().iterdir()) if path.suffix == ".mp3")
@@ -95,8 +110,7 @@ class LifecycleStateMachine(RuleBasedStateMachine):
     @property
     def edges(self) -> set[tuple[str, str, str]]:
         """The changes of state that were told so far: event, from, to."""
-        records = [record for _, record, _ in self.stepped.told if record is not None]
-        return {(e.event, e.source, e.target) for record in records for e in record.history}
+        return self.stepped.taken
 
     @property
     def engine(self) -> Engine:
@@ -107,30 +121,21 @@ class LifecycleStateMachine(RuleBasedStateMachine):
             if hasattr(self.stepped, "engine"):
                 self._end()
         finally:
+            self._exits.close()
             shutil.rmtree(self._directory)
 
     # -- clients ----------------------------------------------------------------------------
 
     @rule(data=st.sampled_from(_CONTENTS), kind=st.sampled_from(["albumfile", "artwork"]))
     def begin_upload(self, data: bytes, kind: str) -> None:
-        self._try(
-            lambda: self.engine.begin_upload(
-                content_type=kind,
-                file_size=len(data),
-                checksum=hashlib.sha1(data).hexdigest(),
-                source_filename="x.pdf",
-            )
-        )
+        self._try(partial(self._upload, data, kind))
 
     @precondition(lambda self: self._in("waitforchunk"))
-    @rule(
-        draw=st.data(), how=st.sampled_from(["all", "all", "one", "wrong", "long", "empty", "late"])
-    )
-    def send_chunk(self, draw: st.DataObject, how: str) -> None:
+    @rule(draw=st.data(), how=st.sampled_from(_CHUNKS))
+    def receive_chunk(self, draw: st.DataObject, how: str) -> None:
         task = draw.draw(st.sampled_from(self._in("waitforchunk")))
         rest = self._rest(task)
         chunk = {
-            "all": rest,
             "one": rest[:1],
             "wrong": b"?" * len(rest),
             "long": rest + b"!",
@@ -178,56 +183,105 @@ class LifecycleStateMachine(RuleBasedStateMachine):
         task = draw.draw(st.sampled_from(self._able("retry")))
         self._try(lambda: self.engine.retry(task.id))
 
-    @precondition(lambda self: self.engine.tasks())
+    @precondition(lambda self: self._tasks())
     @rule(draw=st.data())
     def remove(self, draw: st.DataObject) -> None:
-        self.engine.remove(draw.draw(st.sampled_from(self.engine.tasks())).id)
+        self.engine.remove(draw.draw(st.sampled_from(self._tasks())).id)
 
-    @precondition(lambda self: self.engine.tasks())
+    @precondition(lambda self: self._tasks())
     @rule(draw=st.data(), value=st.integers(0, 9))
     def annotate(self, draw: st.DataObject, value: int) -> None:
-        task = draw.draw(st.sampled_from(self.engine.tasks()))
+        task = draw.draw(st.sampled_from(self._tasks()))
         self._try(lambda: self.engine.annotate(task.id, {"value": value}))
 
-    @precondition(lambda self: self.engine.tasks())
+    @precondition(lambda self: self._tasks())
     @rule(draw=st.data())
     def send_any_event(self, draw: st.DataObject) -> None:
         """An event of the integrator's goes where it is declared, any other is illegal."""
-        task = draw.draw(st.sampled_from(self.engine.tasks()))
+        task = draw.draw(st.sampled_from(self._tasks()))
         events = [event for event in self.lifecycle.events if event not in _CALLS]
         event = draw.draw(st.sampled_from([*events, "undeclared"]))
         if event not in _ENGINES and event in self.lifecycle.events_from(task.state):
             self._try(lambda: self.engine.send(task.id, event))
             return
-        before = self._content(task) if self._file(task).exists() else None
+        before = self._content(task)
         try:
             self.engine.send(task.id, event)
         except IllegalTransition:
             assert self.engine.get(task.id) == task
-            assert before is None or self._content(task) == before
+            assert self._content(task) == before
         else:
             raise AssertionError(f"{event!r} was taken in {task.state!r}")
 
-    # -- handlers, users, crashes, time -----------------------------------------------------
+    @precondition(lambda self: self._tasks())
+    @rule(draw=st.data())
+    def wait(self, draw: st.DataObject) -> None:
+        """What `wait` gives is a record in a state that was asked for."""
+        task = draw.draw(st.sampled_from(self._tasks()))
+        states = draw.draw(st.sets(st.sampled_from([*self.lifecycle.storable]), min_size=1))
+        with suppress(TaskFailed, TimeoutError):
+            found = self.engine.wait(task.id, states, timeout=0)
+            assert (found.id, found.state in states) == (task.id, True)
+
+    @rule(draw=st.data())
+    def on_enter(self, draw: st.DataObject) -> None:
+        state = draw.draw(st.sampled_from(sorted(self.lifecycle.storable)))
+        if state not in self._watched:
+            heard: list[Task] = []
+            self.stepped.settle()
+            self._watched[state] = heard, self._entries(state)
+            self.engine.on_enter(state, heard.append)
+
+    # -- handlers ---------------------------------------------------------------------------
 
     @precondition(lambda self: len(self.stepped.workers) > 0)
-    @rule(
-        outcome=st.sampled_from(
-            ["succeed", "succeed", "succeed", "fail", "reject", "raise", "nonsense", "begin"]
-        )
-    )
+    @rule(outcome=st.sampled_from(_OUTCOMES))
     def let_a_worker_end(self, outcome: str) -> None:
         self._outcome = outcome
         self.stepped.work()
 
-    @precondition(lambda self: self.engine.tasks())
+    # -- users ------------------------------------------------------------------------------
+
+    @precondition(lambda self: self._tasks())
     @rule(draw=st.data())
     def delete_a_task_file(self, draw: st.DataObject) -> None:
-        task = draw.draw(st.sampled_from(self.engine.tasks()))
+        task = draw.draw(st.sampled_from(self._tasks()))
         self._file(task).unlink(missing_ok=True)
         self.stepped.look()
         current = self._now(task.id)
         assert current is None or current.state == self.lifecycle.removing
+
+    @precondition(lambda self: self._staying())
+    @rule(draw=st.data(), value=st.integers(0, 9))
+    def edit_a_task_file(self, draw: st.DataObject, value: int) -> None:
+        """What a person notes in a file counts from the next save on; a state does not."""
+        task = draw.draw(st.sampled_from(self._staying()))
+        record = json.loads(self._file(task).read_bytes())
+        record["annotations"]["hand"] = value
+        record["state"] = draw.draw(st.sampled_from(sorted(self.lifecycle.storable)))
+        self._file(task).write_text(json.dumps(record))
+        after = self.engine.annotate(task.id, {"client": value})
+        assert (after.state, after.history) == (task.state, task.history)
+        assert after.annotations == task.annotations | {"hand": value, "client": value}
+
+    @rule(task=st.data())
+    def put_a_task_file_there(self, task: st.DataObject) -> None:
+        """A backup, say: the engine takes it in and goes on with it."""
+        paths = {"upload_path": None, "preprocessed_path": None}
+        record = task.draw(
+            tasks(self.lifecycle, id=f"backup-{next(self._numbers)}", offset=0, **paths)
+        )
+        self._file(record).write_bytes(make_converter(self.lifecycle).dump(record))
+        self.stepped.look()
+
+    @rule(content=st.sampled_from([b"", b"{", b"[]", b'{"id": 1}', b"\xff"]))
+    def put_a_damaged_file_there(self, content: bytes) -> None:
+        path = self.stepped.settings.tasks / f"damaged-{next(self._numbers)}.json"
+        path.write_bytes(content)
+        self._damaged[path] = content
+        self.stepped.look()
+
+    # -- crashes and time -------------------------------------------------------------------
 
     @rule(how=st.sampled_from(["kill", "kill", "stop"]))
     def restart(self, how: str) -> None:
@@ -235,7 +289,27 @@ class LifecycleStateMachine(RuleBasedStateMachine):
             self.stepped.kill()
         else:
             self.stepped.close()
+        self._heard_what_was_told()
         self.stepped.start()
+
+    @rule(at=st.integers(1, 8), then=st.sampled_from(["work", "work", "upload", "remove"]))
+    def crash_at_a_file_operation(self, at: int, then: str) -> None:
+        """Something begins, and the process is killed in the middle of it."""
+        self._faults.kill(at)
+        self._outcome = "succeed"
+        try:
+            if then == "work" and len(self.stepped.workers):
+                self.stepped.work()
+            elif then == "remove" and self._tasks():
+                self.engine.remove(self._tasks()[0].id)
+            else:
+                self._try(partial(self._upload, _CONTENTS[0], "albumfile"))
+            self.stepped.settle()
+        except Killed:
+            pass
+        finally:
+            self._faults.clear()
+        self.restart("kill")
 
     @rule(seconds=st.sampled_from([1, 61, 3 * 24 * 3600]))
     def time_passes(self, seconds: int) -> None:
@@ -249,7 +323,7 @@ class LifecycleStateMachine(RuleBasedStateMachine):
             if task.state == self.lifecycle.removing and not self._file(task).exists():
                 continue  # deleted once more while its worker still runs: it goes all the same
             found = self.engine._tasks.store.load(task.id)[1]
-            if task.state == "waitforchunk":
+            if self.engine._tasks.wants_chunks(task):
                 found = evolve(found, offset=task.offset)
             assert found == task, f"on disk {found}, in memory {task}"
 
@@ -266,13 +340,12 @@ class LifecycleStateMachine(RuleBasedStateMachine):
 
     @invariant()
     def nobody_is_stuck(self) -> None:
-        runner = self.engine._runner if hasattr(self.stepped, "engine") else None
+        """Every task is at rest, queued, at work, or on its way out."""
         for task in self._settled():
             entry = self.engine._tasks.entries[task.id]
             role = self.lifecycle.role(task.state)
-            assert runner is not None
             if role is Role.QUEUED:
-                queued = any(one is entry for one, _ in runner._ready)
+                queued = any(one is entry for one, _ in self.engine._runner._ready)
                 assert queued or entry.work is not None, f"{task.id} is in no queue"
             elif role is Role.WORKING:
                 assert entry.work is not None, f"nobody works on {task.id}"
@@ -281,23 +354,55 @@ class LifecycleStateMachine(RuleBasedStateMachine):
             else:
                 assert role in {Role.WAITING, Role.FINISHED, Role.FAILED}, task.state
 
+    @invariant()
+    def damaged_files_are_left_alone(self) -> None:
+        for path, content in self._damaged.items():
+            assert path.read_bytes() == content
+        if self._settled() or self._damaged:
+            refused = {Path(error.path) for error in self.engine.invalid()}
+            assert refused == set(self._damaged)
+
     # -- helpers ----------------------------------------------------------------------------
 
+    def _heard_what_was_told(self) -> None:
+        """After the end of an engine: its callbacks got all there was to get, in order."""
+        told = [(name, task and task.state, why) for name, task, why in self.stepped.told]
+        heard = [(n, s["state"], s["message"]) for n, s in self.stepped.recorder.all]
+        assert heard == told
+        for state, (records, before) in self._watched.items():
+            assert len(records) == self._entries(state) - before
+            assert {record.state for record in records} <= {state}
+        self._watched = {}
+
+    def _entries(self, state: str) -> int:
+        """How often `state` was entered since the start."""
+        return self.stepped.entered.count(state)
+
     def _end(self) -> None:
-        """Removes every task: then nothing of them is left."""
+        """Lets all work end, then removes every task: nothing of them is left."""
         self._outcome = "succeed"
-        self.stepped.settle()
+        for path in self._damaged:
+            path.unlink()
+        self._damaged = {}
+        self.stepped.look()
+        self._let_workers_end()
+        roles = {task.id: self.lifecycle.role(task.state) for task in self.engine.tasks()}
+        assert not {Role.QUEUED, Role.WORKING} & {*roles.values()}, f"not worked on: {roles}"
         for task in self.engine.tasks():
             self.engine.remove(task.id)
-        self.stepped.settle()
-        while len(self.stepped.workers):
-            self.stepped.work()
+        self._let_workers_end()
         settings = self.stepped.settings
         left = [*settings.tasks.iterdir(), *settings.uploads.iterdir(), *self.engine.tasks()]
         temporary = list(settings.music.rglob(".*"))
         self.stepped.kill()
+        self._heard_what_was_told()
         assert not left, f"left behind: {left}"
         assert not temporary, f"left behind: {temporary}"
+
+    def _let_workers_end(self) -> None:
+        self.stepped.settle()
+        while len(self.stepped.workers):
+            self.stepped.work()
 
     def _play(self, task: Task, work: Work) -> Outcome:
         if self._outcome == "raise":
@@ -307,11 +412,19 @@ class LifecycleStateMachine(RuleBasedStateMachine):
             return None  # pyright: ignore[reportReturnType]
         return outcomes.get(self._outcome, succeed(annotations={"by": task.state}))
 
+    def _upload(self, data: bytes, kind: str) -> Task:
+        return self.engine.begin_upload(
+            content_type=kind,
+            file_size=len(data),
+            checksum=hashlib.sha1(data).hexdigest(),
+            source_filename="x.pdf",
+        )
+
     @staticmethod
     def _rest(task: Task) -> bytes:
         """What is still to be sent of an upload."""
         digests = {hashlib.sha1(data).hexdigest(): data for data in _CONTENTS}
-        return digests[str(task.source_checksum)][task.offset or 0 :]
+        return digests.get(str(task.source_checksum), b"?")[task.offset or 0 :]
 
     def _integrate(self, task: Task, flags: tuple[bool, bool]) -> None:
         target = _ALBUM if task.content_type == "artwork" else f"{_ALBUM}/{task.id}.pdf"
@@ -333,6 +446,9 @@ class LifecycleStateMachine(RuleBasedStateMachine):
     def _able(self, event: str) -> list[Task]:
         return [t for t in self._tasks() if event in self.lifecycle.events_from(t.state)]
 
+    def _staying(self) -> list[Task]:
+        return [task for task in self._tasks() if task.state != self.lifecycle.removing]
+
     def _try(self, call: Callable[[], object]) -> None:
         """A call that may be refused, with an error of ours and no other."""
         with suppress(MusicTasksError):
@@ -341,8 +457,9 @@ class LifecycleStateMachine(RuleBasedStateMachine):
     def _file(self, task: Task) -> Path:
         return self.stepped.settings.tasks / f"{task.id}.json"
 
-    def _content(self, task: Task) -> bytes:
-        return self._file(task).read_bytes()
+    def _content(self, task: Task) -> bytes | None:
+        path = self._file(task)
+        return path.read_bytes() if path.exists() else None
 
     def _now(self, task_id: str) -> Task | None:
         try:

@@ -14,6 +14,10 @@ from attrs import define, field
 from ..engine import Engine, Settings, open_engine
 from ..errors import LifecycleViolation
 from ..statemachine import MUSIC, Handler, Lifecycle, Task
+from .recorder import Recorder
+
+#: How long a subscriber's thread is awaited at the end.
+_PATIENCE_S = 10.0
 
 
 @define
@@ -79,8 +83,14 @@ class SteppedEngine:
     workers: HeldExecutor = field(factory=HeldExecutor, init=False)
     engine: Engine = field(init=False)
     _numbers: Iterator[int] = field(factory=itertools.count, init=False)
-    #: What was notified: name, record, message.
+    #: What was notified since the start: name, record, message.
     told: list[tuple[str, Task | None, str | None]] = field(factory=list, init=False)
+    #: The states that tasks entered since the start.
+    entered: list[str] = field(factory=list, init=False)
+    #: The changes of state that were told, also before a restart: event, from, to.
+    taken: set[tuple[str, str, str]] = field(factory=set, init=False)
+    #: What a subscriber got since the start.
+    recorder: Recorder = field(factory=Recorder, init=False)
 
     def start(self) -> Engine:
         """Opens the directory and recovers, as a new process would."""
@@ -95,6 +105,7 @@ class SteppedEngine:
         # Ids that are the same each time, so that a run can be repeated.
         self.engine._new_id = lambda: f"task-{next(self._numbers):04}"
         self._listen()
+        self.recorder = Recorder(self.engine)
         self.engine._runner.start(threaded=False)
         self.settle()
         return self.engine
@@ -115,8 +126,10 @@ class SteppedEngine:
 
     def kill(self) -> None:
         """Ends as `kill -9` does: nothing is saved, said or cleaned; only the lock is free."""
-        self.engine._owner.release()
         self.engine._closed = True
+        self.engine._owner.release()
+        # Only the subscribers' threads end properly, or tests would collect them.
+        self.engine._notifier.close(_PATIENCE_S)
 
     def close(self) -> None:
         """Ends cleanly; held workers are left behind and their tasks queued again."""
@@ -125,6 +138,7 @@ class SteppedEngine:
         self.kill()
 
     def _listen(self) -> None:
+        self.told, self.entered = [], []
         notifier = self.engine._notifier
         tell = notifier.tell
 
@@ -133,6 +147,10 @@ class SteppedEngine:
         ) -> None:
             if record is not None and "progress" not in record.annotations:
                 self._on_disk(record)
+            if record is not None and more.get("entered"):
+                entry = record.history[-1]
+                self.taken.add((entry.event, entry.source, entry.target))
+                self.entered.append(entry.target)
             self.told.append((name, record, message))
             tell(name, record, message, **more)
 

@@ -1,0 +1,142 @@
+"""The pytest plugin: fixtures for tests of lifecycles and handlers.
+
+Loaded by its entry point in every project that has musictasks installed, so nothing of musictasks
+is imported before a test asks for a fixture.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from ..engine import Engine, Settings
+    from ..statemachine import Handler, Lifecycle
+    from .faults import FaultInjector
+    from .recorder import Recorder
+    from .stepping import Clock, SteppedEngine
+
+
+@pytest.fixture
+def musictasks_lifecycle() -> Lifecycle:
+    """The music lifecycle; override it with your own."""
+    from ..statemachine import MUSIC
+
+    return MUSIC
+
+
+@pytest.fixture
+def musictasks_handlers() -> Mapping[str, Handler]:
+    """Handlers in place of or besides ours, by the name of their stage: none; override it."""
+    return {}
+
+
+@pytest.fixture
+def musictasks_settings(tmp_path: Path) -> Settings:
+    """Settings in a temporary directory, without durability, two workers, small artwork."""
+    from ..engine import Settings
+
+    return Settings.in_directory(
+        tmp_path / "library", durability="none", workers=2, artwork_scales=(16,)
+    )
+
+
+@pytest.fixture
+def musictasks_clock() -> Clock:
+    """The time of the engine: that of the test's begin, until the test moves it."""
+    from .stepping import Clock
+
+    return Clock()
+
+
+@pytest.fixture
+def musictasks_open(
+    musictasks_settings: Settings,
+    musictasks_lifecycle: Lifecycle,
+    musictasks_handlers: Mapping[str, Handler],
+) -> Iterator[Callable[..., Engine]]:
+    """Opens engines like `open_engine`, with the fixtures as defaults; closes them at the end."""
+    from ..engine import open_engine
+
+    engines: list[Engine] = []
+
+    def open_one(settings: Settings = musictasks_settings, **options: Any) -> Engine:
+        options = {"lifecycle": musictasks_lifecycle, **options}
+        options["handlers"] = {**musictasks_handlers, **options.get("handlers", {})}
+        engines.append(open_engine(settings, **options))
+        return engines[-1]
+
+    yield open_one
+    for engine in engines:
+        engine.close()
+
+
+@pytest.fixture
+def musictasks_engine(
+    musictasks_open: Callable[..., Engine], musictasks_clock: Clock
+) -> Iterator[Engine]:
+    """An engine at work in temporary directories; its time is `musictasks_clock`."""
+    with musictasks_open(clock=musictasks_clock) as engine:
+        yield engine
+
+
+@pytest.fixture
+def musictasks_stepped(
+    musictasks_settings: Settings,
+    musictasks_lifecycle: Lifecycle,
+    musictasks_handlers: Mapping[str, Handler],
+    musictasks_clock: Clock,
+) -> Iterator[SteppedEngine]:
+    """An engine, started, that the test moves step by step: workers work when the test says so."""
+    from .stepping import SteppedEngine
+
+    stepped = SteppedEngine(
+        musictasks_settings, musictasks_lifecycle, musictasks_handlers, musictasks_clock
+    )
+    stepped.start()
+    yield stepped
+    stepped.kill()
+
+
+@pytest.fixture
+def musictasks_recorder(musictasks_engine: Engine) -> Recorder:
+    """What `musictasks_engine` notifies: `recorder.states(task_id) == [...]`."""
+    from .recorder import Recorder
+
+    return Recorder(musictasks_engine)
+
+
+@pytest.fixture
+def musictasks_album(tmp_path: Path) -> Path:
+    """A directory with a small real album: three songs, a cover and a booklet."""
+    from ..library import sample_album
+
+    return Path(
+        shutil.copytree(sample_album(), tmp_path / "album", ignore=shutil.ignore_patterns("README"))
+    )
+
+
+@pytest.fixture
+def musictasks_faults() -> Iterator[FaultInjector]:
+    """Fails or kills at the n-th file operation, when the test says so; counts them until then."""
+    from .faults import FaultInjector
+
+    with FaultInjector().active() as faults:
+        yield faults
+        faults.clear()
+
+
+def pytest_assertrepr_compare(op: str, left: Any, right: Any) -> list[str] | None:
+    recorder: Any = sys.modules.get(f"{__package__}.recorder")
+    if recorder is None or op != "==" or not (isinstance(left, list) and isinstance(right, list)):
+        return None
+    if isinstance(left, recorder.States):
+        return left.explain(right)
+    if isinstance(right, recorder.States):
+        return right.explain(left)
+    return None
