@@ -234,10 +234,10 @@ class Directory:
             effects.current.fsync(fd)
 
 
-def is_unfinished(directory: int | str) -> bool:
+def is_unfinished(directory: int | Path) -> bool:
     """Whether a run was killed after it had made this directory, before it gave it its mode."""
-    mode = stat.S_IMODE(os.stat(directory).st_mode)
-    return mode & ~stat.S_ISGID == _UNFINISHED_MODE and not os.listdir(directory)
+    mode = stat.S_IMODE(os.stat(directory).st_mode)  # noqa: PTH116 - a descriptor, too
+    return mode & ~stat.S_ISGID == _UNFINISHED_MODE and not os.listdir(directory)  # noqa: PTH208
 
 
 def open_regular(name: str, dir_fd: int, rel: str, flags: int = os.O_RDONLY) -> int:

@@ -27,6 +27,4 @@ def make_root(path: Path) -> None:
 
 def _is_there(path: Path) -> bool:
     """Not if a run was killed while it made it: then its mode is still missing."""
-    return path.exists() and (
-        path.is_symlink() or not path.is_dir() or not is_unfinished(str(path))
-    )
+    return path.exists() and (path.is_symlink() or not path.is_dir() or not is_unfinished(path))
