@@ -1,0 +1,275 @@
+"""What the crash tests share: effects that strike at one call, and an engine under control.
+
+Everything is real: engine, store, handlers, files, database. What is taken away is chance: the
+workers work inline, the clock is moved by hand, and a client acts only when the engine rests, so
+the effect with a number is the same one in every run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import stat
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from enginekit import InlineExecutor
+from musictasks.engine import Engine, Settings, open_engine
+from musictasks.errors import ChunkRefused, IllegalTransition, InvalidTaskFile, TaskNotSaved
+from musictasks.files import Effects
+from musictasks.persistence import as_dictionary
+from musictasks.statemachine import Task
+
+#: An effect, or an engine's rest, that is awaited longer than this hangs.
+PATIENCE_S = 60.0
+#: The clock is moved to timers due within this time: to every retry and to the end of a finished
+#: task, but not to the great age of one that waits.
+_NEAR_S = 600.0
+_CHUNK_BYTES = 24 * 1024
+
+EFFECTS = tuple(name for name in vars(Effects) if not name.startswith("_"))
+#: Called before the effect with a number, counted from 1; may raise, or return how many bytes a
+#: write shall take.
+Strike = Callable[[int, str], int | None]
+
+
+class Struck(Effects):
+    """Counts the effects, and calls `strike` before each.
+
+    An fsync is counted and not done: only a power cut can tell (see crashimages).
+    """
+
+    def __init__(self, strike: Strike = lambda number, name: None) -> None:
+        self.strike = strike
+        self.calls: list[str] = []
+        #: Threads whose effects are somebody else's: neither counted nor struck.
+        self.others: set[int] = set()
+
+    def perform(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """Does the effect itself."""
+        if name == "fsync":
+            return os.fstat(args[0])
+        return getattr(Effects, name)(self, *args, **kwargs)
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() not in self.others:
+            self.calls.append(name)
+            most_bytes = self.strike(len(self.calls), name)
+            if most_bytes is not None and name == "write":
+                args = (args[0], memoryview(args[1])[:most_bytes], args[2])
+        return self.perform(name, *args, **kwargs)
+
+
+def _through_call(name: str) -> Callable[..., Any]:
+    return lambda self, *args, **kwargs: self.call(name, *args, **kwargs)
+
+
+for _name in EFFECTS:
+    setattr(Struck, _name, _through_call(_name))
+
+
+class Clock:
+    """Unix seconds that a test moves forward."""
+
+    def __init__(self) -> None:
+        self._ahead_s = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self._ahead_s
+
+    def move_to(self, when: float) -> None:
+        self._ahead_s += max(when - self(), 0.0)
+
+
+class Room:
+    """One library, its engine, and everything that was told."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.settings = Settings.in_directory(
+            root, workers=1, artwork_scales=(16,), chunk_size=_CHUNK_BYTES, durability="fsync"
+        )
+        self.clock = Clock()
+        #: Every notification, from the instant it was told: name and record.
+        self.told: list[tuple[str, Task]] = []
+        self.on_tell: Callable[[str, Task], object] = lambda name, record: None
+        #: What the calls of the client raised.
+        self.raised: list[Exception] = []
+        #: Whether another client acts, too.
+        self.shared = False
+        self._engine: Engine | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._engine is not None
+
+    @property
+    def engine(self) -> Engine:
+        assert self._engine is not None
+        return self._engine
+
+    def open(self) -> None:
+        engine = open_engine(self.settings, executor=InlineExecutor, clock=self.clock)
+        self._engine = engine
+        # Not by `subscribe`: what counts is the instant of telling, not that of hearing.
+        notifier, tell = engine._notifier, engine._notifier.tell
+
+        def telling(name: str, record: Task | None, *args: Any, **options: Any) -> None:
+            assert record is not None
+            self.told.append((name, record))
+            self.on_tell(name, record)
+            tell(name, record, *args, **options)
+
+        notifier.tell = telling
+        engine.start()
+        self.rest()
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+
+    def attempt(self, call: Callable[[], object]) -> bool:
+        """A client's call that the disk may refuse; the client will try again."""
+        try:
+            call()
+        except (TaskNotSaved, ChunkRefused, InvalidTaskFile, OSError) as error:
+            self.raised.append(error)
+            return False
+        except IllegalTransition as error:
+            # A person deleted its file meanwhile, or another client was first.
+            if error.state != "remove" and not self.shared:
+                raise
+        finally:
+            if self._engine is not None:
+                self.rest()
+        return True
+
+    def rest(self) -> float | None:
+        """Returns when the engine has nothing to do now; when it next will have, if ever."""
+        dispatcher, answers = self.engine._runner.dispatcher, SimpleQueue()
+
+        def look() -> None:
+            self.engine._runner._look(time.monotonic())
+            due = dispatcher._timers[0][0] if dispatcher._timers else None
+            answers.put((dispatcher._jobs.empty(), due))
+
+        while True:
+            dispatcher.put(look)
+            empty, due = answers.get(timeout=PATIENCE_S)
+            if empty and (due is None or due > self.clock()):
+                return due
+
+    def pass_time(self) -> bool:
+        """Moves the clock to the engine's next timer; False where none is near."""
+        due = self.rest()
+        if due is None or due > self.clock() + _NEAR_S:
+            return False
+        self.clock.move_to(due)
+        self.rest()
+        return True
+
+    def records_on_disk(self) -> dict[str, dict[str, Any]]:
+        """What the task files say; one that is no JSON raises."""
+        files = self.settings.tasks.glob("*.json")
+        return {file.stem: json.loads(file.read_bytes()) for file in files}
+
+    def ahead_of_disk(self) -> list[str]:
+        """The tasks whose memory is not what their file says."""
+        found = []
+        on_disk = self.records_on_disk()
+        for task in self.engine.tasks():
+            memory = as_dictionary(task)
+            disk = on_disk.get(task.id, {"no": "file"})
+            if task.state == "remove" and task.id not in on_disk:
+                continue  # it is about to be forgotten
+            if task.state == "waitforchunk":
+                disk["offset"] = memory["offset"]  # the size of the data file, and not stored
+            if json.loads(json.dumps(memory)) != disk:
+                found.append(f"{task.id}: memory has {memory}, the disk {disk}")
+        return found
+
+    def library(self) -> dict[str, Any]:
+        """What a run has to bring about: the music, the database, the artwork."""
+        return {
+            "music": tree(self.settings.music),
+            "artwork": tree(self.settings.artwork),
+            "database": rows(self.settings.database),
+        }
+
+    def leftovers(self) -> list[str]:
+        """Files of tasks and of uploads, and temporaries anywhere."""
+        kept = {"music.db", "tasks", "uploads", "webdata"}
+        data = [path for path in self.settings.data.iterdir() if path.name not in kept]
+        for directory in (self.settings.tasks, self.settings.uploads):
+            data += directory.rglob("*")
+        for directory in (self.settings.music, self.settings.artwork):
+            data += (path for path in directory.rglob("*") if path.name.startswith("."))
+        return [str(path.relative_to(self.root)) for path in data]
+
+
+def tree(root: Path) -> dict[str, tuple[str, str]]:
+    """Mode and SHA-256 of every file below, by relative path; directories have no hash."""
+    found = {}
+    for path in root.rglob("*"):
+        mode = stat.filemode(path.stat().st_mode)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        found[str(path.relative_to(root))] = (mode, digest)
+    return found
+
+
+def rows(database: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """The rows of every table, without `added`: the moment of the import."""
+    with closing(sqlite3.connect(database)) as connection:
+        names = [n for (n,) in connection.execute("SELECT name FROM sqlite_master WHERE sql <> ''")]
+        found = {}
+        for name in sorted(names):
+            cursor = connection.execute(f"SELECT * FROM {name}")
+            kept = [i for i, column in enumerate(cursor.description) if column[0] != "added"]
+            found[name] = sorted(tuple(row[i] for i in kept) for row in cursor)
+        return found
+
+
+def differences(wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """What of a library is not as it was wanted, one line each."""
+    lines = []
+    for part in wanted:
+        for name in sorted(wanted[part].keys() | found[part].keys()):
+            one, other = wanted[part].get(name), found[part].get(name)
+            if one != other:
+                lines.append(f"{part} {name}: wanted {one}, found {other}")
+    return lines
+
+
+def fresh_copy(template: Path, root: Path) -> Room:
+    """A new library like the template, always at the same path: what is compiled stays so."""
+    shutil.rmtree(root, ignore_errors=True)
+    shutil.copytree(template, root)
+    return Room(root)
+
+
+def descriptors() -> set[int]:
+    return {int(path.name) for path in Path("/proc/self/fd").iterdir()}
+
+
+def in_child(job: Callable[[], object], output: Path | None = None) -> int:
+    """Runs a job in a forked child; its exit status. What it raises goes to `output`."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            job()
+            status = 0
+        except BaseException as error:
+            if output is not None:
+                output.write_text(f"{type(error).__name__}: {error}")
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

@@ -1,0 +1,181 @@
+"""Runs of one way: undisturbed, killed at an effect, or with an error at one."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from attrs import Factory, define
+from crashkit import Room, Struck, descriptors, differences, fresh_copy, in_child
+from crashways import FirstStart, Way
+from musictasks.files import using
+
+_KILLED = 77
+#: What each effect can be refused with; `short` takes half of the bytes, `full` refuses the rest.
+_ERRORS = {
+    "open": ("ENOSPC", "EMFILE"),
+    "write": ("ENOSPC", "EIO", "short", "full"),
+}
+_OTHER_ERRORS = ("EIO", "ENOSPC")
+
+
+@define
+class Lane:
+    """One directory in which runs are made, one after the other."""
+
+    way: Way
+    template: Path
+    root: Path
+    #: The effects of the undisturbed run, and the library it made.
+    calls: list[str] = Factory(list)
+    wanted: dict[str, Any] = Factory(dict)
+    before: dict[str, Any] = Factory(dict)
+
+    def room(self) -> Room:
+        return fresh_copy(self.template, self.root)
+
+    def run(self, room: Room, effects: Struck, **options: Any) -> None:
+        """The whole way, from the opening of the engine to its close."""
+        with using(effects):
+            while not room.attempt(room.open):
+                pass
+            try:
+                self.way.go(room, **options)
+            finally:
+                room.close()
+
+    def undisturbed(self) -> None:
+        room, effects = self.room(), Struck()
+        if not isinstance(self.way, FirstStart):
+            self.before = room.library()
+        self.run(room, effects)
+        self.calls, self.wanted = effects.calls, room.library()
+        assert not room.leftovers(), room.leftovers()
+        assert isinstance(self.way, FirstStart) or self.wanted != self.before
+
+    def wrong(self, room: Room) -> list[str]:
+        """What is not as after the undisturbed run."""
+        left = [f"left over: {name}" for name in room.leftovers()]
+        return differences(self.wanted, room.library()) + left
+
+    def sweep_and_check(self, room: Room) -> list[str]:
+        """The same after one more start, which may clean up what nobody could remove."""
+        room.open()
+        room.close()
+        return self.wrong(room)
+
+
+#: A method's runs: a name for each, and what makes it and says what was wrong.
+Run = tuple[str, Callable[[Lane], list[str]]]
+
+
+def at_each_call(calls: list[str], run: Callable[[int, Lane], list[str]]) -> Iterator[Run]:
+    for at, name in enumerate(calls, 1):
+        yield f"{at} {name}", partial(run, at)
+
+
+# -- kill -----------------------------------------------------------------------------------------
+
+
+def kill(at: int, lane: Lane) -> list[str]:
+    """The process is killed at one effect; another one goes on."""
+    room = lane.room()
+    told = _killed(lane, room, at)
+    if isinstance(told, str):
+        return [told]
+    return _not_on_disk(room, told) + _goes_on(lane, Room(room.root))
+
+
+def kill_twice(at: int, lane: Lane) -> list[str]:
+    """The process that goes on is killed, too; the third one ends it."""
+    room = lane.room()
+    told = _killed(lane, room, at)
+    second = 1 + (at * 7) % max(len(lane.calls) - at, 8)
+    told_then = _killed(lane, Room(room.root), second, may_end=True)
+    if isinstance(told, str) or isinstance(told_then, str):
+        return [str(told), str(told_then)]
+    return _goes_on(lane, Room(room.root))
+
+
+def _killed(
+    lane: Lane, room: Room, at: int, *, may_end: bool = False
+) -> list[tuple[str, str, list[str]]] | str:
+    """What was told before the kill; or what went wrong with killing."""
+    said = lane.root.with_suffix(".told")
+    said.unlink(missing_ok=True)
+
+    def die(number: int, name: str) -> None:
+        if number == at:
+            records = [task for _, task in room.told]
+            told = [(r.id, r.state, list(r.annotations.keys() - {"progress"})) for r in records]
+            said.write_text(json.dumps(told))
+            os._exit(_KILLED)
+
+    status = in_child(lambda: lane.run(room, Struck(die)), said)
+    if status == 0 and may_end:
+        return []
+    if status != _KILLED:
+        return f"no kill, but status {status}: {said.exists() and said.read_text()}"
+    return json.loads(said.read_text())
+
+
+def _not_on_disk(room: Room, told: list[tuple[str, str, list[str]]]) -> list[str]:
+    """The states and annotations that a client was told of, and that the disk does not know."""
+    if not room.settings.tasks.is_dir():
+        return [f"told, but there are no tasks: {told}"] if told else []
+    on_disk, wrong = room.records_on_disk(), []
+    removed = {task_id for task_id, state, _ in told if state == "remove"}
+    for task_id, state, noted in told:
+        record = on_disk.get(task_id)
+        if record is None:
+            if task_id not in removed:
+                wrong.append(f"told of {state}, but there is no task file")
+        elif state not in {entry["to"] for entry in record["history"]}:
+            wrong.append(f"told of {state}, but the disk has {record['state']}")
+        elif not set(noted) <= set(record["annotations"]):
+            wrong.append(f"told of {noted}, but the disk has {record['annotations']}")
+    return wrong
+
+
+def _goes_on(lane: Lane, room: Room) -> list[str]:
+    lane.run(room, Struck())
+    raised = [f"raised: {error!r}" for error in room.raised]
+    return raised + lane.wrong(room)
+
+
+# -- errors ---------------------------------------------------------------------------------------
+
+
+def errors(calls: list[str]) -> Iterator[Run]:
+    for at, name in enumerate(calls, 1):
+        kinds = _ERRORS.get(name, _OTHER_ERRORS)
+        # Turned by one each time, so that every second run is not always of the same kind.
+        for kind in kinds[at % len(kinds) :] + kinds[: at % len(kinds)]:
+            yield f"{at} {name} {kind}", partial(error, at, kind)
+
+
+def error(at: int, kind: str, lane: Lane) -> list[str]:
+    """One effect is refused, once; the client tries again, and so does the engine."""
+
+    def refuse(number: int, name: str) -> int | None:
+        if kind in ("short", "full") and number == at:
+            return 1
+        if number == at + (kind == "full"):
+            code = getattr(errno, "ENOSPC" if kind == "full" else kind)
+            raise OSError(code, os.strerror(code))
+        return None
+
+    room, before, ahead = lane.room(), descriptors(), list[str]()
+    lane.run(room, effects := Struck(refuse), rested=lambda: ahead.extend(room.ahead_of_disk()))
+    leaked = descriptors() - before
+    wrong = [f"left open: descriptor {fd}" for fd in leaked] + ahead[:1]
+    # A temporary file that could not be removed stays until the next start.
+    found = lane.wrong(room)
+    if found and effects.calls[at - 1] == "unlink":
+        found = lane.sweep_and_check(room)
+    return wrong + found

@@ -1,0 +1,218 @@
+"""The ways that tasks go in the crash tests, each with the client that brings it to its end."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from attrs import field, frozen
+from crashkit import Room
+from musictasks.library import MusicDatabase, sample_album
+from musictasks.statemachine import Task
+
+ALBUM = "Søren Größenwald/2020 - Über den Wäldern"
+SONG = f"{ALBUM}/01 Morgenröte.flac"
+BOOKLET = f"{ALBUM}/booklet.pdf"
+OTHER_BOOKLET = f"{ALBUM}/booklet 2.pdf"
+HAND = {"hand": "by a person", "song": "another title"}
+
+
+class Stuck(AssertionError):
+    """A task rests where nothing will ever happen to it."""
+
+
+@frozen
+class Way:
+    """A job of a client: it finds its task and does what the task waits for.
+
+    It keeps no memory, so another client can go on after a crash.
+    """
+
+    #: Brings a new library to where the way begins.
+    prepare: Callable[[Room], object] = lambda room: None
+
+    def find(self, room: Room) -> Task | None:
+        raise NotImplementedError
+
+    def begin(self, room: Room) -> object:
+        raise NotImplementedError
+
+    def done(self, room: Room) -> bool:
+        """Whether the library has what the way is for."""
+        raise NotImplementedError
+
+    def act(self, room: Room, task: Task) -> Callable[[], object] | None:
+        """What the task waits for; None where it goes on by itself."""
+        if task.state in {"uploadfailed", "integrationfailed", "importfailed"}:
+            return lambda: room.engine.retry(task.id)
+        return None
+
+    def go(self, room: Room, *, again: bool = True, rested: Callable[[], object] = bool) -> None:
+        """Goes on, whatever there is, until the task is gone.
+
+        Args:
+            room: With an engine that works.
+            again: Whether to begin again if the task is gone and its work is not done.
+            rested: Called whenever the engine rests.
+        """
+        began = False
+        for _ in range(500):
+            rested()
+            task = self.find(room)
+            if task is None:
+                if self.done(room) or (began and not again):
+                    return
+                began = room.attempt(lambda: self.begin(room)) or began
+                continue
+            began = True
+            call = self.act(room, task)
+            if call is not None:
+                room.attempt(call)
+            elif not room.pass_time():
+                raise Stuck(f"the task rests in {task.state!r}: {task.message}")
+        raise Stuck(f"no end after 500 steps: {room.raised[-3:]}")
+
+
+@frozen(kw_only=True)
+class Upload(Way):
+    """A file is uploaded in chunks and integrated."""
+
+    source: Path
+    content_type: str = "albumfile"
+    target: str
+    #: Where to if the target is taken.
+    other_target: str | None = None
+    flags: Mapping[str, bool] = field(factory=dict)
+    #: The first time the client sends other bytes than it announced.
+    wrong_first: bool = False
+    is_done: Callable[[Room], bool]
+
+    @property
+    def _data(self) -> bytes:
+        return self.source.read_bytes()
+
+    def find(self, room: Room) -> Task | None:
+        checksum = hashlib.sha1(self._data).hexdigest()
+        found = [task for task in room.engine.tasks() if task.source_checksum == checksum]
+        return found[0] if found else None
+
+    def begin(self, room: Room) -> object:
+        return room.engine.begin_upload(
+            content_type=self.content_type,
+            file_size=len(self._data),
+            checksum=hashlib.sha1(self._data).hexdigest(),
+            source_filename=self.source.name,
+        )
+
+    def done(self, room: Room) -> bool:
+        return self.is_done(room)
+
+    def act(self, room: Room, task: Task) -> Callable[[], object] | None:
+        engine = room.engine
+        if task.state == "waitforchunk":
+            offset = task.offset or 0
+            chunk = self._sent(task)[offset : offset + room.settings.chunk_size]
+            return lambda: engine.receive_chunk(task.id, chunk, offset=offset)
+        if task.state == "readyforintegration":
+            if task.annotations.get("note") != "from the client":
+                return lambda: engine.annotate(task.id, {"note": "from the client"})
+            return lambda: engine.integrate(task.id, self.target, **self.flags)
+        if task.state == "integrationfailed" and self.other_target is not None:
+            return lambda: engine.retry(task.id, target=self.other_target)
+        return super().act(room, task)
+
+    def _sent(self, task: Task) -> bytes:
+        retried = any(entry.event == "retry" for entry in task.history)
+        return self._data if retried or not self.wrong_first else self._data[::-1]
+
+
+@frozen(kw_only=True)
+class AlbumImport(Way):
+    """What lies in the Music Directory is imported, with artwork."""
+
+    def find(self, room: Room) -> Task | None:
+        found = [task for task in room.engine.tasks() if task.content_type == "album"]
+        return found[0] if found else None
+
+    def begin(self, room: Room) -> object:
+        return room.engine.import_music("album", ALBUM, with_artwork=True)
+
+    def done(self, room: Room) -> bool:
+        return _has_artwork(room) and _has_song(room)
+
+
+@frozen(kw_only=True)
+class FirstStart(Way):
+    """No task at all: a library is made where there is none."""
+
+    def find(self, room: Room) -> Task | None:
+        return None
+
+    def done(self, room: Room) -> bool:
+        return True
+
+
+def _has_song(room: Room) -> bool:
+    return MusicDatabase(room.settings.database).song(SONG) is not None
+
+
+def _has_artwork(room: Room) -> bool:
+    album = MusicDatabase(room.settings.database).album(ALBUM)
+    return album is not None and album["artworkpath"] != "default.jpg"
+
+
+def _is_file(rel: str) -> Callable[[Room], bool]:
+    return lambda room: (room.settings.music / rel).is_file()
+
+
+def lay_song(room: Room) -> None:
+    """The album is in the Music Directory, with one song."""
+    target = room.settings.music / SONG
+    target.parent.mkdir(parents=True)
+    shutil.copyfile(sample_album() / "01 Morgenroete.flac", target)
+
+
+def _import_song(room: Room) -> None:
+    lay_song(room)
+    engine = room.engine
+    engine.import_music("album", ALBUM)
+    while engine.tasks():
+        assert room.pass_time()
+
+
+def _take_target(room: Room) -> None:
+    target = room.settings.music / BOOKLET
+    target.parent.mkdir(parents=True)
+    target.write_bytes(b"another booklet")
+
+
+WAYS: dict[str, Way] = {
+    # Upload in chunks, preprocessing, annotation, integration, both imports, removal.
+    "song": Upload(
+        source=sample_album() / "01 Morgenroete.flac",
+        target=SONG,
+        flags={"then_import": True, "then_artwork": True},
+        is_done=lambda room: _has_song(room) and _has_artwork(room),
+    ),
+    # Upload of an image for an album that is in the database.
+    "artwork": Upload(
+        prepare=_import_song,
+        source=sample_album() / "cover.png",
+        content_type="artwork",
+        target=ALBUM,
+        is_done=_has_artwork,
+    ),
+    "album": AlbumImport(prepare=lay_song),
+    # A wrong checksum, then a target that is taken: each is retried; no import.
+    "detours": Upload(
+        prepare=_take_target,
+        source=sample_album() / "booklet.pdf",
+        target=BOOKLET,
+        other_target=OTHER_BOOKLET,
+        wrong_first=True,
+        is_done=_is_file(OTHER_BOOKLET),
+    ),
+    "first start": FirstStart(),
+}
