@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from .diagram import add_diagram_arguments
 from .output import printable
 
 _DESCRIPTION = """\
@@ -41,13 +42,19 @@ def make_parser() -> Parser:
     )
     tasks = command("tasks", "list the tasks")
     tasks.add_argument("--json", action="store_true", help="as MusicDB's task dictionaries")
+    show = command("show", "show a task and its history")
+    show.add_argument("id", metavar="ID", help="the id of a task")
+    show.add_argument(
+        "--diagram", type=Path, metavar="FILE", help="draw its way, too: .svg, .png, .mmd or .dot"
+    )
     for name, about in (
-        ("show", "show a task and its history"),
         ("remove", "remove a task and its uploaded data; the library keeps what it has"),
         ("retry", "try again what failed"),
     ):
         command(name, about).add_argument("id", metavar="ID", help="the id of a task")
     command("check", "list task files that do not load, and upload data that belongs to no task")
+    diagram = commands.add_parser("diagram", help="draw the lifecycle of tasks, or a part of it")
+    add_diagram_arguments(diagram)
     command("demo", "add a small album that comes with the program, and show what came of it")
     return parser
 

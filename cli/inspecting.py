@@ -16,6 +16,7 @@ from rich.table import Table
 from ..engine import Settings, as_dictionary, orphaned_uploads, read_tasks
 from ..errors import InvalidTaskFile, TaskNotFound
 from ..statemachine import MUSIC, Role, Task
+from .diagram import draw_task
 from .output import bytes_text, count, make_console, say, text
 
 _STYLES = {Role.FAILED: "red", Role.FINISHED: "green", Role.WAITING: "yellow"}
@@ -95,6 +96,8 @@ def run_show(arguments: argparse.Namespace, settings: Settings, console: Console
             say(console, text(key.ljust(width + 2), "dim"), _value(key, value))
     say(console, text("history", "dim"))
     _show_history(console, task)
+    if arguments.diagram is not None:
+        draw_task(task, arguments.diagram, console)
     return 0
 
 

@@ -15,6 +15,7 @@ from ..errors import MusicTasksError, NoLibrary
 from . import changing, demo, inspecting
 from .add import run_add
 from .arguments import make_parser
+from .diagram import run_diagram
 from .output import make_console, say, text
 
 _DEMO_LIBRARY = Path("demo-library")
@@ -44,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     log, handler = logging.getLogger("musictasks"), _Complaints(complaints)
     log.addHandler(handler)
     try:
+        if arguments.command == "diagram":  # of the declaration: it needs no library
+            return run_diagram(arguments, console)
         return COMMANDS[arguments.command](arguments, _settings(arguments), console)
     except (MusicTasksError, OSError) as error:
         say(complaints, text("musictasks: ", "bold"), error)
