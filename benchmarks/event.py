@@ -47,8 +47,8 @@ def _beside_a_trigger(directory: Path) -> Iterator[Figure]:
     """With a history as long as it gets: the most that a record costs."""
     with _engine(directory / "memory", "none") as memory, _engine(directory / "files") as files:
         _keep_in_memory(memory)
-        in_memory_us, bare_us = interleaved(31, 1000, _events(memory), _bare_events())
-        in_files_us, bare_too_us = interleaved(31, 100, _events(files), _bare_events())
+        in_memory_us, bare_us = interleaved(301, 100, _events(memory), _bare_events())
+        in_files_us, bare_too_us = interleaved(101, 20, _events(files), _bare_events())
     yield Figure("a bare trigger of transitions", median(bare_us), "µs")
     yield Figure("an event, its store in memory", median(in_memory_us), "µs")
     yield Figure("  times the trigger", ratio(in_memory_us, bare_us), "x", 3)
