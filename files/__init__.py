@@ -12,27 +12,34 @@ if sys.platform == "win32":
     )
 
 from . import effects
+from .assembling import Filling, assemble, new_directory, sweep_assembly
 from .directory import Directory
 from .durable import DurableFile, Identity
 from .effects import Effects, using
 from .paths import check_name, check_relative, same_name
 from .placing import Placed, place, sweep
 from .roots import make_root
+from .trees import remove_tree
 from .uploads import UploadData
 
 __all__ = [
     "Directory",
     "DurableFile",
     "Effects",
+    "Filling",
     "Identity",
     "Placed",
     "UploadData",
+    "assemble",
     "check_name",
     "check_relative",
     "effects",
     "make_root",
+    "new_directory",
     "place",
+    "remove_tree",
     "same_name",
     "sweep",
+    "sweep_assembly",
     "using",
 ]

@@ -34,11 +34,16 @@ def new_temporary(dir_fd: int, stem: str, mode: int) -> tuple[str, int]:
     """Make an empty file `.{stem}.{pid}.{n}.tmp`; its name and a descriptor to write and read."""
     while True:
         name = f".{stem}.{os.getpid()}.{next(_numbers)}.tmp"
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         try:
-            return name, effects.current.open(name, flags, mode, dir_fd=dir_fd)
+            return name, new_file(name, dir_fd, mode)
         except FileExistsError:
             continue  # left by an earlier process with the same number
+
+
+def new_file(name: str, dir_fd: int, mode: int) -> int:
+    """Make an empty file; a descriptor to write and read. FileExistsError where `name` is."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    return effects.current.open(name, flags, mode, dir_fd=dir_fd)
 
 
 def is_temporary(name: str, stem: str) -> bool:
@@ -83,6 +88,29 @@ def rename_noreplace(src: str, dst: str, dir_fd: int) -> None:
     _say_once("a file system has no RENAME_NOREPLACE: files are linked into their place")
     effects.current.link(src, dst, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
     drop(src, dir_fd)
+
+
+def rename_directory_noreplace(src: str, dst: str, dir_fd: int) -> None:
+    """Rename a directory inside one directory.
+
+    Raises:
+        FileExistsError: `dst` is there; nothing has changed. (Without RENAME_NOREPLACE an empty
+            directory is replaced: a plain rename refuses every other.)
+    """
+    try:
+        effects.current.rename_noreplace(src, dst, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+    else:
+        return
+    _say_once("a file system has no RENAME_NOREPLACE: directories are renamed without it")
+    try:
+        effects.current.replace(src, dst, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.ENOTDIR):
+            raise
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), dst) from None
 
 
 def exchange(a: str, b: str, dir_fd: int) -> bool:
