@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-ROOMS := cli diagrams engine errors files handlers library persistence statemachine testing
+ROOMS := cli diagrams engine errors files handlers library musicdb persistence statemachine testing
 DEMO ?= demo-library
 
 .PHONY: demo test check test-long test-mutants bench diagrams format clean FORCE

@@ -1,0 +1,1 @@
+"""The task management as MusicDB documents it, name for name, on the engine."""
