@@ -88,12 +88,15 @@ class TaskFile:
 
     def _load(self, *, edited: bool = False) -> Task:
         place = str(self._file.directory.root / self._file.name)
+        known = self._file.identity
         try:
             data = self._file.read(FILE_MAX_BYTES)
             return self._converter.load(data, self.task_id, edited=edited)
         except FileNotFoundError:
             raise TaskFileDeleted(self.task_id) from None
         except (InvalidPath, InvalidTaskFile) as error:
+            # Invariant: no save expects a file that does not load, so none writes over it.
+            self._file.identity = known
             raise InvalidTaskFile(place, error.reason) from None
         except OSError as error:
             if error.errno in _OUT_OF_MEANS:

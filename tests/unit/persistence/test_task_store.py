@@ -205,6 +205,8 @@ def test_an_edit_that_is_no_task_is_not_written_over(store: TaskStore, path: Pat
         file.save(NEW)
     with pytest.raises(InvalidTaskFile, match="not JSON"):
         file.reload()
+    with pytest.raises(TaskFileEdited):
+        file.save(NEW)
     assert path.read_text() == "{ oops"
     assert store.identity("t") == before
     path.write_bytes(store.converter.dump(OLD))
