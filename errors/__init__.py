@@ -271,6 +271,17 @@ class DatabaseUnusable(MusicTasksError):
 
 
 @define
+class MusicDirectoryUnusable(MusicTasksError):
+    """The Music Directory is not what the database was made from: it is not mounted, say."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"the Music Directory {self.path} cannot be scanned: {self.reason}"
+
+
+@define
 class TargetExists(MusicTasksError):
     """A file with other content stands where this one should go; it was not touched."""
 
@@ -296,6 +307,7 @@ __all__ = [
     "LifecycleError",
     "LifecycleViolation",
     "MediaError",
+    "MusicDirectoryUnusable",
     "MusicTasksError",
     "NoLibrary",
     "SettingsError",

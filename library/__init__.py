@@ -23,6 +23,7 @@ from .naming import (
 )
 from .safe_names import safe_album_path, safe_name, safe_song_path
 from .sample_album import sample_album
+from .scanning import ScanResult, scan
 from .tags import SongTags, read_picture, read_song
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "ImportResult",
     "MusicDatabase",
     "MusicDirectory",
+    "ScanResult",
     "SongPath",
     "SongTags",
     "VideoPath",
@@ -52,5 +54,6 @@ __all__ = [
     "safe_name",
     "safe_song_path",
     "sample_album",
+    "scan",
     "to_jpeg",
 ]

@@ -28,6 +28,7 @@ from .schema import (
     lyrics,
     metadata,
     songs,
+    videos,
 )
 
 #: The option of a connection whose transactions are begun with the lock for writing.
@@ -95,6 +96,18 @@ class MusicDatabase:
 
         with self._reading() as connection:
             return {name: of_table(connection, table) for name, table in metadata.tables.items()}
+
+    def content(self) -> dict[str, list[dict[str, Any]]]:
+        """All artists, albums, songs and videos at one moment, by the name of their table."""
+
+        def of_table(connection: Connection, table: Table) -> list[dict[str, Any]]:
+            names = [str(column.name) for column in table.columns]
+            rows = connection.execute(select(table))
+            return [dict(zip(names, row, strict=True)) for row in rows]
+
+        with self._reading() as connection:
+            tables = (artists, albums, songs, videos)
+            return {str(table.name): of_table(connection, table) for table in tables}
 
     def import_album(
         self,

@@ -1,0 +1,165 @@
+"""The checksums of files that the database does not know yet, so that no scan hashes them again."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+from urllib.parse import quote
+
+from attrs import define, field
+
+from ..errors import InvalidPath
+from ..files import Directory
+
+_log = logging.getLogger(__name__)
+
+_SCHEMA = """
+create table if not exists checksums (
+    path text primary key, size integer, mtime_ns integer, inode integer, sha256 text
+)
+"""
+_SHA256 = re.compile("[0-9a-f]{64}")
+_BLOCK_BYTES = 1024 * 1024
+#: What was hashed is written down after so many files or bytes: a killed scan loses no more.
+_FLUSH_FILES = 200
+_FLUSH_BYTES = 256 * 1024 * 1024
+#: Another scan writes for milliseconds; a removed task shall end within a second.
+_BUSY_TIMEOUT_S = 0.2
+#: What SQLite answers where the file is damaged, no database, or one of another make.
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
+
+T = TypeVar("T")
+
+
+class _Row(NamedTuple):
+    size: int
+    mtime_ns: int
+    inode: int
+    sha256: str
+
+
+@define(eq=False)
+class ScanCache:
+    """SHA-256 of files by path: good as long as size, modification time and inode are the same.
+
+    The file may be deleted at any time. A damaged one is made again; where SQLite cannot use it at
+    all (disk full, locked), the scan goes on without and the log says so.
+    """
+
+    path: Path
+    _rows: dict[str, _Row] = field(factory=dict, init=False)
+    _fresh: dict[str, _Row] = field(factory=dict, init=False)
+    _fresh_bytes: int = field(default=0, init=False)
+    _usable: bool = field(default=True, init=False)
+
+    def load(self) -> None:
+        """Reads all that is known."""
+
+        def read(connection: sqlite3.Connection) -> dict[str, _Row]:
+            rows = connection.execute("select path, size, mtime_ns, inode, sha256 from checksums")
+            return {path: _Row(*values) for path, *values in rows}
+
+        self._rows = self._do(read) or {}
+
+    def checksum(self, music: Directory, path: str, check: Callable[[], object]) -> str:
+        """The SHA-256 of a file, hex digits; read only where it is not known.
+
+        `check` is called after each MiB, and may raise to stop.
+
+        Raises:
+            FileNotFoundError: It is not there.
+            InvalidPath: It is no file, or behind a link.
+            OSError: The disk does not give it.
+        """
+        with music.open(path) as file:
+            before = _measured(os.fstat(file.fileno()))
+            known = self._rows.get(path)
+            if known is not None and known[:3] == before and _is_checksum(known.sha256):
+                return known.sha256
+            digest, block = hashlib.sha256(), memoryview(bytearray(_BLOCK_BYTES))
+            while length := file.readinto(block):  # pyright: ignore[reportAttributeAccessIssue]
+                digest.update(block[:length])
+                check()
+            found = digest.hexdigest()
+            # One that is just being written has to be read again the next time.
+            if _measured(os.fstat(file.fileno())) == before:
+                self._note(path, _Row(*before, found))
+        return found
+
+    def _note(self, path: str, row: _Row) -> None:
+        self._rows[path] = self._fresh[path] = row
+        self._fresh_bytes += row.size
+        if len(self._fresh) >= _FLUSH_FILES or self._fresh_bytes >= _FLUSH_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes down what was hashed."""
+        fresh = [(path, *row) for path, row in self._fresh.items()]
+        self._fresh, self._fresh_bytes = {}, 0
+        if fresh:
+            query = "insert or replace into checksums values (?, ?, ?, ?, ?)"
+            self._do(lambda connection: connection.executemany(query, fresh))
+
+    def keep(self, paths: Iterable[str]) -> None:
+        """Forgets all other files: they are in the database by now, or gone."""
+        stale = [(path,) for path in self._rows.keys() - set(paths)]
+        if stale:
+            query = "delete from checksums where path = ?"
+            self._do(lambda connection: connection.executemany(query, stale))
+
+    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Does it in one transaction; None where it cannot be done."""
+        for anew in (False, True):
+            if not self._usable or (anew and not self._remove()):
+                return None
+            try:
+                return self._transaction(work)
+            except OverflowError as error:  # a time stamp that no 64 bits hold
+                _log.warning("the checksums of the scan are not kept: %s", error)
+                return None
+            except sqlite3.Error as error:
+                code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+                if anew or code not in _DAMAGED:
+                    self._give_up(error)
+                else:
+                    _log.warning("%s is damaged and made again: %s", self.path, error)
+        return None
+
+    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        address = f"file:{quote(str(self.path.absolute()))}"
+        with closing(sqlite3.connect(address, timeout=_BUSY_TIMEOUT_S, uri=True)) as connection:
+            # Whatever a power cut makes of the file: it may be deleted at any time.
+            connection.execute("pragma synchronous = normal")
+            with connection:
+                connection.execute(_SCHEMA)
+                return work(connection)
+
+    def _remove(self) -> bool:
+        directory = Directory(self.path.parent)
+        try:
+            for suffix in ("-journal", "-wal", "-shm", ""):
+                directory.remove(self.path.name + suffix)
+        except (OSError, InvalidPath) as error:
+            self._give_up(error)
+            return False
+        return True
+
+    def _give_up(self, error: Exception) -> None:
+        self._usable = False
+        _log.warning("the scan goes on without %s: %s", self.path, error)
+
+
+def _measured(status: os.stat_result) -> tuple[int, int, int]:
+    # Inodes may have 64 bits, and SQLite's integers have a sign.
+    return status.st_size, status.st_mtime_ns, status.st_ino & (2**63 - 1)
+
+
+def _is_checksum(value: object) -> bool:
+    return isinstance(value, str) and _SHA256.fullmatch(value) is not None

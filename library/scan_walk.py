@@ -1,0 +1,163 @@
+"""What names the Music Directory holds. Only directories are read, no file is opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from enum import Enum
+
+from attrs import define, field, frozen
+
+from ..errors import InvalidPath
+from ..files import check_relative
+from .importing import Check
+from .music_directory import MusicDirectory
+from .naming import is_song, is_video, parse_album, parse_song, parse_video
+
+
+class Kind(Enum):
+    """What a name in a directory stands for."""
+
+    FILE = "a file"
+    DIRECTORY = "a directory"
+    #: Never followed.
+    LINK = "a symbolic link"
+    OTHER = "neither a file nor a directory"
+
+
+@frozen
+class Skipped:
+    r"""Something that may be meant as music and that the scan cannot take, and why.
+
+    The path is for people: bytes that are no UTF-8 stand in it as escapes (`caf\xe9`).
+    """
+
+    path: str
+    reason: str
+
+
+@define
+class Listing:
+    """The names in the Music Directory: hidden and ignored ones are not there."""
+
+    #: Artist directories, also those without an album.
+    artists: list[str] = field(factory=list)
+    #: By the path of each directory that is named as an album: what is in it, by its name.
+    albums: dict[str, dict[str, Kind]] = field(factory=dict)
+    #: The files in artist directories that have a video's extension.
+    videos: list[str] = field(factory=list)
+    skipped: list[Skipped] = field(factory=list)
+
+    def skip(self, path: str, reason: str) -> None:
+        self.skipped.append(Skipped(path_text(path), reason))
+
+
+def path_text(path: str) -> str:
+    """A path as text that every file can hold."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def list_music(music: MusicDirectory, check: Check) -> Listing:
+    """Reads the Music Directory, its artist directories and their album directories.
+
+    `check(done, total, path)` is called before each directory, and may raise to stop. A directory
+    that we may not read is skipped, one that goes meanwhile is not there.
+
+    Raises:
+        OSError: The disk does not give a directory.
+    """
+    listing = Listing()
+    for name, kind in _entries(music, ""):
+        if kind is Kind.FILE:
+            _check_file(listing, name)
+        elif name not in music.ignore_artists and _is_directory(listing, name, kind):
+            listing.artists.append(name)
+    for number, artist in enumerate(listing.artists):
+
+        def step(path: str, number: int = number) -> None:
+            check(number, len(listing.artists), path)
+
+        _list_artist(listing, music, artist, step)
+    return listing
+
+
+def _list_artist(
+    listing: Listing, music: MusicDirectory, artist: str, step: Callable[[str], object]
+) -> None:
+    for name, kind in _read(listing, music, artist, step):
+        path = f"{artist}/{name}"
+        if kind is Kind.FILE and is_video(name):
+            listing.videos.append(path)
+        elif kind is Kind.FILE:
+            _check_file(listing, path)
+        elif name not in music.ignore_albums and _is_directory(listing, path, kind):
+            try:
+                parse_album(path)
+            except InvalidPath as error:
+                listing.skip(path, error.reason)
+            else:
+                listing.albums[path] = {
+                    name: kind
+                    for name, kind in _read(listing, music, path, step)
+                    if name not in music.ignore_songs
+                }
+
+
+def _read(
+    listing: Listing, music: MusicDirectory, path: str, step: Callable[[str], object]
+) -> list[tuple[str, Kind]]:
+    step(path)
+    try:
+        return _entries(music, path)
+    except (FileNotFoundError, NotADirectoryError):
+        return []  # it went just now; what the database knows of it is looked for by itself
+    except InvalidPath as error:
+        listing.skip(path, error.reason)
+    except PermissionError as error:
+        listing.skip(path, str(error.strerror))
+    return []
+
+
+def _entries(music: MusicDirectory, path: str) -> list[tuple[str, Kind]]:
+    with music.directory.descriptor(path) as fd, os.scandir(fd) as entries:
+        return sorted(
+            ((entry.name, _kind(entry)) for entry in entries if not entry.name.startswith(".")),
+            key=lambda found: found[0],
+        )
+
+
+def _kind(entry: os.DirEntry[str]) -> Kind:
+    # From the directory itself; only file systems that don't tell cost a stat.
+    if entry.is_file(follow_symlinks=False):
+        return Kind.FILE
+    if entry.is_dir(follow_symlinks=False):
+        return Kind.DIRECTORY
+    return Kind.LINK if entry.is_symlink() else Kind.OTHER
+
+
+def _is_directory(listing: Listing, path: str, kind: Kind) -> bool:
+    """Whether it is one that can be reached; a link to one could be meant as music."""
+    if kind is Kind.LINK:
+        listing.skip(path, "it is a symbolic link, which is not followed")
+    elif kind is Kind.DIRECTORY:
+        try:
+            return bool(check_relative(path))
+        except InvalidPath as error:
+            listing.skip(path, error.reason)
+    return False
+
+
+def _check_file(listing: Listing, path: str) -> None:
+    """Songs and videos that do not lie where they should are told of, other files are nobody's."""
+    try:
+        check_music_file(path)
+    except InvalidPath as error:
+        listing.skip(path, error.reason)
+
+
+def check_music_file(path: str) -> None:
+    """Raises InvalidPath for a song or a video whose path does not follow the scheme."""
+    if is_song(path):
+        parse_song(path)
+    elif is_video(path):
+        parse_video(path)

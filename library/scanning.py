@@ -1,0 +1,302 @@
+"""The file-system scan: what the Music Directory has and the database has not, and the reverse."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from attrs import define, field, frozen
+
+from ..errors import InvalidPath, MusicDirectoryUnusable
+from .database import MusicDatabase
+from .importing import Check
+from .music_directory import MusicDirectory
+from .naming import is_song
+from .scan_cache import ScanCache
+from .scan_walk import Kind, Listing, Skipped, check_music_file, list_music
+
+#: The reasons of one file alone; whatever else the disk answers stops the scan.
+_OF_ONE_FILE = {errno.EACCES, errno.EPERM, errno.EIO, errno.ELOOP}
+
+Row = dict[str, Any]
+
+
+@frozen
+class NewFile:
+    """A song or video that the database does not know."""
+
+    path: str
+    #: SHA-256, hex digits.
+    checksum: str
+
+
+@frozen
+class Moved:
+    """A lost and a new file with the same bytes."""
+
+    lost: str
+    new: str
+    checksum: str
+
+
+@frozen(kw_only=True)
+class ScanResult:
+    """What a scan found, everything by path.
+
+    New directories are listed with all that is in them. What is moved is also lost and new.
+    """
+
+    new_artists: Sequence[str] = ()
+    new_albums: Sequence[str] = ()
+    new_songs: Sequence[NewFile] = ()
+    #: Those new songs whose album is in the database.
+    filtered_songs: Sequence[NewFile] = ()
+    new_videos: Sequence[NewFile] = ()
+    #: By table (`artists`, `albums`, `songs`, `videos`): the rows of what is gone.
+    lost: dict[str, list[Row]] = field(factory=dict)
+    moved: Sequence[Moved] = ()
+    skipped: Sequence[Skipped] = ()
+
+
+def scan(
+    music: MusicDirectory, database: MusicDatabase, cache: Path, check: Check | None = None
+) -> ScanResult:
+    """Compares the Music Directory with the database, and changes neither.
+
+    Names decide: a file whose path the database has is known, whatever is in it by now. Only new
+    songs and videos are hashed, and those that `cache` knows are not.
+
+    `check(done, total, path)` is called often, and may raise to stop: for each artist, for what
+    the database has and the directory seems not to have, at last for each new file, and while it is
+    hashed. What was hashed till then is in the cache.
+
+    Raises:
+        MusicDirectoryUnusable: It is empty, and the database is not; or it was exchanged meanwhile.
+        DatabaseUnusable: The database cannot be read.
+        OSError: The disk does not give a directory.
+    """
+    return _Scan(music, database, cache, check or (lambda done, total, path: None)).run()
+
+
+@define(eq=False)
+class _Scan:
+    music: MusicDirectory
+    database: MusicDatabase
+    cache: Path
+    check: Check
+    listing: Listing = field(factory=Listing, init=False)
+    content: dict[str, list[Row]] = field(factory=dict, init=False)
+    known: dict[str, set[str]] = field(factory=dict, init=False)
+    out_of_reach: set[tuple[str, str]] = field(factory=set, init=False)
+
+    def run(self) -> ScanResult:
+        mounted = self._identity()
+        # Invariant: the directory before the database. What is imported meanwhile is known then,
+        # and a row that is newer than the listing is looked for before it counts as lost.
+        self.listing = list_music(self.music, self.check)
+        self.content = self.database.content()
+        self.known = {table: {row["path"] for row in rows} for table, rows in self.content.items()}
+        if not self.listing.artists and any(self.content.values()):
+            self._refuse("no artist is in it, but the database is not empty: is it mounted?")
+        albums = [path for path in self.listing.albums if self._is_valid_new(path)]
+        songs = [path for path in self._new_songs(albums) if self._follows_scheme(path)]
+        videos = [
+            path
+            for path in self.listing.videos
+            if path not in self.known["videos"] and self._follows_scheme(path)
+        ]
+        lost = {table: list(self._lost(table)) for table in self.content}
+        found = self._hashed([*songs, *videos])
+        # What was unmounted on the way would be lost, song by song.
+        if self._identity() != mounted:
+            self._refuse("another directory took its place during the scan: scan again")
+        new_songs = [found[path] for path in songs if path in found]
+        return ScanResult(
+            new_artists=self._new_artists(albums, videos),
+            new_albums=albums,
+            new_songs=new_songs,
+            filtered_songs=[
+                song for song in new_songs if song.path.rpartition("/")[0] in self.known["albums"]
+            ],
+            new_videos=[found[path] for path in videos if path in found],
+            lost=lost,
+            moved=_moved([*lost["songs"], *lost["videos"]], found.values()),
+            skipped=sorted(self.listing.skipped, key=lambda skipped: skipped.path),
+        )
+
+    def _refuse(self, reason: str) -> NoReturn:
+        raise MusicDirectoryUnusable(str(self.music.root), reason)
+
+    def _identity(self) -> tuple[int, int]:
+        found = self.music.directory.status()
+        if found is None:
+            self._refuse("it is not there: is it mounted?")
+        return found.st_dev, found.st_ino
+
+    # -- new --------------------------------------------------------------------------------
+
+    def _is_valid_new(self, path: str) -> bool:
+        """Whether it is a new album, one that an import would take."""
+        if path in self.known["albums"]:
+            return False
+        entries = self.listing.albums[path]
+        no_file = next((name for name, kind in entries.items() if kind is not Kind.FILE), None)
+        if no_file is not None:
+            reason = f"an album holds files only, and {no_file!r} in it is {entries[no_file].value}"
+            self.listing.skip(path, reason)
+            return False
+        if not any(map(is_song, entries)):
+            self.listing.skip(path, "there is no song in it")
+            return False
+        return self._is_accessible(path, entries)
+
+    def _is_accessible(self, path: str, names: Iterable[str]) -> bool:
+        try:
+            with self.music.directory.descriptor(path) as fd:
+                for name in names:
+                    if not os.access(name, os.R_OK | os.W_OK, dir_fd=fd):
+                        self.listing.skip(path, f"{name!r} in it cannot be read and written")
+                        return False
+        except (InvalidPath, OSError):
+            return False  # it went, or was exchanged, since the names were read
+        return True
+
+    def _new_songs(self, new_albums: Iterable[str]) -> Iterator[str]:
+        valid = self.known["albums"].union(new_albums)
+        for album, entries in self.listing.albums.items():
+            for name, kind in entries.items() if album in valid else ():
+                path = f"{album}/{name}"
+                if kind is not Kind.FILE:
+                    self.listing.skip(path, f"an album holds files only, and it is {kind.value}")
+                elif is_song(name) and path not in self.known["songs"]:
+                    yield path
+
+    def _follows_scheme(self, path: str) -> bool:
+        try:
+            check_music_file(path)
+        except InvalidPath as error:
+            self.listing.skip(path, error.reason)
+            return False
+        return True
+
+    def _new_artists(self, new_albums: Iterable[str], new_videos: Iterable[str]) -> list[str]:
+        known_albums = self.known["albums"] & self.listing.albums.keys()
+        known_videos = self.known["videos"] & set(self.listing.videos)
+        holding = {
+            path.partition("/")[0]
+            for path in (*new_albums, *known_albums, *new_videos, *known_videos)
+        }
+        return [
+            artist
+            for artist in self.listing.artists
+            if artist in holding and artist not in self.known["artists"]
+        ]
+
+    def _hashed(self, paths: Sequence[str]) -> dict[str, NewFile]:
+        """The new files with their checksums; without those that went or cannot be read."""
+        if not paths:
+            return {}
+        cache = ScanCache(self.cache)
+        cache.load()
+        found = {}
+        try:
+            for number, path in enumerate(paths):
+
+                def step(number: int = number, path: str = path) -> None:
+                    self.check(number, len(paths), path)
+
+                step()
+                checksum = self._checksum(cache, path, step)
+                if checksum is not None:
+                    found[path] = NewFile(path, checksum)
+        finally:
+            cache.flush()
+        cache.keep(paths)
+        return found
+
+    def _checksum(self, cache: ScanCache, path: str, step: Callable[[], object]) -> str | None:
+        try:
+            return cache.checksum(self.music.directory, path, step)
+        except (FileNotFoundError, NotADirectoryError):
+            return None  # it went since the names were read
+        except InvalidPath as error:
+            self.listing.skip(path, error.reason)
+        except OSError as error:
+            if error.errno not in _OF_ONE_FILE:
+                raise
+            self.listing.skip(path, str(error.strerror))
+        return None
+
+    # -- lost -------------------------------------------------------------------------------
+
+    def _lost(self, table: str) -> Iterator[Row]:
+        seen = self._seen(table)
+        is_wanted = stat.S_ISDIR if table in {"artists", "albums"} else stat.S_ISREG
+        rows = [row for row in self.content[table] if row["path"] not in seen]
+        for number, row in enumerate(sorted(rows, key=lambda row: str(row["path"]))):
+            self.check(number, len(rows), str(row["path"]))
+            if self._is_gone(row["path"], is_wanted):
+                yield row
+
+    def _seen(self, table: str) -> set[str]:
+        if table == "artists":
+            return set(self.listing.artists)
+        if table == "albums":
+            return set(self.listing.albums)
+        if table == "videos":
+            return set(self.listing.videos)
+        return {
+            f"{album}/{name}"
+            for album, entries in self.listing.albums.items()
+            for name, kind in entries.items()
+            if kind is Kind.FILE
+        }
+
+    def _is_gone(self, path: str, is_wanted: Callable[[int], bool]) -> bool:
+        """Only where the disk says so; what is hidden, ignored or behind a link is not lost."""
+        try:
+            found = self.music.directory.status(path)
+        except InvalidPath as error:
+            return self._is_out_of_reach(path, error.reason)
+        except PermissionError as error:
+            return self._is_out_of_reach(path, str(error.strerror))
+        if found is not None and stat.S_ISLNK(found.st_mode):
+            return self._is_out_of_reach(path, "it is a symbolic link")
+        return found is None or not is_wanted(found.st_mode)
+
+    def _is_out_of_reach(self, path: object, reason: str) -> bool:
+        """Notes it, once for an artist and reason: a link may hide thousands of songs."""
+        key = str(path).partition("/")[0], reason
+        if key not in self.out_of_reach:
+            self.out_of_reach.add(key)
+            self.listing.skip(str(path), f"the database has it, but {reason}")
+        return False
+
+
+def _moved(lost: Iterable[Row], new: Iterable[NewFile]) -> list[Moved]:
+    """Pairs of equal bytes, each path at most once; an equal name is looked for first."""
+    places: dict[object, dict[str, None]] = defaultdict(dict)
+    for file in sorted(new, key=lambda file: file.path, reverse=True):
+        places[file.checksum][file.path] = None
+        places[file.checksum, _name(file.path)][file.path] = None
+    rows = [row for row in lost if row["checksum"] and row["path"]]
+    pairs: dict[str, Moved] = {}
+    for by_name in (True, False):
+        for row in rows:
+            path, checksum = row["path"], str(row["checksum"]).lower()
+            candidates = places[(checksum, _name(path)) if by_name else checksum]
+            if path not in pairs and candidates:
+                place, _ = candidates.popitem()
+                places[checksum].pop(place, None)
+                places[checksum, _name(place)].pop(place, None)
+                pairs[path] = Moved(path, place, checksum)
+    return sorted(pairs.values(), key=lambda pair: (pair.lost, pair.new))
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
