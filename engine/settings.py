@@ -243,6 +243,11 @@ class Settings:
         return self.data / "music.db"
 
     @property
+    def scan_cache(self) -> Path:
+        """The checksums of files that the database does not know; may be deleted at any time."""
+        return self.data / "scancache.db"
+
+    @property
     def artwork(self) -> Path:
         return self.data / "webdata" / "artwork"
 

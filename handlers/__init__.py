@@ -5,5 +5,13 @@ from .integration import Integration
 from .music_import import MusicImport
 from .preprocessing import Preprocessing
 from .removal import Removal
+from .scanning import FilesystemScan
 
-__all__ = ["ArtworkImport", "Integration", "MusicImport", "Preprocessing", "Removal"]
+__all__ = [
+    "ArtworkImport",
+    "FilesystemScan",
+    "Integration",
+    "MusicImport",
+    "Preprocessing",
+    "Removal",
+]

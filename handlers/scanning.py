@@ -1,0 +1,76 @@
+"""The stage "file system scan": what is new, lost or moved becomes the task's annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import orjson
+from attrs import asdict, frozen
+
+from ..errors import DatabaseUnusable, InvalidPath, MusicDirectoryUnusable
+from ..library import MusicDatabase, MusicDirectory, ScanResult, scan
+from ..statemachine import Outcome, Task, Work, fail, succeed
+from .reasons import disk_reason
+
+#: A task file may have 64 MiB (`SAFETY.md`, "The record, at load"); some is for all else in it.
+RESULT_MAX_BYTES = 60 * 1024 * 1024
+#: How much deeper the result stands in the task file, in spaces.
+_INDENT = 2
+
+
+@frozen
+class FilesystemScan:
+    """Compares the Music Directory with the database. It changes nothing but its cache."""
+
+    music: MusicDirectory
+    database: MusicDatabase
+    #: An SQLite file with the checksums of new files; it may be deleted at any time.
+    cache: Path
+
+    def __call__(self, task: Task, work: Work) -> Outcome:
+        def check(done: int, total: int, path: str) -> None:
+            work.check()
+            work.progress(done, total, path)
+
+        try:
+            found = as_annotations(scan(self.music, self.database, self.cache, check))
+        except (MusicDirectoryUnusable, DatabaseUnusable, InvalidPath) as error:
+            return fail(str(error))
+        except OSError as error:
+            return fail(disk_reason(error, "the Music Directory"))
+        work.check()
+        size_bytes = _size_bytes(found)
+        if size_bytes > RESULT_MAX_BYTES:
+            return fail(
+                f"the result has {size_bytes} bytes, and a task holds {RESULT_MAX_BYTES}: import "
+                "albums by their paths, which needs no scan, then scan again"
+            )
+        return succeed(annotations=found)
+
+
+def as_annotations(found: ScanResult) -> dict[str, Any]:
+    """The documented annotations of a finished scan (`LIBRARY.md`), and ours."""
+    return {
+        "newpaths": {
+            "artists": [{"path": path} for path in found.new_artists],
+            "albums": [{"path": path} for path in found.new_albums],
+            "songs": _objects(found.new_songs),
+            "filteredsongs": _objects(found.filtered_songs),
+            "videos": _objects(found.new_videos),
+        },
+        "lostpaths": found.lost,
+        "movedpaths": _objects(found.moved),
+        "skippedpaths": _objects(found.skipped),
+    }
+
+
+def _objects(values: Iterable[Any]) -> list[dict[str, Any]]:
+    return [asdict(value) for value in values]
+
+
+def _size_bytes(found: dict[str, Any]) -> int:
+    """What it takes in the task file."""
+    data = orjson.dumps(found, option=orjson.OPT_INDENT_2)
+    return len(data) + _INDENT * data.count(b"\n")
