@@ -374,6 +374,18 @@ class Engine:
         record = Task(id=self._new_id(), content_type="artwork", **changes)
         return self._tasks.create(record, "request_artwork_import")
 
+    def scan(self) -> Task:
+        """Compares the Music Directory with the database, and changes neither.
+
+        When the task is finished, its annotations are what was found: `newpaths`, `lostpaths`,
+        `movedpaths` and `skippedpaths`.
+
+        Raises:
+            TaskNotSaved: Nothing was made.
+        """
+        self._open()
+        return self._tasks.create(Task(id=self._new_id(), content_type="any"), "request_scan")
+
     # -- any task ---------------------------------------------------------------------------
 
     def retry(self, task_id: str, *, target: str | None = None) -> Task:

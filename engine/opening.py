@@ -10,10 +10,17 @@ from typing import NamedTuple
 
 from ..errors import InvalidTaskFile, LifecycleError
 from ..files import Directory, make_root
-from ..handlers import ArtworkImport, Integration, MusicImport, Preprocessing, Removal
+from ..handlers import (
+    ArtworkImport,
+    FilesystemScan,
+    Integration,
+    MusicImport,
+    Preprocessing,
+    Removal,
+)
 from ..library import ArtworkDirectory, ImageLimits, MusicDatabase, MusicDirectory
 from ..persistence import DirectoryOwner, DirectoryWatch, TaskStore, make_converter
-from ..statemachine import MUSIC, Handler, Lifecycle, Outcome, Task, Work, fail
+from ..statemachine import MUSIC, Handler, Lifecycle, Task
 from .engine import Engine
 from .notifications import Notifier
 from .runner import Runner
@@ -99,12 +106,8 @@ def default_handlers(settings: Settings) -> dict[str, Handler]:
         "integration": Integration(uploads, music, durable),
         "music import": MusicImport(music, database),
         "artwork import": ArtworkImport(music, uploads, database, artwork, limits),
-        "file system scan": _later,
+        "file system scan": FilesystemScan(music, database, settings.scan_cache),
     }
-
-
-def _later(task: Task, work: Work) -> Outcome:
-    return fail("the scan of the file system comes with a later version")
 
 
 def _all_handlers(
