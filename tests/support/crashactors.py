@@ -101,6 +101,7 @@ def garbage(at: int, lane: Lane) -> list[str]:
         file, person.file = person.file, None
         if file is None or person.state == "remove":
             return
+        room.pass_time()  # what could not be saved is tried again, and once more in vain
         if not file.exists() or file.read_bytes() != bad:
             wrong.append("the broken file was changed")
             return

@@ -13,7 +13,6 @@ import os
 import shutil
 import sqlite3
 import stat
-import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -21,12 +20,12 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from enginekit import InlineExecutor
 from musictasks.engine import Engine, Settings, open_engine
 from musictasks.errors import ChunkRefused, IllegalTransition, InvalidTaskFile, TaskNotSaved
-from musictasks.files import Effects
 from musictasks.persistence import as_dictionary
 from musictasks.statemachine import Task
+from musictasks.testing import InlineExecutor
+from musictasks.testing import Struck as Counted
 
 #: An effect, or an engine's rest, that is awaited longer than this hangs.
 PATIENCE_S = 60.0
@@ -35,45 +34,14 @@ PATIENCE_S = 60.0
 _NEAR_S = 600.0
 _CHUNK_BYTES = 24 * 1024
 
-EFFECTS = tuple(name for name in vars(Effects) if not name.startswith("_"))
-#: Called before the effect with a number, counted from 1; may raise, or return how many bytes a
-#: write shall take.
-Strike = Callable[[int, str], int | None]
 
-
-class Struck(Effects):
-    """Counts the effects, and calls `strike` before each.
-
-    An fsync is counted and not done: only a power cut can tell (see crashimages).
-    """
-
-    def __init__(self, strike: Strike = lambda number, name: None) -> None:
-        self.strike = strike
-        self.calls: list[str] = []
-        #: Threads whose effects are somebody else's: neither counted nor struck.
-        self.others: set[int] = set()
+class Struck(Counted):
+    """The kit's, but an fsync is counted and not done: only a power cut can tell (crashimages)."""
 
     def perform(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        """Does the effect itself."""
         if name == "fsync":
             return os.fstat(args[0])
-        return getattr(Effects, name)(self, *args, **kwargs)
-
-    def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        if threading.get_ident() not in self.others:
-            self.calls.append(name)
-            most_bytes = self.strike(len(self.calls), name)
-            if most_bytes is not None and name == "write":
-                args = (args[0], memoryview(args[1])[:most_bytes], args[2])
-        return self.perform(name, *args, **kwargs)
-
-
-def _through_call(name: str) -> Callable[..., Any]:
-    return lambda self, *args, **kwargs: self.call(name, *args, **kwargs)
-
-
-for _name in EFFECTS:
-    setattr(Struck, _name, _through_call(_name))
+        return super().perform(name, *args, **kwargs)
 
 
 class Clock:
@@ -190,8 +158,9 @@ class Room:
             disk = on_disk.get(task.id, {"no": "file"})
             if task.state == "remove" and task.id not in on_disk:
                 continue  # it is about to be forgotten
-            if task.state == "waitforchunk":
-                disk["offset"] = memory["offset"]  # the size of the data file, and not stored
+            if task.state == "waitforchunk":  # the offset is the size of the data
+                data = self.settings.uploads / str(task.upload_path)
+                disk["offset"] = data.stat().st_size if data.exists() else 0
             if json.loads(json.dumps(memory)) != disk:
                 found.append(f"{task.id}: memory has {memory}, the disk {disk}")
         return found

@@ -24,6 +24,9 @@ from crashkit import PATIENCE_S, Room
 from crashruns import Lane, Run, at_each_call, errors, kill, kill_twice
 from crashways import WAYS, FirstStart, Way
 
+#: After so many wrong runs a lane gives up.
+_ENOUGH = 3
+
 METHODS: dict[str, Callable[[list[str]], Iterator[Run]]] = {
     "errors": errors,
     **{
@@ -68,6 +71,20 @@ class _Complaints(logging.Handler):
         self.lines.append(logging.Formatter().format(record))
 
 
+def judged(run: Callable[[], list[str]]) -> list[str]:
+    """What was wrong with a run: what it says, what it raised, what was logged as an error."""
+    complaints = _Complaints()
+    logging.getLogger().addHandler(complaints)
+    faulthandler.dump_traceback_later(2 * PATIENCE_S, exit=True)
+    try:
+        return run() + complaints.lines
+    except Exception:
+        return [traceback.format_exc()]
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+        logging.getLogger().removeHandler(complaints)
+
+
 def sweep(order: Order, number: int) -> dict[str, Any]:
     """The runs of one lane: every one of `order.lanes`, of every `order.stride`th."""
     template = order.directory / "template"
@@ -76,18 +93,12 @@ def sweep(order: Order, number: int) -> dict[str, Any]:
     runs = list(METHODS[order.method](lane.calls))
     chosen = runs[(order.stride - 1) // 2 :: order.stride][number :: order.lanes]
     bad = []
-    complaints = _Complaints()
-    logging.getLogger().addHandler(complaints)
     for name, run in chosen:
-        complaints.lines.clear()
-        faulthandler.dump_traceback_later(2 * PATIENCE_S, exit=True)
-        try:
-            wrong = run(lane) + complaints.lines
-        except BaseException:
-            wrong = [traceback.format_exc()]
+        wrong = judged(partial(run, lane))
         if wrong:
             bad.append(f"{name}: " + "; ".join(wrong)[:2000])
-    faulthandler.cancel_dump_traceback_later()
+        if len(bad) == _ENOUGH:
+            break
     return {"calls": len(lane.calls), "runs": len(chosen), "bad": bad}
 
 

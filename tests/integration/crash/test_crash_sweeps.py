@@ -5,29 +5,14 @@ The default run takes every call of the song's way and a part of the others; `ma
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from crashprogram import program
 
-SUPPORT = Path(__file__).parents[2] / "support"
 #: Fewer effect calls than these would mean that a way does not go its whole way any more.
 LEAST_CALLS = {"song": 110, "artwork": 80, "album": 50, "detours": 100, "first start": 40}
 WAYS = ("song", "artwork", "album", "detours")
-
-
-def program(module: str, *arguments: object) -> dict:
-    """Runs one of the support programs; what it prints is JSON, and an error is a failure."""
-    environment = os.environ.copy()
-    path = [str(SUPPORT), *filter(None, [environment.get("PYTHONPATH")])]
-    environment["PYTHONPATH"] = os.pathsep.join(path)
-    command = [sys.executable, "-m", module, *map(str, arguments)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 def sweep(method: str, way: str, directory: Path, stride: int) -> None:

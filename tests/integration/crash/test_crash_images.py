@@ -1,0 +1,33 @@
+"""Every disk that a power cut could leave, at every effect call: what is on it, and what follows.
+
+The default run looks at every image of two ways and recovers on some; `make test-long` on all.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from crashprogram import program
+
+#: Fewer different disks than these would mean that effects are not recorded any more.
+LEAST_IMAGES = {"song": 1500, "artwork": 1000, "album": 600, "detours": 1500}
+
+
+@pytest.mark.parametrize(
+    ("way", "stride"),
+    [
+        pytest.param("song", 50, id="song"),
+        pytest.param("artwork", 80, id="artwork"),
+        *(
+            pytest.param(way, 1, id=f"{way}-whole", marks=pytest.mark.long)
+            for way in ("song", "artwork", "album", "detours")
+        ),
+    ],
+)
+def test_a_power_cut_at_every_effect(way: str, stride: int, tmp_path: Path):
+    """No disk has a torn file or knows less than was told, and each recovers."""
+    found = program("crashpower", way, tmp_path, "--stride", stride)
+    assert found["bad"] == []
+    assert found["images"] >= LEAST_IMAGES[way]
+    assert found["recovered"] == found["images"] // stride

@@ -1,0 +1,182 @@
+"""The power fails at every effect of a way: what each possible disk holds, and what becomes of it.
+
+Run as a program (`python -m crashpower WAY DIRECTORY`); prints what it found as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+from crashimages import Image, Recording
+from crashkit import Room, Struck, fresh_copy
+from crashruns import Lane
+from crashsweeps import judged, prepare
+from crashways import WAYS
+from musictasks.errors import InvalidTaskFile
+from musictasks.files import using
+from musictasks.persistence import make_converter
+from musictasks.statemachine import MUSIC, Task
+
+#: The states in which an upload's data must be whole.
+_DATA_NEEDED = {
+    "uploadcomplete",
+    "preprocessing",
+    "readyforintegration",
+    "startintegration",
+    "integrating",
+}
+#: The states that say that the file is at its place.
+_PLACED = {"readyforimport", "startmusicimport", "importingmusic", "startartworkimport"}
+_PLACED |= {"importingartwork", "importcomplete"}
+
+
+@define
+class Power:
+    """One recorded way, and its judge."""
+
+    lane: Lane
+    told: list[Task] = field(factory=list)
+    final: dict[str, bytes] = field(factory=dict)
+    seen: set[bytes] = field(factory=set)
+    recording: Recording = field(init=False)
+
+    def record(self) -> None:
+        room = fresh_copy(self.lane.template, self.lane.root)
+        self.recording = Recording(room.root, room.settings.database, lambda: len(room.told))
+        self.lane.run(room, self.recording)
+        self.recording.cut()
+        self.told = [task for _, task in room.told]
+        for path in (*room.settings.music.rglob("*"), *room.settings.artwork.rglob("*")):
+            if path.is_file():
+                self.final[str(path.relative_to(room.root))] = path.read_bytes()
+
+    def images(self) -> Iterator[tuple[str, Image, list[Task]]]:
+        """Every different image, with what was told before the power failed."""
+        for number, cut in enumerate(self.recording.cuts, 1):
+            for image in self.recording.images(cut):
+                if cut.database:
+                    image.files["data/music.db"] = cut.database
+                digest = hashlib.sha256(repr((cut.told, sorted(image.directories))).encode())
+                for name, data in sorted(image.files.items()):
+                    digest.update(name.encode() + b"\0" + hashlib.sha256(data).digest())
+                if digest.digest() not in self.seen:
+                    self.seen.add(digest.digest())
+                    yield f"before call {number}", image, self.told[: cut.told]
+
+    def wrong(self, image: Image, told: list[Task]) -> list[str]:
+        """What such a disk must not hold, or must."""
+        wrong: list[str] = []
+        tasks: dict[str, Task] = {}
+        for name, data in image.files.items():
+            place = Path(name)
+            if place.parent == Path("data/tasks") and place.suffix == ".json":
+                try:
+                    tasks[place.stem] = make_converter(MUSIC).load(data, place.stem)
+                except InvalidTaskFile as error:
+                    wrong.append(f"{error}: {data[:60]!r} of {len(data)} bytes")
+            hidden = place.name.startswith(".")
+            in_music = name.startswith(("music/", "data/webdata/"))
+            if in_music and not hidden and data != self.final.get(name, data):
+                wrong.append(f"{name} is torn: {len(data)} bytes")
+        wrong += _forgotten(tasks, told)
+        for task in tasks.values():
+            wrong += self._missing(image, task)
+        return wrong
+
+    def _missing(self, image: Image, task: Task) -> Iterator[str]:
+        """What a task's record says there is, and is not."""
+        if task.state in _DATA_NEEDED and task.upload_path is not None:
+            data = image.files.get(f"data/uploads/{task.upload_path}", b"")
+            if hashlib.sha1(data).hexdigest() != task.source_checksum:
+                yield f"{task.state}, but the upload's data are {len(data)} other bytes"
+        if task.state in _PLACED and task.album_file_path is not None:
+            name = f"music/{task.album_file_path}"
+            if image.files.get(name) != self.final[name]:
+                yield f"{task.state}, but {name} is not at its place"
+        if task.state == "startartworkimport" and task.preprocessed_path is not None:
+            data = image.files.get(f"data/uploads/{task.preprocessed_path}", b"")
+            if data not in self.final.values():
+                yield f"{task.state}, but the preprocessed image has {len(data)} other bytes"
+        if task.state == "importcomplete":
+            for name, data in self.final.items():
+                if name.startswith("data/webdata/") and image.files.get(name) != data:
+                    yield f"{task.state}, but {name} is not there"
+
+    def recovers(self, image: Image) -> list[str]:
+        """What is wrong after an engine and a client went on from such a disk."""
+        root = self.lane.root
+        shutil.rmtree(root)
+        root.mkdir()
+        image.lay_out(root)
+        room = Room(root)
+        with using(Struck()):
+            room.open()
+            try:
+                self.lane.way.go(room)
+            finally:
+                room.close()
+        found = room.library()
+        # A power cut may lose the mode of a new directory or file: only content counts here.
+        wrong = [f"left over: {name}" for name in room.leftovers()]
+        for part in ("music", "artwork"):
+            contents = {name: digest for name, (_, digest) in found[part].items()}
+            wanted = {name: digest for name, (_, digest) in self.lane.wanted[part].items()}
+            if contents != wanted:
+                wrong.append(f"{part}: {set(contents.items()) ^ set(wanted.items())}")
+        if found["database"] != self.lane.wanted["database"]:
+            wrong.append(f"database: {found['database']}")
+        return wrong
+
+
+def _forgotten(tasks: dict[str, Task], told: list[Task]) -> Iterator[str]:
+    """The states and annotations that a client was told of, and that the disk does not know."""
+    removed = {task.id for task in told if task.state == "remove"}
+    for task in told:
+        record = tasks.get(task.id)
+        if record is None:
+            if task.id not in removed:
+                yield f"told of {task.state}, but there is no task file"
+        elif task.state not in {entry.target for entry in record.history}:
+            yield f"told of {task.state}, but the disk has {record.state}"
+        elif not task.annotations.keys() - {"progress"} <= record.annotations.keys():
+            yield f"told of {task.annotations}, but the disk has {record.annotations}"
+
+
+def main(way: str, directory: Path, stride: int) -> dict[str, Any]:
+    prepare(WAYS[way], directory / "template")
+    lane = Lane(WAYS[way], directory / "template", directory / "lane")
+    lane.undisturbed()
+    power = Power(lane)
+    power.record()
+    bad: list[str] = []
+    images = recovered = 0
+    for where, image, told in power.images():
+        images += 1
+        wrong = power.wrong(image, told)
+        if images % stride == 0:
+            recovered += 1
+            wrong += judged(lambda image=image: power.recovers(image))
+        if wrong:
+            bad.append(f"{where}: " + "; ".join(wrong)[:1000])
+    return {
+        "cuts": len(power.recording.cuts),
+        "images": images,
+        "recovered": recovered,
+        "bad": bad[:20],
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("way", choices=[name for name in WAYS if name != "first start"])
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--stride", type=int, default=1)
+    given = parser.parse_args()
+    print(json.dumps(main(given.way, given.directory, given.stride)))
