@@ -18,9 +18,8 @@ from .watching import Watch
 
 #: So many jobs are under way at once; more would only fill the Upload Directory.
 _SIDE_BY_SIDE = 8
+#: Whatever happens is notified; this is for what no one tells, such as a disk that has room again.
 _LOOK_AGAIN_S = 1.0
-#: The end of a removal is not notified.
-_LOOK_FOR_REMOVAL_S = 0.01
 
 
 @frozen(eq=False)
@@ -78,7 +77,7 @@ def add(plan: Plan, settings: Settings, display: Display, *, pace_s: float = 0) 
     engine = open_engine(settings)
     watch = Watch(display.trouble)
     try:
-        engine.subscribe(watch)
+        watch.follow(engine)
         with engine:
             works = _works(plan, engine, Shelf(settings))
             display.begin(works)
@@ -119,8 +118,7 @@ class _Loop:
             self._end(albums)
             time.sleep(self.pace_s)
             if self._active and not any(moved):
-                leaving = any(job.is_leaving for job in self._active)
-                self.watch.wait(_LOOK_FOR_REMOVAL_S if leaving else _LOOK_AGAIN_S)
+                self.watch.wait(_LOOK_AGAIN_S)
 
     def _start(self, files: deque[FileJob]) -> None:
         """One upload at a time: the files after it are preprocessed and placed meanwhile."""

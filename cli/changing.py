@@ -14,8 +14,6 @@ from .output import say
 from .watching import Watch
 
 _RESTS = frozenset({Role.WAITING, Role.FINISHED, Role.FAILED})
-#: The end of a removal is not notified.
-_LOOK_AGAIN_S = 0.02
 
 
 def run_remove(arguments: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -42,7 +40,7 @@ def _change(
     engine = open_engine(settings)
     watch = Watch(lambda _, message: say(console, f"{message}; trying again"))
     try:
-        engine.subscribe(watch)
+        watch.follow(engine)
         with engine:
             change(engine)
             return _rested(engine, task_id, watch)
@@ -59,4 +57,4 @@ def _rested(engine: Engine, task_id: str, watch: Watch) -> Task | None:
             return None
         if MUSIC.role(task.state) in _RESTS:
             return task
-        watch.wait(_LOOK_AGAIN_S)
+        watch.wait()

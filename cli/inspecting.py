@@ -8,7 +8,6 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from attrs import evolve
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -26,18 +25,7 @@ def _read(settings: Settings) -> tuple[list[Task], tuple[InvalidTaskFile, ...]]:
     """All tasks, the oldest first, and the files that do not load."""
     tasks, invalid = read_tasks(settings)
     found = sorted(tasks, key=lambda task: (task.initialization_time or 0, task.id))
-    return [_measured(task, settings) for task in found], invalid
-
-
-def _measured(task: Task, settings: Settings) -> Task:
-    """An upload with the offset it has: chunks are not noted in the task file."""
-    if task.state != "waitforchunk" or task.upload_path is None:
-        return task
-    try:
-        size = (settings.uploads / task.upload_path).lstat().st_size
-    except OSError:
-        size = 0
-    return evolve(task, offset=min(size, task.file_size or 0))
+    return found, invalid
 
 
 def run_tasks(arguments: argparse.Namespace, settings: Settings, console: Console) -> int:

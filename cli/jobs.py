@@ -57,14 +57,6 @@ class Job:
             return self._fail(str(error))
 
     @property
-    def is_leaving(self) -> bool:
-        """Only the removal of its task is waited for, which nobody notifies."""
-        return self.task is not None and MUSIC.role(self.task.state) in {
-            Role.PASSING,
-            Role.REMOVING,
-        }
-
-    @property
     def subject(self) -> str:
         """What it is about, for people."""
         raise NotImplementedError

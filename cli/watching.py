@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import define, field
 
-from ..engine import INTERNAL_ERROR
+from ..engine import INTERNAL_ERROR, Engine
 
 
 @define(eq=False)
@@ -20,6 +20,11 @@ class Watch:
     #: The states that each task entered, in their order.
     ways: dict[str, list[str]] = field(factory=dict, init=False)
     _woken: threading.Event = field(factory=threading.Event, init=False)
+
+    def follow(self, engine: Engine) -> None:
+        """From now on it sees all that happens, the end of a removal included."""
+        engine.subscribe(self)
+        engine.on_enter(engine.lifecycle.gone, lambda _task: self._woken.set())
 
     def __call__(self, notification: str, status: dict[str, Any]) -> None:
         if status["taskid"] is not None:
@@ -35,5 +40,5 @@ class Watch:
         """What happens from here on ends the next `wait` at once."""
         self._woken.clear()
 
-    def wait(self, timeout_s: float) -> None:
+    def wait(self, timeout_s: float | None = None) -> None:
         self._woken.wait(timeout_s)

@@ -11,7 +11,7 @@ from typing import Any
 from attrs import define, evolve, field, frozen
 
 from ..persistence import as_dictionary
-from ..statemachine import Task
+from ..statemachine import JSONObject, Task
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +34,8 @@ class Notification:
     """What happened to a task, with its record as it was at that moment."""
 
     name: str
-    record: Task | None
+    #: None: there is no such task. A dictionary is what a program says of one.
+    record: Task | JSONObject | None
     message: str | None
     chunk_size: int
 
@@ -43,13 +44,14 @@ class Notification:
         if self.record is None:
             known = {"taskid": None, "offset": None, "chunksize": None, "task": None}
             return {**known, "state": "notexisting", "message": self.message}
+        task = as_dictionary(self.record) if isinstance(self.record, Task) else self.record.copy()
         return {
-            "taskid": self.record.id,
-            "offset": self.record.offset,
+            "taskid": task.get("id"),
+            "offset": task.get("offset"),
             "chunksize": self.chunk_size,
-            "state": self.record.state,
+            "state": task.get("state"),
             "message": self.message,
-            "task": as_dictionary(self.record),
+            "task": task,
         }
 
 
@@ -155,7 +157,7 @@ class Notifier:
     def tell(
         self,
         name: str,
-        record: Task | None,
+        record: Task | JSONObject | None,
         message: str | None = None,
         *,
         entered: str | None = None,
@@ -175,6 +177,11 @@ class Notifier:
             lane.put(lambda lane=lane: _follow(latch, lane.callback, record))
         for lane in refreshers:
             lane.put(lambda lane=lane: _follow(latch, lane.callback))
+
+    def entered(self, record: Task) -> None:
+        """Calls what was registered for the record's state, without a notification."""
+        for lane in self._on_enter.get(record.state, ()):
+            lane.put(lambda lane=lane: lane.callback(record))
 
     def close(self, timeout_s: float) -> None:
         """Delivers what is in line; a callback that does not return is left behind."""

@@ -35,6 +35,8 @@ _EDITS_MOST = 100
 
 #: Called with an entry when it enters a state; cannot fail or block.
 Start = Callable[[Entry], object]
+#: What a client makes of a record.
+Edit = Callable[[Task], Task]
 
 
 class Tasks:
@@ -147,28 +149,40 @@ class Tasks:
             self.refuse(error)
             return None
 
-    def create(self, record: Task, event: str) -> Task:
+    def create(
+        self, record: Task, event: str, *, held: bool = False, message: str | None = None
+    ) -> Task:
         """Makes a task by its first event.
+
+        Held, it is stored and told, but what its state starts waits for `Runner.schedule`. A
+        message is told as an `InternalError`.
 
         Raises:
             UploadRefused: The id is known already.
             IllegalTransition, TaskNotSaved: There is no task.
         """
-        entry = Entry(record, self.store.task_file(record.id), stored=False)
+        entry = Entry(record, self.store.task_file(record.id), stored=False, held=held)
         with entry.lock:
             with self._lock:
                 if self.known(record.id):
                     raise UploadRefused(f"the id {record.id} is known already", record.id)
                 self.entries[record.id] = entry
             try:
-                return self.fire(entry, event)
+                entry.erring = message is not None
+                return self.fire(entry, event, message=message)
             except BaseException:
                 with self._lock:
                     del self.entries[record.id]
                 raise
+            finally:
+                entry.erring = False
 
     def known(self, task_id: str) -> bool:
         return task_id in self.entries or task_id in self.invalid or self.store.exists(task_id)
+
+    def removed(self, task_id: str) -> bool:
+        """Whether a task of this id is among those that were removed last."""
+        return task_id in self._removed
 
     def fire(self, entry: Entry, event: str, **request: Any) -> Task:
         """Sends an event (`TaskMachine.send`) and returns the task's next record.
@@ -197,22 +211,55 @@ class Tasks:
 
     def annotate(self, entry: Entry, annotations: Mapping[str, Any]) -> Task:
         """Merges a client's annotations; raises as `fire`, and ValueError."""
-        if entry.deleted:
-            self.deleted(entry)
 
-        def annotated() -> Task:
-            record = entry.record
-            if self.role(record) is Role.GONE:
-                raise TaskNotFound(record.id)
+        def annotated(record: Task) -> Task:
             if self.role(record) is Role.REMOVING:
                 allowed = self.lifecycle.events_from(record.state)
                 raise IllegalTransition(record.id, record.state, "annotate", allowed)
-            record = record.annotated(annotations)
+            return record.annotated(annotations)
+
+        self.tell(STATE_UPDATE, record := self.change(entry, annotated))
+        return record
+
+    def change(self, entry: Entry, edit: Edit) -> Task:
+        """Saves what `edit` makes of the record, its state as it is; raises as `fire`."""
+        if entry.deleted:
+            self.deleted(entry)
+
+        def changed() -> Task:
+            if self.role(entry.record) is Role.GONE:
+                raise TaskNotFound(entry.record.id)
+            record = edit(entry.record)
             self._save(record)
             return record
 
-        self.tell(STATE_UPDATE, record := self._store(entry, annotated))
-        return record
+        return self._store(entry, changed)
+
+    def move(
+        self,
+        entry: Entry,
+        edit: Edit,
+        choose: Callable[[Task], str | None],
+        message: str | None = None,
+    ) -> Task:
+        """Sends the event that `choose` names to what `edit` makes of the record, as one step.
+
+        None: nothing is left to do. A message is told as an `InternalError`. Raises as `fire`.
+        """
+        if entry.deleted:
+            self.deleted(entry)
+
+        def moved() -> Task:
+            event = choose(record := edit(entry.record))
+            if event is None:
+                return entry.record
+            entry.erring = message is not None
+            try:
+                return self.machine.send(record, event, now=self.clock(), message=message)
+            finally:
+                entry.erring = False
+
+        return self._store(entry, moved)
 
     def roundtrip(self, record: Task) -> Task:
         """The record as its file would give it back; InvalidTaskFile or TypeError if it cannot."""
@@ -276,6 +323,7 @@ class Tasks:
         entry = self.entries[record.id]
         entry.record = record
         entry.serial += 1
+        entry.held = entry.held and edge.source == self.lifecycle.initial
         if edge.kind is Kind.RETRY:
             entry.passed = {}
         entry.passed.pop(record.state, None)  # the latest comes last
@@ -283,9 +331,10 @@ class Tasks:
         role = self._roles[record.state]
         if role is Role.GONE:
             self._forget(entry)
+            self.notifier.entered(record)
         else:
             self.notifier.tell(
-                self._notification(record, edge, role),
+                self._notification(entry, edge, role),
                 record,
                 record.message,
                 entered=record.state,
@@ -294,16 +343,23 @@ class Tasks:
         if entry.waiters:
             self._resolve(entry, record, role)
 
-    def _notification(self, record: Task, edge: Edge, role: Role) -> str:
-        if record.state in self._wants_chunks:
+    def _notification(self, entry: Entry, edge: Edge, role: Role) -> str:
+        if self.wants_chunks(entry.record):
             return CHUNK_REQUEST
-        failed = edge.event in {"fail", "reject"} or (
-            edge.event == "recover" and role is Role.FAILED
+        failed = (
+            entry.erring
+            or edge.event in {"fail", "reject"}
+            or (edge.event == "recover" and role is Role.FAILED)
         )
         return INTERNAL_ERROR if failed else STATE_UPDATE
 
     def _starter(self, start: Start) -> Callable[[Task, Edge], object]:
-        return lambda record, _edge: start(self.entries[record.id])
+        def started(record: Task, _edge: Edge) -> None:
+            entry = self.entries[record.id]
+            if not entry.held:
+                start(entry)
+
+        return started
 
     def _forget(self, entry: Entry) -> None:
         with self._lock:
@@ -317,6 +373,9 @@ class Tasks:
         for state in states:
             self.lifecycle.require(state)
         entry = self.entries.get(task_id) or self._removed.get(task_id) or self.find(task_id)
+        return self.wait_for(entry, states, timeout_s)
+
+    def wait_for(self, entry: Entry, states: Collection[str], timeout_s: float | None) -> Task:
         with entry.lock:
             passed = [record for state, record in entry.passed.items() if state in states]
             if passed:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 
 from attrs import evolve
@@ -13,7 +14,9 @@ from attrs import evolve
 from ..errors import (
     ChunkRefused,
     IllegalTransition,
+    InvalidPath,
     InvalidTaskFile,
+    MusicTasksError,
     TaskNotSaved,
     UploadRefused,
 )
@@ -169,8 +172,11 @@ class Uploads:
         message = f"the uploaded data has the SHA-1 {sha1}, not {announced}: upload it again"
         return self._tasks.fire(entry, "fail", changes={"offset": size}, message=message)
 
-    def start_over(self, entry: Entry) -> None:
-        """Before an upload begins again at byte 0: its name is claimed, old data dropped.
+    @contextmanager
+    def starting_over(self, entry: Entry) -> Iterator[None]:
+        """Around the event by which an upload begins again at byte 0.
+
+        Before it the name is claimed and old data dropped; if it raises, the name is given back.
 
         Raises:
             UploadRefused: Another task holds the name.
@@ -178,12 +184,18 @@ class Uploads:
         """
         record = entry.record
         if record.upload_path is None:
+            yield
             return
         self.claim(record.upload_path, record.id)
         try:
-            self.data(entry).discard()
-        except OSError as error:
-            raise TaskNotSaved(record.id, str(error)) from error
+            try:
+                self.data(entry).discard()
+            except OSError as error:
+                raise TaskNotSaved(record.id, str(error)) from error
+            yield
+        except MusicTasksError:
+            self.unclaim(record.upload_path, record.id)
+            raise
 
     def drop(self, entry: Entry) -> None:
         """Deletes the data of a task and gives its name free; OSError if it cannot be."""
@@ -233,6 +245,21 @@ def orphaned(uploads: Directory, records: Callable[[], Iterable[Task]]) -> list[
     names = [name for name in uploads.names() if not name.startswith(".")]
     owned = {path for task in records() for path in (task.upload_path, task.preprocessed_path)}
     return [name for name in names if name not in owned and uploads.is_file(name)]
+
+
+def measured(record: Task, uploads: Directory) -> Task:
+    """The record of an upload that goes on, with the offset that its data has.
+
+    Chunks are not noted in the task file: the size of the data file is the offset.
+    """
+    if record.state != "waitforchunk" or record.upload_path is None:
+        return record
+    try:
+        status = uploads.status(record.upload_path)
+    except (OSError, InvalidPath):
+        status = None
+    size = 0 if status is None else status.st_size
+    return evolve(record, offset=min(size, record.file_size or 0))
 
 
 def data_name(content_type: str, checksum: str, source_filename: str | None) -> str:

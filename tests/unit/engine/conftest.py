@@ -1,29 +1,24 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import pytest
 from enginekit import PLAYED
-from musictasks.engine import Engine, Settings, open_engine
+from musictasks.engine import Engine, Settings
+from musictasks.statemachine import Handler
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings.in_directory(tmp_path, durability="none", workers=2, artwork_scales=(16,))
+def settings(musictasks_settings: Settings) -> Settings:
+    return musictasks_settings
 
 
 @pytest.fixture
-def opened(settings: Settings) -> Iterator[Callable[..., Engine]]:
+def musictasks_handlers() -> Mapping[str, Handler]:
+    return PLAYED
+
+
+@pytest.fixture
+def opened(musictasks_open: Callable[..., Engine]) -> Callable[..., Engine]:
     """Opens engines with played handlers, and closes them at the end."""
-    engines: list[Engine] = []
-
-    def open_one(used: Settings = settings, **options: Any) -> Engine:
-        options["handlers"] = PLAYED | options.get("handlers", {})
-        engines.append(open_engine(used, **options))
-        return engines[-1]
-
-    yield open_one
-    for engine in engines:
-        engine.close()
+    return musictasks_open

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
-from enginekit import Recorder, begin, upload
+from enginekit import begin, upload
 from musictasks.engine import Engine, Settings, open_engine
 from musictasks.errors import (
     ChunkRefused,
@@ -23,6 +23,7 @@ from musictasks.errors import (
     UploadRefused,
 )
 from musictasks.statemachine import MUSIC, Stage, Task, Work, succeed
+from musictasks.testing import Recorder
 
 Open = Callable[..., Engine]
 

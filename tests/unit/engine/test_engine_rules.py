@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
-from enginekit import PLAYED, InlineExecutor, Recorder, begin, upload, wait_gone
+from enginekit import PLAYED, begin, upload, wait_gone
 from musictasks.engine import Engine, Settings
 from musictasks.engine.entry import Waiter
 from musictasks.errors import (
@@ -24,6 +24,7 @@ from musictasks.errors import (
 )
 from musictasks.files import Effects, using
 from musictasks.statemachine import Outcome, Task, Work, fail, reject, succeed
+from musictasks.testing import InlineExecutor, Recorder
 
 Open = Callable[..., Engine]
 TARGET = "Ärtist/2020 - Album/booklet.pdf"
@@ -505,6 +506,24 @@ def test_on_enter_comes_after_the_notification(opened: Open):
         wait_gone(engine, task.id)
     at = order.index(("entered", "readyforintegration"))
     assert ("told", "readyforintegration") in order[:at]
+
+
+def test_the_end_of_a_removal_can_be_waited_for(opened: Open):
+    """`notexisting` is not notified, but `on_enter` calls for it; then the task is not known."""
+    gone: list[str] = []
+    told = threading.Event()
+
+    def callback(task: Task) -> None:
+        with pytest.raises(TaskNotFound):
+            engine.get(task.id)
+        gone.append(task.state)
+        told.set()
+
+    with opened() as engine:
+        engine.on_enter("notexisting", callback)
+        engine.remove(begin(engine).id)
+        assert told.wait(30)
+    assert gone == ["notexisting"]
 
 
 def test_a_client_that_answers_from_inside_the_callback_gets_to_the_end(opened: Open):
