@@ -166,15 +166,16 @@ def test_an_album_that_was_killed_anywhere_is_added_as_if_it_was_not(
 def test_an_album_that_was_killed_twice_is_added_as_if_it_was_not(
     yard: Yard, undisturbed: Undisturbed
 ) -> None:
-    """Killed at 500 moments, half of them in the run that shall mend the one before."""
+    """Killed at 500 moments and more, also in the run that shall mend the one before."""
     chance = random.Random(2020)
-    first = spread(undisturbed, effect=70, torn=50, told=30, working=60, statement=25, step=15)
+    first = spread(undisturbed, effect=110, torn=80, told=50, working=100, statement=40, step=20)
     plans = [(undisturbed, moment, chance.choice(first)) for moment in first]
 
     pairs = side_by_side(yard.killed_at, plans)
 
-    assert sum(death.killed for pair in pairs for death in pair) >= 350
-    assert sum(second.killed for _, second in pairs) >= 100
+    # Where the first kill came late, the second run may be over before its own moment.
+    assert all(death.killed for death, _ in pairs)
+    assert sum(death.killed for pair in pairs for death in pair) >= 500
 
 
 def test_a_process_killed_from_outside_at_any_time_is_mended_by_the_next(
