@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
 from collections.abc import Callable, Collection, Mapping
@@ -16,14 +15,14 @@ from ..errors import (
     IllegalTransition,
     InvalidPath,
     InvalidTaskFile,
-    MusicTasksError,
+    TaskNotFound,
     UploadRefused,
 )
 from ..library import MusicDirectory
 from ..persistence import DirectoryOwner
-from ..statemachine import Lifecycle, Task
-from . import targets
-from .notifications import Callback, EntryCallback, Notifier, Unsubscribe
+from ..statemachine import JSONObject, Lifecycle, Task
+from . import dictionaries, targets
+from .notifications import NOTIFICATIONS, Callback, EntryCallback, Notifier, Unsubscribe
 from .runner import Runner
 from .settings import Settings
 from .tasks import Tasks
@@ -32,8 +31,6 @@ from .uploads import Uploads, data_name
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _CHECKSUM = re.compile(r"[0-9A-Fa-f]{40}")
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,16}")
-#: Annotations of a client in one call, as JSON.
-_ANNOTATIONS_MOST_BYTES = 1024 * 1024
 #: What the engine fires itself; `send` refuses it.
 _OWN_EVENTS = frozenset({"begin", "succeed", "fail", "reject", "recover", "forget"})
 
@@ -123,6 +120,7 @@ class Engine:
         """Calls `callback(task)` after a task has entered `state` and the notification is out.
 
         At most once: after a crash it is not called again. What must not be lost is a stage.
+        `notexisting` is not notified, but can be waited for like this, too: the task is gone.
 
         Raises:
             LifecycleError: There is no such state.
@@ -216,21 +214,33 @@ class Engine:
             raise UploadRefused(f"the checksum {checksum[:80]!r} is no SHA-1 of 40 hex digits")
         if task_id is not None and self._tasks.known(task_id):
             return self._go_on(task_id, checksum, file_size)
-        self._check_allowed(content_type, file_size)
         record = Task(
             id=task_id or self._new_id(),
             content_type=content_type,
             mime_type=mime_type,
             file_size=file_size,
-            offset=0,
-            upload_path=data_name(content_type, checksum, _extension(source_filename)),
             source_filename=source_filename,
             source_checksum=checksum,
         )
-        assert record.upload_path is not None
+        return self._create(self._announced(record), "request_upload")
+
+    def _announced(self, record: Task) -> Task:
+        """The record with the place of its data, if such an upload is allowed."""
+        content_type, checksum = record.content_type, record.source_checksum
+        assert content_type is not None
+        assert checksum is not None
+        assert record.file_size is not None
+        self._check_allowed(content_type, record.file_size)
+        name = data_name(content_type, checksum, _extension(record.source_filename))
+        return evolve(record, offset=0, upload_path=name)
+
+    def _create(self, record: Task, event: str, **how: Any) -> Task:
+        """Makes a task that holds its data, if it has any."""
+        if record.upload_path is None:
+            return self._tasks.create(record, event, **how)
         self._uploads.claim(record.upload_path, record.id)
         try:
-            return self._tasks.create(record, "request_upload")
+            return self._tasks.create(record, event, **how)
         except BaseException:
             self._uploads.unclaim(record.upload_path, record.id)
             raise
@@ -297,10 +307,7 @@ class Engine:
         if not isinstance(annotations, Mapping):
             raise TypeError(f"annotations are a mapping, not {type(annotations).__name__}")
         entry = self._tasks.find(task_id)
-        Task(id=task_id, annotations=annotations)  # refuses what JSON cannot hold
-        size = len(json.dumps(dict(annotations), ensure_ascii=False, default=list).encode())
-        if size > _ANNOTATIONS_MOST_BYTES:
-            raise ValueError(f"{size} bytes of annotations are more than 1 MiB")
+        dictionaries.check_annotations(annotations)
         with entry.lock:
             return self._tasks.annotate(entry, annotations)
 
@@ -412,15 +419,10 @@ class Engine:
                 if record.state != "integrationfailed":
                     raise ValueError(f"a target is for a failed integration, not {record.state!r}")
                 changes = targets.of_album_file(target)
-            starts_over = edge is not None and edge.target == "waitforchunk"
-            if not starts_over or record.upload_path is None:
+            if edge is None or edge.target != "waitforchunk":
                 return self._tasks.fire(entry, "retry", changes=changes)
-            self._uploads.start_over(entry)
-            try:
+            with self._uploads.starting_over(entry):
                 return self._tasks.fire(entry, "retry", changes={"offset": 0})
-            except MusicTasksError:
-                self._uploads.unclaim(record.upload_path, record.id)
-                raise
 
     def remove(self, task_id: str) -> Task:
         """Removes a task and its data; what is in the library stays. Again: nothing happens.
@@ -467,6 +469,142 @@ class Engine:
                 message=message,
                 payload=payload or {},
             )
+
+    # -- task dictionaries, as `musictasks.musicdb` has them --------------------------------
+
+    def make(
+        self,
+        task: Mapping[str, Any],
+        state: str,
+        *,
+        message: str | None = None,
+        held: bool = False,
+    ) -> Task:
+        """Makes a task of a dictionary with the documented keys.
+
+        Args:
+            task: What is known of it; the id is the task's.
+            state: Its first state: one that an edge from `new` leads to.
+            message: Told as an `InternalError`.
+            held: What the state starts waits for `schedule`, `look`, or the next start.
+
+        Raises:
+            UploadRefused: It says why; nothing was made.
+            IllegalTransition: No edge leads there, or the task was removed.
+            TypeError, ValueError: The dictionary is no task; it says where.
+            TaskNotSaved: The disk refused.
+        """
+        self._open()
+        values = _dictionary(task)
+        task_id = values.copy()["id"]
+        if self._tasks.removed(task_id):
+            raise IllegalTransition(task_id, self.lifecycle.gone, f"to {state}", ())
+        record = dictionaries.made(values, task_id, self._tasks)
+        event = dictionaries.event_to(record, state, self.lifecycle)
+        if self._tasks.wants_chunks(evolve(record, state=state)):
+            content_type, checksum = record.content_type or "", record.source_checksum or ""
+            if record.file_size is None or not _CHECKSUM.fullmatch(checksum):
+                raise ValueError(f"an upload ({content_type}) needs a filesize and a SHA-1")
+            record = self._announced(record)
+        return self._create(record, event, held=held, message=message)
+
+    def save(self, task: Mapping[str, Any]) -> Task:
+        """Takes over what a program wrote into the dictionary of a task.
+
+        In the task's present state the other keys are saved, silently; another state is entered.
+        What the engine alone writes (times, history, what is known of the upload) stays. A task
+        that is not there is made, held.
+
+        Raises:
+            IllegalTransition: No edge leads to the dictionary's state, or one that only the
+                engine takes. Nothing has changed.
+            TypeError, ValueError: The dictionary is no task; nothing has changed.
+            TaskNotSaved, InvalidTaskFile, UploadRefused: Nothing has changed.
+        """
+        self._open()
+        values = _dictionary(task)
+        given = values.copy()
+        try:
+            entry = self._tasks.find(given["id"])
+        except TaskNotFound:
+            return self.make(task, str(given.get("state")), held=True)
+        with entry.lock:
+            return dictionaries.save(entry, values, self._tasks, self._uploads)
+
+    def move(self, task: Mapping[str, Any], state: str, *, message: str | None = None) -> Task:
+        """Saves the dictionary of a task with another state; in that state nothing happens.
+
+        With a message the entry is notified as an `InternalError`. Raises as `save`.
+        """
+        self._open()
+        values = _dictionary(task)
+        try:
+            entry = self._tasks.find(values.copy()["id"])
+        except TaskNotFound:
+            return self.make(task, state, message=message, held=True)
+        with entry.lock:
+            return dictionaries.move(entry, values, state, message, self._tasks, self._uploads)
+
+    def schedule(self, task_id: str) -> Task:
+        """Starts what the state of a task starts, if it was saved only; else nothing happens.
+
+        Raises:
+            TaskNotFound, InvalidTaskFile: There is no such task.
+        """
+        self._open()
+        entry = self._tasks.find(task_id)
+        with entry.lock:
+            self._runner.schedule(entry)
+            return entry.record
+
+    def look(self) -> None:
+        """Looks at the tasks directory now: what was deleted, what is new; starts what was held."""
+        self._open()
+        self._runner.look_now()
+
+    def discard(self, task_id: str) -> None:
+        """Removes a task and its data, and returns when it is gone; also before `start`.
+
+        Raises:
+            TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
+            OSError, InvalidPath: Before `start` only: its data cannot be removed yet.
+            EngineClosed: The engine was closed meanwhile.
+        """
+        self._open()
+        entry = self._tasks.find(task_id)
+        with entry.lock:
+            self._tasks.remove(entry)
+            if not self._started and entry.record.state != self.lifecycle.gone:
+                self._runner.remove_now(entry)
+        self._tasks.wait_for(entry, {self.lifecycle.gone}, None)
+
+    def has_file(self, task_id: str) -> bool:
+        """Whether there is a task file of this id, one that loads or not."""
+        return bool(_ID.fullmatch(task_id)) and (self.settings.tasks / f"{task_id}.json").is_file()
+
+    def notify(
+        self, notification: str, task: Mapping[str, Any] | None, message: str | None = None
+    ) -> None:
+        """Sends a notification with what a program says of a task; None: there is none.
+
+        Raises:
+            ValueError: There is no such notification, or JSON cannot hold the dictionary.
+        """
+        self._open()
+        if notification not in NOTIFICATIONS:
+            names = ", ".join(NOTIFICATIONS)
+            raise ValueError(f"there is no notification {notification!r}, but {names}")
+        record = None if task is None else JSONObject(task)
+        self._notifier.tell(notification, record, message)
+
+
+def _dictionary(task: Mapping[str, Any]) -> JSONObject:
+    """A copy of what a caller gave as a task; TypeError if it is none."""
+    if not isinstance(task, Mapping):
+        raise TypeError(f"a task is a dictionary, not {type(task).__name__}")
+    if not isinstance(task.get("id"), str):
+        raise TypeError(f"the id of a task is text, not {task.get('id')!r}")
+    return JSONObject(task)
 
 
 def _check_types(

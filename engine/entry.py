@@ -47,6 +47,10 @@ class Entry:
     #: True from when the user deleted the task file: the task can only go to `remove`.
     deleted: bool = False
     lock: threading.Lock = field(factory=threading.Lock)
+    #: True: stored, but what its first state starts waits until somebody schedules it.
+    held: bool = False
+    #: True while a client moves the task because of an error, which is notified as one.
+    erring: bool = False
     #: Counts the entries into states: an outcome counts only for the one it was started for.
     serial: int = 0
     #: What the running worker was given; None where none runs.

@@ -18,6 +18,7 @@ _log = logging.getLogger(__name__)
 CHUNK_REQUEST = "ChunkRequest"
 STATE_UPDATE = "StateUpdate"
 INTERNAL_ERROR = "InternalError"
+NOTIFICATIONS = (CHUNK_REQUEST, STATE_UPDATE, INTERNAL_ERROR)
 
 #: Gets the notification's name and its status (`spec/LIFECYCLE.md`, "Notifications").
 Callback = Callable[[str, dict[str, Any]], object]

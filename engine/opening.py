@@ -26,7 +26,7 @@ from .notifications import Notifier
 from .runner import Runner
 from .settings import Settings
 from .tasks import Tasks
-from .uploads import Uploads, orphaned
+from .uploads import Uploads, measured, orphaned
 
 
 class Reading(NamedTuple):
@@ -150,8 +150,9 @@ def read_tasks(settings: Settings, lifecycle: Lifecycle = MUSIC) -> Reading:
         return Reading((), ())
     store = TaskStore(Directory(settings.tasks), make_converter(lifecycle))
     loaded = list(store.load_all())
+    uploads = Directory(settings.uploads)
     invalid = tuple(one for one in loaded if isinstance(one, InvalidTaskFile))
-    tasks = tuple(one[1] for one in loaded if not isinstance(one, InvalidTaskFile))
+    tasks = tuple(measured(one[1], uploads) for one in loaded if isinstance(one, tuple))
     return Reading(tasks, invalid)
 
 

@@ -49,6 +49,8 @@ class Runner:
         self._running: set[str] = set()
         self._stopping = False
         self._rested = threading.Condition()
+        #: Held while the directory is compared: nothing is taken in twice, or missed by `start`.
+        self._comparing = threading.Lock()
         self._tasks: Tasks
         self._uploads: Uploads
         self._watch: DirectoryWatch
@@ -82,16 +84,17 @@ class Runner:
 
     def start(self, *, threaded: bool = True) -> None:
         """Recovers all tasks and goes to work; unthreaded, whoever tests runs the dispatcher."""
-        self._executor = self._new_executor()
         # Invariant: cleaned before any handler works, whose files no record names yet.
         try:
             self._uploads.clean()
         except OSError as error:
             _log.warning("what is left over could not be removed: %s", error)
-        for entry in list(self._tasks.entries.values()):
-            # What has entered a state since it was loaded is in the dispatcher's queue already.
-            if entry.serial == 0:
-                self.dispatcher.put(partial(self.resume, entry))
+        with self._comparing:
+            self._executor = self._new_executor()
+            for entry in list(self._tasks.entries.values()):
+                # What has entered a state since it was loaded is in the dispatcher's queue.
+                if entry.serial == 0:
+                    self.dispatcher.put(partial(self.resume, entry))
         if threaded:
             self.dispatcher.start()
 
@@ -117,6 +120,14 @@ class Runner:
             except (OSError, InvalidPath, TaskNotSaved, InvalidTaskFile) as error:
                 self._keep(entry, tries, error, partial(self._resume_upload, entry, serial))
         self._age(entry, serial)
+
+    def schedule(self, entry: Entry) -> None:
+        """Starts what the state of a held task starts; the caller holds the entry's lock."""
+        if entry.held:
+            entry.held = False
+            start = self.starts.get(self._tasks.role(entry.record))
+            if start is not None:
+                start(entry)
 
     def stop(self) -> None:
         """Asks the handlers to stop and gives them time; who does not end is queued again."""
@@ -320,14 +331,27 @@ class Runner:
     def _pass(self, entry: Entry, serial: int) -> None:
         self._own(entry, serial, "remove")
 
+    def remove_now(self, entry: Entry) -> None:
+        """Removes a task where no dispatcher works yet; the caller holds the entry's lock.
+
+        Raises:
+            OSError, InvalidPath, TaskNotSaved, InvalidTaskFile: It stays in `remove`; the
+                dispatcher goes on with it.
+        """
+        self._clear(entry)
+        self._tasks.fire(entry, "forget")
+
+    def _clear(self, entry: Entry) -> None:
+        # Invariant: data first, then the task file: a crash between finds the task again.
+        self._removal(entry.record)
+        self._uploads.drop(entry)
+
     def _remove(self, entry: Entry, serial: int, tries: int = 0) -> None:
-        if entry.serial != serial or entry.work is not None:
-            return  # gone already, or its worker calls `resume` when it ends
         with entry.lock:
+            if entry.serial != serial or entry.work is not None:
+                return  # gone already, or its worker calls `resume` when it ends
             try:
-                # Invariant: data first, then the task file: a crash between finds the task again.
-                self._removal(entry.record)
-                self._uploads.drop(entry)
+                self._clear(entry)
             except (OSError, InvalidPath) as error:
                 self._keep(entry, tries, error, partial(self._remove, entry, serial))
                 return
@@ -340,8 +364,19 @@ class Runner:
         if names is not None:
             self.compare(names)
 
+    def look_now(self) -> None:
+        """Looks at the directory at once, and starts the tasks that were held."""
+        self.compare(set(self._tasks.store.names()))
+        for entry in list(self._tasks.entries.values()):
+            with entry.lock:
+                self.schedule(entry)
+
     def compare(self, names: set[str]) -> None:
         """Takes in what the tasks directory says: files that were deleted, and new ones."""
+        with self._comparing:
+            self._compare(names)
+
+    def _compare(self, names: set[str]) -> None:
         for entry in [e for i, e in list(self._tasks.entries.items()) if i not in names]:
             with entry.lock:
                 self._check_deleted(entry)
@@ -352,7 +387,8 @@ class Runner:
                 entry = self._tasks.load(task_id)
                 if entry is not None:
                     self._uploads.adopt(entry)
-                    self.resume(entry)
+                    if self._executor is not None:  # else `start` finds it
+                        self.dispatcher.put(partial(self.resume, entry))
 
     def _check_deleted(self, entry: Entry) -> None:
         record = entry.record
@@ -363,7 +399,8 @@ class Runner:
         try:
             self._tasks.deleted(entry)
         except (TaskNotSaved, InvalidTaskFile) as error:
-            self._keep(entry, 0, error, partial(self._removed_by_hand, entry, entry.serial))
+            again = partial(self._removed_by_hand, entry, entry.serial)
+            self.dispatcher.put(partial(self._keep, entry, 0, error, again))
 
     def _removed_by_hand(self, entry: Entry, serial: int, tries: int) -> None:
         self._own(entry, serial, "remove", tries, message="its task file was deleted")

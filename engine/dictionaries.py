@@ -1,0 +1,138 @@
+"""Tasks as dictionaries that a program changed: saved, made, or moved to a state by its name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import evolve
+
+from ..errors import IllegalTransition, InvalidTaskFile, TransitionRefused
+from ..persistence import as_dictionary, merge_edit
+from ..statemachine import JSONObject, Lifecycle, Task
+from .entry import Entry
+from .tasks import Tasks
+from .uploads import Uploads
+
+#: Annotations of a client in one call, as JSON.
+_ANNOTATIONS_MOST_BYTES = 1024 * 1024
+#: What the engine alone writes; `id` says which task is meant.
+_OURS = frozenset(
+    {
+        "state",
+        "initializationtime",
+        "updatetime",
+        "filesize",
+        "offset",
+        "uploadpath",
+        "sourcechecksum",
+        "attempts",
+        "history",
+        "handlerkeys",
+    }
+)
+#: Never by the name of a state: they say what the engine does or did.
+_NEVER = frozenset({"begin", "recover", "forget"})
+#: Only while no worker holds the task.
+_OF_HANDLERS = frozenset({"succeed", "fail", "reject"})
+
+
+def check_annotations(annotations: Mapping[str, Any]) -> None:
+    """Raises ValueError if they are nothing that JSON can hold, or more than 1 MiB."""
+    plain = JSONObject(annotations, "$.annotations").copy()
+    size = len(json.dumps(plain, ensure_ascii=False).encode())
+    if size > _ANNOTATIONS_MOST_BYTES:
+        raise ValueError(f"{size} bytes of annotations are more than 1 MiB")
+
+
+def edited(ours: Task, task: JSONObject, tasks: Tasks) -> Task:
+    """Our record with what a program wrote into its dictionary.
+
+    What the engine alone writes stays; keys that the dictionary lacks stay, too.
+
+    Raises:
+        ValueError: A record cannot hold it; the message says where.
+    """
+    theirs = {key: value for key, value in task.copy().items() if key not in _OURS}
+    record = _parsed(as_dictionary(ours) | theirs, ours.id, tasks)
+    return evolve(
+        merge_edit(ours, record),
+        content_type=record.content_type,
+        mime_type=record.mime_type,
+        source_filename=record.source_filename,
+    )
+
+
+def made(task: JSONObject, task_id: str, tasks: Tasks) -> Task:
+    """The record of a task that is not there yet; raises as `edited`."""
+    values = task.copy()
+    for key in ("initializationtime", "updatetime", "offset", "attempts", "history", "handlerkeys"):
+        values.pop(key, None)
+    return _parsed(values | {"state": tasks.lifecycle.initial}, task_id, tasks)
+
+
+def _parsed(values: dict[str, Any], task_id: str, tasks: Tasks) -> Task:
+    check_annotations(values.get("annotations") or {})
+    data = json.dumps(values, ensure_ascii=False).encode()
+    try:
+        return tasks.store.converter.load(data, task_id, edited=True)
+    except InvalidTaskFile as error:
+        raise ValueError(f"this is no task: {error.reason}") from None
+
+
+def event_to(record: Task, state: str, lifecycle: Lifecycle, *, at_work: bool = False) -> str:
+    """The event that takes a task to a state.
+
+    Raises:
+        IllegalTransition, TransitionRefused: None that a program may send.
+    """
+    withheld = _NEVER | _OF_HANDLERS if at_work else _NEVER
+    events = [event for event in lifecycle.events_from(record.state) if event not in withheld]
+    for event in events:
+        edge = lifecycle.edge_taken(record, event)
+        if edge is not None and edge.target == state:
+            return event
+    ways = [edge for event in events for edge in lifecycle.edges_from(record.state, event)]
+    guards = [edge.guard_name for edge in ways if edge.target == state and edge.guard_name]
+    wanted = f"to {state}"
+    if guards:
+        raise TransitionRefused(record.id, record.state, wanted, events, guards)
+    raise IllegalTransition(record.id, record.state, wanted, events)
+
+
+def save(entry: Entry, task: JSONObject, tasks: Tasks, uploads: Uploads) -> Task:
+    """Takes over a dictionary, with its state; the caller holds the entry's lock."""
+    state = task.copy().get("state")
+    if state == entry.record.state:
+        return tasks.change(entry, lambda ours: edited(ours, task, tasks))
+    return move(entry, task, str(state), None, tasks, uploads)
+
+
+def move(
+    entry: Entry,
+    task: JSONObject,
+    state: str,
+    message: str | None,
+    tasks: Tasks,
+    uploads: Uploads,
+) -> Task:
+    """Takes a task with its dictionary to `state`, if it is not there; with the lock held."""
+    starts_over = False
+
+    def edit(ours: Task) -> Task:
+        record = edited(ours, task, tasks)
+        return evolve(record, offset=0) if starts_over else record
+
+    def choose(record: Task) -> str | None:
+        if record.state == state:
+            return None
+        return event_to(record, state, tasks.lifecycle, at_work=entry.work is not None)
+
+    record = edit(entry.record)
+    event = choose(record)
+    starts_over = event is not None and tasks.wants_chunks(evolve(record, state=state))
+    if not starts_over:
+        return tasks.move(entry, edit, choose, message)
+    with uploads.starting_over(entry):
+        return tasks.move(entry, edit, choose, message)
