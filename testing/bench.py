@@ -82,14 +82,19 @@ class Bench:
             return None
 
 
-def way_to(lifecycle: Lifecycle, state: str) -> tuple[str, ...]:
-    """The edges of a shortest way from the beginning to a state, whatever guards say."""
-    ways: dict[str, tuple[str, ...]] = {lifecycle.initial: ()}
+def walk_to(lifecycle: Lifecycle, state: str) -> tuple[Edge, ...]:
+    """A shortest walk from the beginning to a state, whatever guards say."""
+    walks: dict[str, tuple[Edge, ...]] = {lifecycle.initial: ()}
     ahead = [lifecycle.initial]
-    while ahead and state not in ways:
+    while ahead and state not in walks:
         source = ahead.pop(0)
         for edge in lifecycle.edges_from(source):
-            if edge.target is not None and edge.target not in ways:
-                ways[edge.target] = (*ways[source], str(edge))
+            if edge.target is not None and edge.target not in walks:
+                walks[edge.target] = (*walks[source], edge)
                 ahead.append(edge.target)
-    return ways.get(state, ())
+    return walks.get(state, ())
+
+
+def way_to(lifecycle: Lifecycle, state: str) -> tuple[str, ...]:
+    """The same, to be shown."""
+    return tuple(map(str, walk_to(lifecycle, state)))

@@ -132,11 +132,7 @@ def musictasks_faults() -> Iterator[FaultInjector]:
 
 
 def pytest_assertrepr_compare(op: str, left: Any, right: Any) -> list[str] | None:
-    recorder: Any = sys.modules.get(f"{__package__}.recorder")
+    recorder = sys.modules.get(f"{__package__}.recorder")
     if recorder is None or op != "==" or not (isinstance(left, list) and isinstance(right, list)):
         return None
-    if isinstance(left, recorder.States):
-        return left.explain(right)
-    if isinstance(right, recorder.States):
-        return right.explain(left)
-    return None
+    return recorder.explain(left, right)

@@ -31,6 +31,13 @@ class States(list[str]):
         return lines
 
 
+def explain(left: list[Any], right: list[Any]) -> list[str] | None:
+    """Why two lists differ, if one of them is `States`; None otherwise."""
+    if isinstance(left, States):
+        return left.explain(right)
+    return right.explain(left) if isinstance(right, States) else None
+
+
 class Recorder:
     """Keeps the notifications of an engine, and lets a test wait for one.
 

@@ -23,7 +23,9 @@ from ..library import sample_album
 from ..persistence import make_converter
 from ..statemachine import (
     MUSIC,
+    ContentType,
     Handler,
+    HistoryEntry,
     Lifecycle,
     Outcome,
     Role,
@@ -33,9 +35,9 @@ from ..statemachine import (
     reject,
     succeed,
 )
+from .bench import walk_to
 from .faults import FaultInjector, Killed
 from .stepping import SteppedEngine
-from .strategies import tasks
 
 _ALBUM = "Artist/2020 - Album"
 #: What clients upload; few, so that the same bytes meet.
@@ -264,15 +266,10 @@ class LifecycleStateMachine(RuleBasedStateMachine):
         assert (after.state, after.history) == (task.state, task.history)
         assert after.annotations == task.annotations | {"hand": value, "client": value}
 
-    @rule(task=st.data())
-    def put_a_task_file_there(self, task: st.DataObject) -> None:
-        """A backup, say: the engine takes it in and goes on with it."""
-        paths = {"upload_path": None, "preprocessed_path": None}
-        record = task.draw(
-            tasks(self.lifecycle, id=f"backup-{next(self._numbers)}", offset=0, **paths)
-        )
-        self._file(record).write_bytes(make_converter(self.lifecycle).dump(record))
-        self.stepped.look()
+    @rule(draw=st.data())
+    def put_a_task_file_there(self, draw: st.DataObject) -> None:
+        """A backup, say, in any state: the engine takes it in and goes on with it."""
+        self._put(draw, draw.draw(st.sampled_from(sorted(self.lifecycle.storable))))
 
     @rule(content=st.sampled_from([b"", b"{", b"[]", b'{"id": 1}', b"\xff"]))
     def put_a_damaged_file_there(self, content: bytes) -> None:
@@ -310,6 +307,30 @@ class LifecycleStateMachine(RuleBasedStateMachine):
         finally:
             self._faults.clear()
         self.restart("kill")
+
+    @rule(draw=st.data())
+    def take_an_edge(self, draw: st.DataObject) -> None:
+        """Any declared edge: a task is found or put where it begins, and what takes it happens."""
+        edges = [
+            e for e in self.lifecycle.edges if e.target and e.source in self.lifecycle.storable
+        ]
+        edge = draw.draw(st.sampled_from(edges))
+        there = self._in(edge.source)
+        task = draw.draw(st.sampled_from(there)) if there else self._put(draw, edge.source)
+        if edge.event in _OUTCOMES and self.lifecycle.role(edge.source) is Role.WORKING:
+            self._outcome = edge.event
+            while len(self.stepped.workers) and self._state(task.id) == edge.source:
+                self.stepped.work()
+        elif edge.event == "recover":
+            self.restart("kill")
+        elif edge.event == "remove":
+            self._try(lambda: self.engine.remove(task.id))
+        elif edge.event == "retry":
+            self._try(lambda: self.engine.retry(task.id))
+        elif edge.source == "readyforintegration":
+            self._integrate(task, (False, False))
+        else:
+            self._try(lambda: self.engine.send(task.id, edge.event))
 
     @rule(seconds=st.sampled_from([1, 61, 3 * 24 * 3600]))
     def time_passes(self, seconds: int) -> None:
@@ -448,6 +469,28 @@ class LifecycleStateMachine(RuleBasedStateMachine):
 
     def _staying(self) -> list[Task]:
         return [task for task in self._tasks() if task.state != self.lifecycle.removing]
+
+    def _put(self, draw: st.DataObject, state: str) -> Task:
+        """A task file in this state, whose history leads there."""
+        last = draw.draw(st.sampled_from([e for e in self.lifecycle.edges if e.target == state]))
+        walk = (*walk_to(self.lifecycle, last.source), last)
+        working = self.lifecycle.role(state) is Role.WORKING
+        record = Task(
+            id=f"backup-{next(self._numbers)}",
+            state=state,
+            content_type=draw.draw(st.sampled_from(ContentType)).value,
+            trigger_import=draw.draw(st.booleans()),
+            include_artwork=draw.draw(st.booleans()),
+            attempts=draw.draw(st.integers(1, 3)) if working else 0,
+            history=tuple(HistoryEntry(1.0, e.event, e.source, str(e.target)) for e in walk),
+        )
+        self._file(record).write_bytes(make_converter(self.lifecycle).dump(record))
+        self.stepped.look()
+        return record
+
+    def _state(self, task_id: str) -> str | None:
+        task = self._now(task_id)
+        return None if task is None else task.state
 
     def _try(self, call: Callable[[], object]) -> None:
         """A call that may be refused, with an error of ours and no other."""

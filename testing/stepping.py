@@ -142,10 +142,8 @@ class SteppedEngine:
         notifier = self.engine._notifier
         tell = notifier.tell
 
-        def checked(
-            name: str, record: Task | None, message: str | None = None, **more: Any
-        ) -> None:
-            if record is not None and "progress" not in record.annotations:
+        def checked(name: str, record: Any, message: str | None = None, **more: Any) -> None:
+            if isinstance(record, Task) and "progress" not in record.annotations:
                 self._on_disk(record)
             if record is not None and more.get("entered"):
                 entry = record.history[-1]

@@ -1,61 +1,16 @@
-"""What the engine's tests share: a recorder, played handlers, workers without threads."""
+"""What the engine's tests share beyond the kit: played handlers, and clients that upload."""
 
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Executor, Future
 from typing import Any
 
 from musictasks.engine import Engine
 from musictasks.errors import TaskFailed
-from musictasks.statemachine import Outcome, Task, Work, succeed
+from musictasks.statemachine import Handler, Outcome, Task, Work, succeed
 
 STAGES = ("preprocessing", "integration", "music import", "artwork import", "file system scan")
-
-
-class InlineExecutor(Executor):
-    """Works at once, in the thread that submits: so every order is the same each time."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except BaseException as error:
-            future.set_exception(error)
-        return future
-
-
-class Recorder:
-    """Keeps the notifications, and lets a test wait for one."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.all: list[tuple[str, dict[str, Any]]] = []
-        self._changed = threading.Condition()
-        engine.subscribe(self)
-
-    def __call__(self, notification: str, status: dict[str, Any]) -> None:
-        with self._changed:
-            self.all.append((notification, status))
-            self._changed.notify_all()
-
-    def of(self, task_id: str) -> list[tuple[str, dict[str, Any]]]:
-        return [(name, status) for name, status in self.all if status["taskid"] == task_id]
-
-    def states(self, task_id: str) -> list[str]:
-        """The states a task was reported in, one for each entry."""
-        states: list[str] = []
-        for _, status in self.of(task_id):
-            if not states or states[-1] != status["state"]:
-                states.append(status["state"])
-        return states
-
-    def wait_for(self, wanted: Callable[[Recorder], object], timeout_s: float = 30) -> None:
-        """Blocks until `wanted(recorder)` is true; the time limit is for broken code only."""
-        with self._changed:
-            assert self._changed.wait_for(lambda: bool(wanted(self)), timeout_s), self.all
 
 
 def play(task: Task, work: Work) -> Outcome:
@@ -63,14 +18,14 @@ def play(task: Task, work: Work) -> Outcome:
     return succeed()
 
 
-PLAYED = dict.fromkeys(STAGES, play)
+PLAYED: dict[str, Handler] = dict.fromkeys(STAGES, play)
 
 
-def upload(engine: Engine, data: bytes = b"some bytes", **options: Any) -> Task:
-    """A whole upload, in chunks of three bytes."""
+def upload(engine: Engine, data: bytes = b"some bytes", size: int = 3, **options: Any) -> Task:
+    """A whole upload, in chunks of `size` bytes."""
     task = begin(engine, data, **options)
-    for start in range(0, len(data), 3):
-        task = engine.receive_chunk(task.id, data[start : start + 3], offset=start)
+    for start in range(0, len(data), size):
+        task = engine.receive_chunk(task.id, data[start : start + size], offset=start)
     return task
 
 
