@@ -40,6 +40,11 @@ def make_parser() -> Parser:
     add.add_argument(
         "-n", "--dry-run", action="store_true", help="only show what would go where, or not at all"
     )
+    scan = command("scan", "compare the Music Directory with the database")
+    scan.add_argument("--json", action="store_true", help="as the annotations of the scan's task")
+    bring = command("import", "bring what is in the Music Directory already into the database")
+    bring.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="an album or a video")
+    bring.add_argument("--new", action="store_true", help="all that a scan finds")
     tasks = command("tasks", "list the tasks")
     tasks.add_argument("--json", action="store_true", help="as MusicDB's task dictionaries")
     show = command("show", "show a task and its history")

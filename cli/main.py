@@ -16,7 +16,9 @@ from . import changing, demo, inspecting
 from .add import run_add
 from .arguments import make_parser
 from .diagram import run_diagram
+from .importing import run_import
 from .output import make_console, say, text
+from .scanning import run_scan
 
 _DEMO_LIBRARY = Path("demo-library")
 #: Small, so that the demo's small files come in several chunks.
@@ -25,6 +27,8 @@ _DEMO_CHUNK_SIZE_BYTES = 16 * 1024
 _Command = Callable[[argparse.Namespace, Settings, Console], int]
 COMMANDS: dict[str, _Command] = {
     "add": run_add,
+    "scan": run_scan,
+    "import": run_import,
     "tasks": inspecting.run_tasks,
     "show": inspecting.run_show,
     "check": inspecting.run_check,
@@ -52,9 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(complaints, text("musictasks: ", "bold"), error)
         return 1
     except KeyboardInterrupt:
-        again = (
-            " The same command again goes on where it was." if arguments.command == "add" else ""
-        )
+        goes_on = arguments.command in {"add", "import"}
+        again = " The same command again goes on where it was." if goes_on else ""
         say(complaints, f"musictasks: interrupted.{again}")
         return 130
     finally:
@@ -64,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _settings(arguments: argparse.Namespace) -> Settings:
     """The settings of the library that is meant.
 
-    Only where it was named, and only to add to it, is a new library made.
+    Only where it was named is a new library made: to add to it, or for music that is there.
     """
     chosen = {"chunk_size": _DEMO_CHUNK_SIZE_BYTES} if arguments.command == "demo" else {}
     if arguments.config is not None:
@@ -74,7 +77,8 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     else:
         settings = Settings.in_directory(arguments.library or Path.cwd(), **chosen)
     named = arguments.library is not None or arguments.config is not None
-    makes = arguments.command == "demo" or (arguments.command == "add" and named)
+    music = arguments.command in {"scan", "import"} and settings.music.is_dir()
+    makes = arguments.command == "demo" or (named and (arguments.command == "add" or music))
     if not makes and not settings.data.is_dir():
         raise NoLibrary(str(arguments.library or arguments.config or Path.cwd()))
     return settings

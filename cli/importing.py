@@ -1,0 +1,192 @@
+"""`musictasks import`: what is in the Music Directory already goes into the database."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from attrs import define, frozen
+from rich.console import Console
+
+from ..engine import Engine, Settings, open_engine
+from ..errors import InvalidPath, MusicTasksError
+from ..library import is_video, parse_album, parse_video
+from ..statemachine import MUSIC, Role, Task
+from .jobs import AlbumJob, Job, Result
+from .output import make_console, say, text
+from .scanning import Found, scanned
+from .shelf import Shelf
+from .watching import Watch
+
+#: More would only fill the tasks directory.
+_SIDE_BY_SIDE = 8
+_LOOK_AGAIN_S = 1.0
+
+_MARKS = {Result.ADDED: ("+", "green"), Result.THERE: ("=", "dim"), Result.FAILED: ("!", "red")}
+
+
+@define(eq=False)
+class VideoJob(Job):
+    """Brings a video into the database."""
+
+    path: str
+
+    @property
+    def subject(self) -> str:
+        return self.path
+
+    def _begin(self) -> bool:
+        if self.task_ids:
+            return self._end(Result.ADDED)
+        try:
+            return self._take(self.engine.import_music("video", self.path, with_artwork=True))
+        except ValueError:
+            return self._fail("videos are imported by a later version only")
+
+    def _go_on(self, task: Task) -> bool:
+        if MUSIC.role(task.state) is Role.FINISHED:
+            self.engine.remove(task.id)
+            return True
+        if MUSIC.role(task.state) is Role.FAILED:
+            return self._failed_as(task)
+        return False
+
+    def _gone(self) -> bool:
+        self.task = None
+        return True
+
+
+@frozen
+class _Refused:
+    path: str
+    reason: str
+
+
+def run_import(arguments: argparse.Namespace, settings: Settings, console: Console) -> int:
+    if not arguments.paths and not arguments.new:
+        say(make_console(stderr=True), "musictasks import: name albums, or give --new")
+        return 2
+    watch = Watch(lambda _, message: say(console, f"{message}; trying again"))
+    engine = open_engine(settings)
+    try:
+        watch.follow(engine)
+        with engine:
+            found = scanned(engine, console) if arguments.new else None
+            jobs, refused = _jobs(engine, arguments.paths, found)
+            notes = _moved_from(found) if found else {}
+            results = [_shown(job, notes, console) for job in _carried_out(jobs, watch)]
+    finally:
+        engine.close()
+    for refusal in refused:
+        say(console, text("! ", "red"), refusal.path, "  ", text(refusal.reason, "red"))
+    say(console, _summary(results, len(refused)))
+    return 1 if refused or Result.FAILED in results else 0
+
+
+def _jobs(
+    engine: Engine, named: Iterable[Path], found: Found | None
+) -> tuple[list[Job], list[_Refused]]:
+    """What is to be done, each thing once, and what cannot be."""
+    shelf = Shelf(engine.settings)
+    jobs: dict[str, Job] = {}
+    refused = []
+    for path in [*(_in_music(path, engine.settings) for path in named), *_new(found)]:
+        try:
+            if path not in jobs:
+                jobs[path] = _job(engine, shelf, path)
+        except (MusicTasksError, OSError) as error:
+            reason = error.reason if isinstance(error, InvalidPath) else str(error)
+            refused.append(_Refused(path, reason))
+    return list(jobs.values()), refused
+
+
+def _new(found: Found | None) -> list[str]:
+    """The albums with something new in them, and the videos."""
+    if found is None:
+        return []
+    new = found["newpaths"]
+    paths = {album["path"] for album in new["albums"]}
+    paths |= {song["path"].rpartition("/")[0] for song in new["filteredsongs"]}
+    return sorted(paths | {video["path"] for video in new["videos"]})
+
+
+def _job(engine: Engine, shelf: Shelf, path: str) -> Job:
+    if is_video(path) and not shelf.music.directory.is_directory(path):
+        parse_video(path)
+        if not shelf.music.directory.is_file(path):
+            raise InvalidPath(path, "there is no such video in the Music Directory")
+        return VideoJob(engine, shelf, path)
+    album = parse_album(path)
+    shelf.music.check_album(path)
+    return AlbumJob(engine, shelf, album)
+
+
+def _in_music(path: Path, settings: Settings) -> str:
+    """The path relative to the Music Directory: as it was given, or as seen from here.
+
+    What is in neither way in the Music Directory comes back as it is, to be refused.
+    """
+    candidates = [
+        os.path.relpath(seen(path), seen(settings.music)) for seen in (Path.absolute, Path.resolve)
+    ]
+    if not path.is_absolute():
+        candidates.append(os.path.normpath(path))
+    for candidate in candidates:
+        if not candidate.startswith("..") and os.path.lexists(settings.music / candidate):
+            return candidate
+    return str(path)
+
+
+def _carried_out(jobs: Iterable[Job], watch: Watch) -> Iterator[Job]:
+    """The jobs as they end."""
+    waiting = deque(jobs)
+    active: list[Job] = []
+    while waiting or active:
+        watch.about_to_look()
+        while waiting and len(active) < _SIDE_BY_SIDE:
+            active.append(waiting.popleft())
+        moved = [job.step() for job in active]
+        yield from (job for job in active if job.result is not None)
+        active = [job for job in active if job.result is None]
+        if active and not any(moved):
+            watch.wait(_LOOK_AGAIN_S)
+
+
+def _moved_from(found: Found) -> dict[str, str]:
+    """By the path of an album: where its songs were moved from."""
+    return {
+        pair["new"].rpartition("/")[0]: pair["lost"].rpartition("/")[0]
+        for pair in found["movedpaths"]
+    }
+
+
+def _shown(job: Job, moved_from: dict[str, str], console: Console) -> Result:
+    assert job.result is not None
+    mark, style = _MARKS[job.result]
+    parts = [text(f"{mark} ", style), job.subject, "  ", text(_what(job), style)]
+    if job.subject in moved_from:
+        parts.append(f"  moved from {moved_from[job.subject]}, which stays in the database")
+    say(console, *parts)
+    return job.result
+
+
+def _what(job: Job) -> str:
+    if job.result is Result.FAILED:
+        return job.reason or "no reason given"
+    if job.result is Result.THERE:
+        return "is there already"
+    return " and ".join(job.achieved) if isinstance(job, AlbumJob) else "imported"
+
+
+def _summary(results: list[Result], refused: int) -> str:
+    parts = [
+        f"{results.count(Result.ADDED)} imported",
+        f"{results.count(Result.THERE)} there already",
+    ]
+    failed = results.count(Result.FAILED)
+    parts += [f"{failed} failed"] if failed else []
+    parts += [f"{refused} refused"] if refused else []
+    return f"{', '.join(parts)}."
