@@ -40,7 +40,7 @@ _OF_HANDLERS = frozenset({"succeed", "fail", "reject"})
 
 def check_annotations(annotations: Mapping[str, Any]) -> None:
     """Raises ValueError if they are nothing that JSON can hold, or more than 1 MiB."""
-    plain = JSONObject(annotations, "$.annotations").copy()
+    plain = JSONObject(annotations).copy()
     size = len(json.dumps(plain, ensure_ascii=False).encode())
     if size > _ANNOTATIONS_MOST_BYTES:
         raise ValueError(f"{size} bytes of annotations are more than 1 MiB")

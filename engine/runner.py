@@ -366,7 +366,10 @@ class Runner:
 
     def look_now(self) -> None:
         """Looks at the directory at once, and starts the tasks that were held."""
-        self.compare(set(self._tasks.store.names()))
+        try:
+            self.compare(set(self._tasks.store.names()))
+        except FileNotFoundError:
+            _log.warning("the tasks directory is not there, which says nothing of the tasks")
         for entry in list(self._tasks.entries.values()):
             with entry.lock:
                 self.schedule(entry)
