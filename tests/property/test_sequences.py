@@ -1,0 +1,86 @@
+"""No sequence of public calls, crashes and users leads where the declaration does not allow."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+from musictasks.statemachine import MUSIC, Lifecycle, Outcome, Stage, Task, Work, reject, succeed
+from musictasks.testing import LifecycleStateMachine
+
+#: A stage of an integrator's, with a handler that makes files.
+MINE = MUSIC.with_stage(
+    Stage(
+        "transcoding",
+        group="upload",
+        queued="starttranscoding",
+        working="transcoding",
+        succeeded="readyforintegration",
+        failed="transcodingfailed",
+        rejected="invalidcontent",
+    )
+).with_target("preprocessing", "succeed", "starttranscoding")
+
+
+def seen(machine: type[LifecycleStateMachine], examples: int, **options: object) -> set[str]:
+    """Runs a state machine; the edges that all examples together took, as text."""
+    edges: set[str] = set()
+
+    class Watched(machine):
+        def teardown(self) -> None:
+            super().teardown()
+            edges.update(f"{source} --{event}--> {to}" for event, source, to in self.edges)
+
+    chosen = settings(max_examples=examples, stateful_step_count=40, **options)  # pyright: ignore[reportArgumentType]
+    run_state_machine_as_test(Watched, settings=chosen)
+    return edges
+
+
+def test_no_sequence_of_calls_leads_to_an_undeclared_state():
+    """On the music lifecycle, and the examples do reach its depths."""
+    edges = seen(LifecycleStateMachine, 30)
+    assert len(edges) >= 40, sorted(edges)
+
+
+class Transcoded(LifecycleStateMachine):
+    """An integrator's lifecycle, whose handler works on real files."""
+
+    lifecycle: ClassVar[Lifecycle] = MINE
+    made: ClassVar[Path]
+    #: The records that the handler was given.
+    given: ClassVar[list[Task]] = []
+
+    @staticmethod
+    def transcode(task: Task, work: Work) -> Outcome:
+        Transcoded.given.append(task)
+        if task.content_type == "artwork":
+            return reject("nothing to transcode")
+        (Transcoded.made / task.id).write_text(task.id)
+        return succeed(annotations={"transcoded": True})
+
+    handlers: ClassVar = {"transcoding": transcode}
+
+
+def test_no_sequence_of_calls_breaks_an_integrators_lifecycle():
+    """A stage of its own with a real handler: the same rules and invariants."""
+    Transcoded.made = Path(tempfile.mkdtemp())
+    try:
+        edges = seen(Transcoded, 12)
+        assert Transcoded.given
+        assert list(Transcoded.made.iterdir())
+    finally:
+        shutil.rmtree(Transcoded.made)
+    assert "starttranscoding --begin--> transcoding" in edges
+    assert "transcoding --succeed--> readyforintegration" in edges
+
+
+@pytest.mark.long
+def test_no_sequence_of_calls_leads_to_an_undeclared_state_long():
+    """Many more examples, other ones each time: nearly every edge is taken."""
+    edges = seen(LifecycleStateMachine, 500, derandomize=False)
+    assert len(edges) >= 58, sorted(edges)
