@@ -255,7 +255,7 @@ def test_look_sees_what_a_person_did(opened: Open, settings: Settings):
     for started in (False, True):
         if started:
             engine.start()
-        task = begin(engine)
+        task = begin(engine, b"after" if started else b"before")
         path = settings.tasks / f"{task.id}.json"
         record = json.loads(path.read_text())
         path.unlink()

@@ -1,0 +1,151 @@
+"""The task management thread: one engine for each tasks directory, shared by its managers."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakValueDictionary
+
+from attrs import define, field
+
+from ..engine import Callback, Engine, Settings, open_engine
+from ..errors import EngineClosed
+from .config import MusicDatabase, MusicDBConfig, settings_of
+
+Refresh = Callable[[], object]
+
+
+@define(eq=False, weakref_slot=True)
+class Shared:
+    """What the managers of one tasks directory have in common.
+
+    The callbacks outlive the engine: whoever registered one hears of the next one, too.
+    """
+
+    _engine: Engine | None = field(default=None, init=False)
+    running: bool = field(default=False, init=False)
+    _lock: threading.RLock = field(factory=threading.RLock, init=False)
+    #: Pairs of a function and what ends its subscription.
+    _callbacks: list[tuple[Callback, Callable[[], None]]] = field(factory=list, init=False)
+    _refreshes: list[tuple[Refresh, Callable[[], None]]] = field(factory=list, init=False)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine; EngineClosed after `StopTaskManagementThread`."""
+        engine = self._engine
+        if engine is None:
+            raise EngineClosed
+        return engine
+
+    def open(self, settings: Settings) -> None:
+        """Takes the tasks directory, if it is not taken already; raises as `open_engine`."""
+        with self._lock:
+            if self._engine is None:
+                engine = open_engine(settings)
+                self._callbacks = [(f, engine.subscribe(f)) for f, _ in self._callbacks]
+                self._refreshes = [(f, engine.on_refresh(f)) for f, _ in self._refreshes]
+                self._engine = engine
+
+    def start(self) -> bool:
+        """Starts the work on all that is in the directory; False if it has been started."""
+        with self._lock:
+            if self.running:
+                return False
+            self.engine.look()
+            self.engine.start()
+            self.running = True
+            return True
+
+    def close(self) -> bool:
+        """Stops the work and gives the directory free; False if no work had been started."""
+        # Without the lock: callbacks that are still in line may want it.
+        engine = self._engine
+        if engine is None:
+            return False
+        try:
+            engine.close()
+        finally:
+            with self._lock:
+                was_running, self.running, self._engine = self.running, False, None
+        return was_running
+
+    def add(self, function: Callback) -> None:
+        with self._lock:
+            if all(f != function for f, _ in self._callbacks):
+                self._callbacks.append((function, self.engine.subscribe(function)))
+
+    def drop(self, function: Callback) -> None:
+        with self._lock:
+            self._callbacks = _without(self._callbacks, function)
+
+    def add_refresh(self, function: Refresh) -> None:
+        with self._lock:
+            if all(f != function for f, _ in self._refreshes):
+                self._refreshes.append((function, self.engine.on_refresh(function)))
+
+    def drop_refresh(self, function: Refresh) -> None:
+        with self._lock:
+            self._refreshes = _without(self._refreshes, function)
+
+
+def _without(
+    pairs: list[tuple[Any, Callable[[], None]]], function: object
+) -> list[tuple[Any, Callable[[], None]]]:
+    for one, end in pairs:
+        if one == function:
+            end()
+    return [pair for pair in pairs if pair[0] != function]
+
+
+_lock = threading.Lock()
+#: By the real path of the tasks directory; those that nobody uses are forgotten.
+_known: WeakValueDictionary[str, Shared] = WeakValueDictionary()
+#: Those whose directory we hold.
+_open: dict[str, Shared] = {}
+
+
+def shared(settings: Settings) -> Shared:
+    """What the managers of this tasks directory share, opened by the first; see `open_engine`."""
+    place = os.path.realpath(settings.tasks)
+    with _lock:
+        found = _known.get(place)
+        if found is None:
+            found = _known[place] = Shared()
+        found.open(settings)
+        _open[place] = found
+        return found
+
+
+def StartTaskManagementThread(
+    config: MusicDBConfig | Settings | str | os.PathLike[str],
+    database: MusicDatabase | str | os.PathLike[str] | None = None,
+) -> bool:
+    """Starts the work on the tasks of a configuration: those on disk, and all that come.
+
+    Returns:
+        True; False if it has been started already.
+
+    Raises:
+        TypeError: The arguments are not of the correct type.
+        ValueError: The database is not that of the configuration.
+        DirectoryInUse: Another process works on these tasks.
+    """
+    return shared(settings_of(config, database)).start()
+
+
+def StopTaskManagementThread() -> bool:
+    """Stops all work cleanly and gives every tasks directory free, also those never started.
+
+    What is under way is asked to stop and queued again for the next start. Afterwards managers
+    raise `EngineClosed` until `StartTaskManagementThread` or a new manager opens their directory.
+
+    Returns:
+        True if a thread was running, else False.
+    """
+    with _lock:
+        ours = list(_open.values())
+        _open.clear()
+    were_running = [one.close() for one in ours]
+    return True in were_running
