@@ -78,11 +78,11 @@ class ScanCache:
             InvalidPath: It is no file, or behind a link.
             OSError: The disk does not give it.
         """
+        known, status = self._rows.get(path), music.status(path)
+        if known and status and known[:3] == _measured(status) and _is_checksum(known.sha256):
+            return known.sha256
         with music.open(path) as file:
             before = _measured(os.fstat(file.fileno()))
-            known = self._rows.get(path)
-            if known is not None and known[:3] == before and _is_checksum(known.sha256):
-                return known.sha256
             digest, block = hashlib.sha256(), memoryview(bytearray(_BLOCK_BYTES))
             while length := file.readinto(block):  # pyright: ignore[reportAttributeAccessIssue]
                 digest.update(block[:length])

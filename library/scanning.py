@@ -51,16 +51,16 @@ class ScanResult:
     New directories are listed with all that is in them. What is moved is also lost and new.
     """
 
-    new_artists: Sequence[str] = ()
-    new_albums: Sequence[str] = ()
-    new_songs: Sequence[NewFile] = ()
+    new_artists: list[str] = field(factory=list)
+    new_albums: list[str] = field(factory=list)
+    new_songs: list[NewFile] = field(factory=list)
     #: Those new songs whose album is in the database.
-    filtered_songs: Sequence[NewFile] = ()
-    new_videos: Sequence[NewFile] = ()
+    filtered_songs: list[NewFile] = field(factory=list)
+    new_videos: list[NewFile] = field(factory=list)
     #: By table (`artists`, `albums`, `songs`, `videos`): the rows of what is gone.
     lost: dict[str, list[Row]] = field(factory=dict)
-    moved: Sequence[Moved] = ()
-    skipped: Sequence[Skipped] = ()
+    moved: list[Moved] = field(factory=list)
+    skipped: list[Skipped] = field(factory=list)
 
 
 def scan(

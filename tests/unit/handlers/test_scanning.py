@@ -1,0 +1,264 @@
+"""The handler of the scan, alone and in an engine."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import orjson
+import pytest
+from attrs import evolve, frozen
+from musictasks.engine import Settings, open_engine
+from musictasks.errors import TaskFailed
+from musictasks.handlers import FilesystemScan, scanning
+from musictasks.statemachine import Outcome, Task, Work, WorkStopped
+from scankit import Shelf
+
+ALBUM = "Artist/2020 - Album"
+SONG = f"{ALBUM}/01 Song.mp3"
+TASK = Task(id="t", content_type="any")
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return Shelf(tmp_path).prepare()
+
+
+@pytest.fixture
+def handler(shelf: Shelf) -> FilesystemScan:
+    return FilesystemScan(shelf.music, shelf.database, shelf.cache)
+
+
+def test_the_annotations_are_the_documented_ones(shelf: Shelf, handler: FilesystemScan) -> None:
+    """Lists of objects with paths and checksums, rows as objects, pairs, and what was skipped."""
+    old, kept = shelf.import_album(ALBUM, "01 Song.mp3", "02 Song.mp3")
+    checksum, row = shelf.checksum(old), shelf.database.song(old)
+    shelf.path(old).rename(shelf.path(f"{ALBUM}/03 Song.mp3"))
+    shelf.put("New/2020 - Album/01 Song.mp3", "New/2020 - Video.mp4", "New/loose.mp3")
+    other = {path: shelf.checksum(path) for path in ("New/2020 - Album/01 Song.mp3",)}
+    video = "New/2020 - Video.mp4"
+
+    outcome = handler(TASK, Work())
+
+    moved = {"path": f"{ALBUM}/03 Song.mp3", "checksum": checksum}
+    new = [{"path": path, "checksum": sha256} for path, sha256 in other.items()]
+    annotations = dict(outcome.annotations)
+    (skipped,) = annotations.pop("skippedpaths")
+    assert evolve(outcome, annotations=annotations) == Outcome(
+        "succeed",
+        annotations={
+            "newpaths": {
+                "artists": [{"path": "New"}],
+                "albums": [{"path": "New/2020 - Album"}],
+                "songs": [moved, *new],
+                "filteredsongs": [moved],
+                "videos": [{"path": video, "checksum": shelf.checksum(video)}],
+            },
+            "lostpaths": {"artists": [], "albums": [], "songs": [row], "videos": []},
+            "movedpaths": [{"lost": old, "new": f"{ALBUM}/03 Song.mp3", "checksum": checksum}],
+        },
+    )
+    assert skipped["path"] == "New/loose.mp3"
+    assert kept not in str(outcome)
+
+
+def test_running_again_changes_nothing(shelf: Shelf, handler: FilesystemScan) -> None:
+    """The same outcome, and neither music nor database are written."""
+    shelf.import_album(ALBUM, "01 Song.mp3")
+    shelf.put(f"{ALBUM}/02 Song.mp3")
+    before = shelf.database.path.read_bytes(), sorted(shelf.music.root.rglob("*"))
+
+    assert handler(TASK, Work()) == handler(TASK, Work())
+    assert (shelf.database.path.read_bytes(), sorted(shelf.music.root.rglob("*"))) == before
+
+
+@pytest.mark.parametrize("how", ["unmounted", "damaged database", "no directory"])
+def test_what_cannot_be_scanned_fails(shelf: Shelf, handler: FilesystemScan, how: str) -> None:
+    """The server could not do it; the reason says what is wrong, and nothing is annotated."""
+    shelf.import_album(ALBUM, "01 Song.mp3")
+    if how == "damaged database":
+        shelf.database.path.write_bytes(b"no database" * 1000)
+    else:
+        shutil.rmtree(shelf.music.root)
+    if how == "no directory":
+        shelf.music.root.touch()
+    reasons = {"unmounted": "mounted", "no directory": "Not a directory"}
+
+    outcome = handler(TASK, Work())
+
+    assert (outcome.event, outcome.annotations) == ("fail", {})
+    assert reasons.get(how, "not a database") in (outcome.message or "")
+
+
+def test_a_result_that_no_task_file_holds_fails(
+    shelf: Shelf, handler: FilesystemScan, monkeypatch
+) -> None:
+    """Better a reason than a task file that does not load; the limit is exact."""
+    shelf.put(SONG, "Artist/2021 - Other/01 Song.mp3")
+    result = dict(handler(TASK, Work()).annotations)
+    record = {"annotations": result}
+    dumped = orjson.dumps(record, option=orjson.OPT_INDENT_2)
+    size_bytes = len(dumped) - len(orjson.dumps({"annotations": None}, option=orjson.OPT_INDENT_2))
+    monkeypatch.setattr(scanning, "RESULT_MAX_BYTES", size_bytes + 4)
+    assert handler(TASK, Work()).event == "succeed"
+    monkeypatch.setattr(scanning, "RESULT_MAX_BYTES", size_bytes - 4)
+
+    outcome = handler(TASK, Work())
+
+    assert (outcome.event, outcome.annotations) == ("fail", {})
+    assert "bytes" in (outcome.message or "")
+
+
+def test_it_can_be_pickled(shelf: Shelf, handler: FilesystemScan) -> None:
+    """It may go to a worker in another process, also after it has worked."""
+    shelf.put(SONG)
+    handler(TASK, Work())
+
+    assert pickle.loads(pickle.dumps(handler)) == handler
+
+
+class Stoppable(Work):
+    """Asked to stop at its n-th step; counts what is told after that."""
+
+    def __init__(self, stop_at: int) -> None:
+        self.steps = 0
+        self.stop_at = stop_at
+
+    @property
+    def stopped(self) -> bool:
+        return self.steps >= self.stop_at
+
+    def progress(self, done: int, total: int, path: str | None = None) -> None:
+        self.steps += 1
+
+
+@pytest.mark.parametrize("stop_at", [0, 1, 2, 3, 30])
+def test_a_stop_is_heard_at_every_step(shelf: Shelf, handler: FilesystemScan, stop_at: int) -> None:
+    """At each directory, each file, and each MiB of a file; not one step more is done."""
+    shelf.put(SONG)
+    os.truncate(shelf.path(SONG), 100 * MIB)
+    work = Stoppable(stop_at)
+
+    with pytest.raises(WorkStopped):
+        handler(TASK, work)
+    assert work.steps == stop_at
+
+
+@frozen
+class Watched:
+    """The real handler, held at the first MiB of a song until the test says so."""
+
+    handler: FilesystemScan
+    at_work: threading.Event
+    go_on: threading.Event
+    #: What was done after the wish to stop, and how it ended.
+    after: list[object]
+
+    def __call__(self, task: Task, work: Work) -> Outcome:
+        try:
+            return self.handler(task, _Held(self, work))
+        except WorkStopped:
+            self.after.append(WorkStopped)
+            raise
+
+
+class _Held(Work):
+    def __init__(self, watched: Watched, work: Work) -> None:
+        self.watched, self.work = watched, work
+
+    @property
+    def stopped(self) -> bool:
+        return self.work.stopped
+
+    def progress(self, done: int, total: int, path: str | None = None) -> None:
+        if self.stopped:
+            self.watched.after.append(path)
+        if path == SONG:
+            self.watched.at_work.set()
+            assert self.watched.go_on.wait(30)
+
+
+def test_removing_the_task_ends_the_scan_at_once(shelf: Shelf, handler: FilesystemScan) -> None:
+    """A removal in the middle of a large file: not a MiB more is hashed, and the task is gone."""
+    shelf.put(SONG)
+    os.truncate(shelf.path(SONG), 1024 * MIB)
+    watched = Watched(handler, threading.Event(), threading.Event(), [])
+    settings = Settings.in_directory(shelf.root)
+    with open_engine(settings, handlers={"file system scan": watched}) as engine:
+        task = engine.scan()
+        assert watched.at_work.wait(30)
+        assert engine.get(task.id).state == "scanningfs"
+        engine.remove(task.id)
+        watched.go_on.set()
+        engine.wait(task.id, "notexisting", timeout=30)
+        assert engine.tasks() == []
+    assert watched.after == [WorkStopped]
+    assert list(settings.tasks.iterdir()) == []
+
+
+def test_a_scan_in_an_engine(shelf: Shelf) -> None:
+    """The states, the result in the task's file, progress in notifications only, and a retry."""
+    songs = shelf.import_album(ALBUM, "01 Song.mp3", "02 Song.mp3")
+    shelf.path(ALBUM).rename(shelf.path("Artist/2021 - Album"))
+    settings = Settings.in_directory(shelf.root, keep_finished_s=1000)
+    seen = []
+    with open_engine(settings) as engine:
+        engine.subscribe(lambda notification, status: seen.append(status["task"]))
+        task = engine.scan()
+        assert (task.state, task.content_type) == ("startfsscan", "any")
+        task = engine.wait(task.id, "fsscancomplete", timeout=30)
+        shutil.rmtree(shelf.path("Artist"))
+        failed = engine.scan()
+        with pytest.raises(TaskFailed, match="mounted"):
+            engine.wait(failed.id, "fsscancomplete", timeout=30)
+        shelf.put(*songs)
+        engine.retry(failed.id)
+        again = engine.wait(failed.id, "fsscancomplete", timeout=30)
+    file = orjson.loads((settings.tasks / f"{task.id}.json").read_bytes())
+    assert file["annotations"] == task.annotations
+    assert [pair["lost"] for pair in task.annotations["movedpaths"]] == songs
+    assert again.annotations["lostpaths"]["songs"] == []
+    assert "progress" not in task.annotations
+    told = [t["annotations"]["progress"] for t in seen if t and "progress" in t["annotations"]]
+    assert told[0] == {"done": 0, "total": 1, "path": "Artist"}
+    assert [entry.target for entry in task.history] == [
+        "startfsscan",
+        "scanningfs",
+        "fsscancomplete",
+    ]
+
+
+def test_a_scan_that_was_cut_off_goes_on(shelf: Shelf) -> None:
+    """A scan that waits when the engine is closed is done by the next one."""
+    shelf.put(SONG)
+    settings = Settings.in_directory(shelf.root, keep_finished_s=1000)
+    engine = open_engine(settings)
+    task = engine.scan()
+    engine.close()
+
+    with open_engine(settings) as engine:
+        done = engine.wait(task.id, "fsscancomplete", timeout=30)
+
+    assert done.annotations["newpaths"]["songs"] == [
+        {"path": SONG, "checksum": shelf.checksum(SONG)}
+    ]
+
+
+def test_odd_values_of_other_programs_do_not_stop_it(shelf: Shelf, handler: FilesystemScan) -> None:
+    """Rows without path or checksum, and paths that lead out, are no reason to fail."""
+    shelf.import_album(ALBUM, "01 Song.mp3")
+    with closing(sqlite3.connect(shelf.database.path)) as connection, connection:
+        for path in (None, "", "../../etc/passwd", "/etc/passwd", "AC\\DC/x.mp3", "a/\x00.mp3"):
+            query = "insert into songs (name, path, checksum) values ('x', ?, null)"
+            connection.execute(query, (path,))
+
+    outcome = handler(TASK, Work())
+
+    assert outcome.event == "succeed"
+    assert {row["path"] for row in outcome.annotations["lostpaths"]["songs"]} <= {None, ""}
