@@ -84,7 +84,11 @@ class Uploads:
             with self._lock:
                 self._holders.setdefault(_key(record.upload_path), record.id)
             if self._tasks.wants_chunks(record):
-                self._measure(entry)
+                try:
+                    self._measure(entry)
+                except (OSError, InvalidPath) as error:
+                    # It stops nobody else; `resume` tries again.
+                    _log.warning("task %s: its upload cannot be looked at: %s", record.id, error)
 
     def _measure(self, entry: Entry) -> None:
         size = min(self.data(entry).size(), entry.record.file_size or 0)
