@@ -1,4 +1,4 @@
-"""`python benchmarks/scan.py`: scans of 20,000 real songs in 2,000 albums, beside their floor; about a minute.
+"""`python benchmarks/scan.py`: scans of 20,000 real songs in 2,000 albums; takes about a minute.
 
 Each song is a real MP3 of some kB with bytes of its own. The floor of a scan is what walking the
 same directories and asking `stat` of each file costs, in the same run.

@@ -93,13 +93,14 @@ def _jobs(
     shelf = Shelf(engine.settings)
     jobs: dict[str, Job] = {}
     refused = []
-    for path in [*(_in_music(path, engine.settings) for path in named), *_new(found)]:
+    for given in [*named, *_new(found)]:
         try:
+            path = _in_music(given, engine.settings) if isinstance(given, Path) else given
             if path not in jobs:
                 jobs[path] = _job(engine, shelf, path)
         except (MusicTasksError, OSError) as error:
             reason = error.reason if isinstance(error, InvalidPath) else str(error)
-            refused.append(_Refused(path, reason))
+            refused.append(_Refused(str(given), reason))
     return list(jobs.values()), refused
 
 
@@ -125,19 +126,21 @@ def _job(engine: Engine, shelf: Shelf, path: str) -> Job:
 
 
 def _in_music(path: Path, settings: Settings) -> str:
-    """The path relative to the Music Directory: as it was given, or as seen from here.
+    """The path relative to the Music Directory, as it is seen from here or as it was given.
 
-    What is in neither way in the Music Directory comes back as it is, to be refused.
+    Raises:
+        InvalidPath: In neither way it lies in the Music Directory.
     """
     candidates = [
         os.path.relpath(seen(path), seen(settings.music)) for seen in (Path.absolute, Path.resolve)
     ]
     if not path.is_absolute():
         candidates.append(os.path.normpath(path))
-    for candidate in candidates:
-        if not candidate.startswith("..") and os.path.lexists(settings.music / candidate):
-            return candidate
-    return str(path)
+    inside = [candidate for candidate in candidates if candidate.partition("/")[0] != ".."]
+    if not inside:
+        raise InvalidPath(str(path), f"it is not in the Music Directory {settings.music}")
+    there = (candidate for candidate in inside if os.path.lexists(settings.music / candidate))
+    return next(there, inside[-1])
 
 
 def _carried_out(jobs: Iterable[Job], watch: Watch) -> Iterator[Job]:

@@ -1,0 +1,307 @@
+"""`musictasks scan` and `import` on a Music Directory with real songs in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from clikit import ALBUM, BOOKLET, COVER, FLAC, MP3, TARGETS, Library, copy_album, run
+from musictasks.cli import main
+from musictasks.engine import open_engine
+from musictasks.library import DEFAULT_ARTWORK, MusicDatabase
+from scankit import Shelf
+
+OTHER = "Artist/2001 - Other"
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    """A Music Directory with two albums that nobody has imported yet."""
+    library = Library(tmp_path / "library")
+    copy_album(library.root / "music" / ALBUM, FLAC, MP3, BOOKLET, COVER)
+    Shelf(library.root).put(f"{OTHER}/01 Song.mp3")
+    return library
+
+
+@pytest.fixture
+def cli(library: Library, capsys) -> Cli:
+    """Runs a command in this process; returns exit status, output and complaints."""
+
+    def cli(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        status = main([*map(str, arguments), "--library", str(library.root)])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return cli
+
+
+def database(library: Library) -> MusicDatabase:
+    return MusicDatabase(library.settings.database)
+
+
+def album_paths(library: Library) -> list[str]:
+    return [row["path"] for row in database(library).albums()]
+
+
+def test_scan_of_new_music(library, cli):
+    """Each new album is a line with its songs; the end says how many, and what to do next."""
+    status, output, complaints = cli("scan")
+    assert (status, complaints) == (0, "")
+    *lines, summary, advice = output.splitlines()
+    assert lines == [f"+ {OTHER}  1 song", f"+ {ALBUM}  2 songs"]
+    assert summary.startswith("new: 2 artists, 2 albums, 3 songs; lost: nothing; moved: nothing;")
+    assert "musictasks import --new" in advice
+    assert library.leftovers == []
+    assert album_paths(library) == []
+
+
+def test_scan_of_what_is_known(library, cli):
+    """Where nothing is to be done, it says so in one line."""
+    cli("import", "--new")
+    status, output, _ = cli("scan")
+    assert status == 0
+    assert output.splitlines() == [
+        "new: nothing; lost: nothing; moved: nothing; skipped: nothing.",
+        "The database has what is in the Music Directory, and nothing else.",
+    ]
+
+
+def test_scan_of_changes(library, cli):
+    """Moved, lost, new and skipped each have a mark; what moved is not also new and lost."""
+    Shelf(library.root).put(f"{OTHER}/02 Lost.mp3", "Gone/2000 - Album/01 Song.mp3")
+    cli("import", "--new")
+    music = library.root / "music"
+    (music / ALBUM).rename(music / "Artist" / "1999 - Moved")
+    (music / OTHER / "02 Lost.mp3").unlink()
+    (music / OTHER / "01 Song.mp3").rename(music / OTHER / "01 Renamed.mp3")
+    shutil.rmtree(music / "Gone")
+    Shelf(library.root).put(f"{OTHER}/03 New.mp3", "Artist/loose.mp3", "Artist/2000 - Video.mp4")
+    status, output, _ = cli("scan")
+    *lines, summary, _, _, _ = output.splitlines()
+    assert status == 0
+    assert lines[:-1] == [
+        "+ Artist/2000 - Video.mp4",
+        f"+ {OTHER}/03 New.mp3",
+        f"- {OTHER}/02 Lost.mp3",
+        "- Gone/2000 - Album  1 song",
+        f"> {OTHER}/01 Song.mp3  → {OTHER}/01 Renamed.mp3",
+        f"> {ALBUM}  → Artist/1999 - Moved  (2 files)",
+    ]
+    assert lines[-1].startswith("! Artist/loose.mp3  it has 2 parts")
+    assert "(2 of them in albums that are in the database)" in summary
+
+
+def test_scan_in_a_terminal(library):
+    """In a terminal the albums hang below their artists, and the cursor is there again."""
+    script = shutil.which("script")
+    if script is None:
+        pytest.skip("no script(1)")
+    command = f"{sys.executable} -m musictasks.cli scan --library {library.root}"
+    done = subprocess.run(
+        [script, "-qec", command, os.devnull],
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "60", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        check=True,
+    )
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", done.stdout)
+    assert "├── Artist\n│   └── 2001 - Other  1 song\n" in shown
+    assert done.stdout.rfind("\x1b[?25h") > done.stdout.rfind("\x1b[?25l")
+
+
+def test_scan_as_json(library, cli):
+    """The documented annotations, and nothing else, go to programs."""
+    (library.root / "music" / "Artist" / "1\x7f\x1b.mp3").touch()
+    status, output, _ = cli("scan", "--json")
+    found = json.loads(output)
+    assert status == 0
+    assert set(found) == {"newpaths", "lostpaths", "movedpaths", "skippedpaths"}
+    assert [album["path"] for album in found["newpaths"]["albums"]] == [OTHER, ALBUM]
+    checksums = {song["path"]: song["checksum"] for song in found["newpaths"]["songs"]}
+    assert checksums.items() <= library.music.items()
+    assert not set(output) & {"\x7f", "\x1b"}
+
+
+def test_scan_of_an_unmounted_directory(library, cli):
+    """The reason is a complaint, the status is 1, and no task is left behind."""
+    cli("import", "--new")
+    (library.root / "music").rename(library.root / "elsewhere")
+    for arguments in (["scan"], ["scan", "--json"], ["import", "--new"]):
+        status, output, complaints = cli(*arguments)
+        assert (status, output) == (1, "")
+        assert "is it mounted?" in complaints
+    assert library.leftovers == []
+
+
+def test_scan_goes_on_with_one_that_was_cut_off(library, cli):
+    """A scan that an earlier run left behind is taken over, and gone afterwards."""
+    engine = open_engine(library.settings)
+    engine.scan()
+    engine.close()
+    assert len(library.leftovers) == 1
+    status, output, _ = cli("scan")
+    assert status == 0
+    assert f"+ {ALBUM}  2 songs" in output
+    assert library.leftovers == []
+
+
+def test_scan_that_is_interrupted(library):
+    """Ctrl-C in the middle of a large file ends the command with 130, and leaves no task."""
+    large = library.root / "music" / OTHER / "02 Large.mp3"
+    large.touch()
+    os.truncate(large, 2**40)
+    program = (
+        "import os, signal, sys\n"
+        "from musictasks.cli import main\n"
+        "from musictasks.library.scan_cache import hashlib\n"
+        "sha256 = hashlib.sha256\n"
+        "class Interrupting:\n"
+        "    def __init__(self): self.digest, self.blocks = sha256(), 0\n"
+        "    def update(self, data):\n"
+        "        self.blocks += 1\n"
+        "        if self.blocks == 3: os.kill(os.getpid(), signal.SIGINT)\n"
+        "    def hexdigest(self): return self.digest.hexdigest()\n"
+        "hashlib.sha256 = Interrupting\n"
+        "sys.exit(main())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "scan", "--library", str(library.root)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 130, done
+    assert "interrupted" in done.stderr
+    assert library.leftovers == []
+
+
+def test_import_of_all_that_is_new(library, cli):
+    """Every new album is in the database, with artwork; the second time there is nothing to do."""
+    status, output, _ = cli("import", "--new")
+    assert status == 0
+    assert output.splitlines()[-1] == "2 imported, 0 there already."
+    assert f"+ {ALBUM}  imported, with artwork" in output
+    assert album_paths(library) == [OTHER, ALBUM]
+    assert library.leftovers == []
+    content = library.content
+    assert cli("import", "--new")[1] == "0 imported, 0 there already.\n"
+    assert library.content == content
+
+
+def test_import_of_new_songs_in_a_known_album(library, cli):
+    """`--new` brings in what joined an album, too."""
+    cli("import", "--new")
+    Shelf(library.root).put(f"{OTHER}/02 New.mp3")
+    status, output, _ = cli("import", "--new")
+    assert (status, output.splitlines()[-1]) == (0, "1 imported, 0 there already.")
+    assert len(database(library).songs(OTHER)) == 2
+
+
+def test_import_by_path(library, cli, monkeypatch):
+    """A path may be the disk's, seen from here, or that in the Music Directory."""
+    music = library.root / "music"
+    monkeypatch.chdir(music / "Artist")
+    for path in (music / ALBUM, f"{music / ALBUM}/", f"../{ALBUM}", ALBUM):
+        status, output, _ = cli("import", path, OTHER, "2001 - Other")
+        assert status == 0, output
+        assert output.count(OTHER) == 1
+        assert output.count(ALBUM) == 1
+    assert output.splitlines()[-1] == "0 imported, 2 there already."
+    assert album_paths(library) == [OTHER, ALBUM]
+    assert library.leftovers == []
+
+
+def test_import_makes_artwork_of_a_cover(library, cli):
+    """Where no song has a picture, the cover image beside them is taken, as by `add`."""
+    (library.root / "music" / TARGETS[FLAC].replace("01 Morgenröte", "01 Morgenroete")).unlink()
+    status, output, _ = cli("import", ALBUM)
+    assert status == 0
+    assert "artwork made of the cover" in output
+    row = database(library).album(ALBUM)
+    assert row is not None
+    assert row["artworkpath"] != DEFAULT_ARTWORK
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("Artist", "parts"),
+        ("Artist/2020 - Missing", "no such album"),
+        ("/etc/passwd", "not in the Music Directory"),
+        ("../data/tasks", "not in the Music Directory"),
+        ("", "may not be part of it"),
+        (".", "may not be part of it"),
+        (f"{OTHER}/01 Song.mp3", "parts"),
+        ("Artist/2020 - Missing.mp4", "no such video"),
+        ("Artist/2020 - Empty", "no song"),
+    ],
+)
+def test_import_of_what_is_none(library, cli, path, reason):
+    """It is refused with the reason and status 1; what else was named is imported."""
+    (library.root / "music" / "Artist" / "2020 - Empty").mkdir()
+    status, output, _ = cli("import", path, OTHER)
+    assert status == 1
+    (refusal,) = [line for line in output.splitlines() if line.startswith("!")]
+    assert reason in refusal
+    assert output.endswith("1 imported, 0 there already, 1 refused.\n")
+    assert album_paths(library) == [OTHER]
+
+
+def test_import_of_a_broken_song(library, cli):
+    """An album with a song that cannot be read fails by name; the others are imported."""
+    (library.root / "music" / OTHER / "02 Broken.mp3").write_bytes(b"no music")
+    status, output, _ = cli("import", "--new")
+    assert status == 1
+    assert f"! {OTHER}  {OTHER}/02 Broken.mp3: " in output
+    assert output.endswith("1 imported, 0 there already, 1 failed.\n")
+    assert album_paths(library) == [ALBUM]
+
+
+def test_import_of_a_moved_album(library, cli):
+    """It is imported as a new one, and the line says whose rows stay."""
+    cli("import", "--new")
+    music = library.root / "music"
+    (music / OTHER).rename(music / "Artist" / "2002 - Moved")
+    status, output, _ = cli("import", "--new")
+    assert status == 0
+    assert f"moved from {OTHER}, which stays in the database" in output
+    assert album_paths(library) == [OTHER, "Artist/2002 - Moved", ALBUM]
+
+
+def test_import_of_nothing(cli):
+    """Without a path and without --new it is wrong usage."""
+    status, output, complaints = cli("import")
+    assert (status, output) == (2, "")
+    assert "--new" in complaints
+
+
+def test_both_need_the_tasks_for_themselves(library, cli):
+    """While another program has them, it is named, and nothing is done."""
+    with open_engine(library.settings):
+        for arguments in (["scan"], ["import", "--new"]):
+            status, output, complaints = cli(*arguments)
+            assert (status, output) == (1, "")
+            assert "is in use by process" in complaints
+
+
+def test_no_library_is_made_without_music(tmp_path: Path):
+    """A directory that was named, but holds no music, is no library, and stays as it is."""
+    for command in (["scan"], ["import", "--new"]):
+        status, _, complaints = run(*command, "--library", tmp_path)
+        assert status == 1
+        assert "holds no library" in complaints
+    assert list(tmp_path.iterdir()) == []
