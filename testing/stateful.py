@@ -7,7 +7,7 @@ import itertools
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from attrs import evolve
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ..engine import Engine, Settings
+from ..engine import Engine, Settings, read_tasks
 from ..errors import IllegalTransition, MusicTasksError, TaskFailed, TaskNotFound
 from ..library import sample_album
 from ..persistence import make_converter
@@ -40,8 +40,6 @@ from .faults import FaultInjector, Killed
 from .stepping import SteppedEngine
 
 _ALBUM = "Artist/2020 - Album"
-#: What clients upload; few, so that the same bytes meet.
-_CONTENTS = (b"one", b"two!", b"three")
 _CHUNKS = ("all", "all", "one", "wrong", "long", "empty", "late")
 _OUTCOMES = ("succeed", "succeed", "succeed", "fail", "reject", "raise", "nonsense", "begin")
 #: Events that only the engine may fire.
@@ -72,6 +70,8 @@ class LifecycleStateMachine(RuleBasedStateMachine):
 
     lifecycle: ClassVar[Lifecycle] = MUSIC
     handlers: ClassVar[Mapping[str, Handler]] = {}
+    #: What clients upload; few, so that the same bytes meet.
+    contents: ClassVar[Sequence[bytes]] = (b"one", b"two!", b"three")
     #: Settings of the engine, by name.
     settings: ClassVar[Mapping[str, Any]] = {}
 
@@ -86,11 +86,9 @@ class LifecycleStateMachine(RuleBasedStateMachine):
             **self.settings,
         }
         played = {stage.name: self._play for stage in self.lifecycle.stages}
-        self.stepped = SteppedEngine(
-            Settings.in_directory(self._directory, **options),
-            self.lifecycle,
-            {**played, **self.handlers},
-        )
+        chosen = Settings.in_directory(self._directory, **options)
+        handlers = {**played, **self.handlers, **self.handlers_in(chosen)}
+        self.stepped = SteppedEngine(chosen, self.lifecycle, handlers)
         self._outcome = "succeed"
         self._numbers = itertools.count()
         #: The files that do not load, as they were put there.
@@ -99,6 +97,10 @@ class LifecycleStateMachine(RuleBasedStateMachine):
         self._watched: dict[str, tuple[list[Task], int]] = {}
         self._faults = FaultInjector()
         self._exits = ExitStack()
+
+    def handlers_in(self, settings: Settings) -> Mapping[str, Handler]:
+        """Override it for handlers that need to know the directories; else give `handlers`."""
+        return {}
 
     @initialize()
     def start(self) -> None:
@@ -128,9 +130,9 @@ class LifecycleStateMachine(RuleBasedStateMachine):
 
     # -- clients ----------------------------------------------------------------------------
 
-    @rule(data=st.sampled_from(_CONTENTS), kind=st.sampled_from(["albumfile", "artwork"]))
-    def begin_upload(self, data: bytes, kind: str) -> None:
-        self._try(partial(self._upload, data, kind))
+    @rule(draw=st.data(), kind=st.sampled_from(["albumfile", "artwork"]))
+    def begin_upload(self, draw: st.DataObject, kind: str) -> None:
+        self._try(partial(self._upload, draw.draw(st.sampled_from(self.contents)), kind))
 
     @precondition(lambda self: self._in("waitforchunk"))
     @rule(draw=st.data(), how=st.sampled_from(_CHUNKS))
@@ -160,6 +162,10 @@ class LifecycleStateMachine(RuleBasedStateMachine):
         else:
             artwork = what == "album with artwork"
             self._try(lambda: self.engine.import_music("album", _ALBUM, with_artwork=artwork))
+
+    @rule()
+    def scan(self) -> None:
+        self._try(self.engine.scan)
 
     @precondition(lambda self: self._tasks())
     @rule(draw=st.data(), steps=st.integers(1, 4))
@@ -287,7 +293,12 @@ class LifecycleStateMachine(RuleBasedStateMachine):
         else:
             self.stepped.close()
         self._heard_what_was_told()
+        found = read_tasks(self.stepped.settings, self.lifecycle).tasks
         self.stepped.start()
+        came = {(t.id, t.history[-1].event) for _, t, _ in self.stepped.told if t and t.history}
+        for task in found:
+            if self.lifecycle.role(task.state) is Role.WORKING:
+                assert (task.id, "recover") in came, f"{task.id} was at work and did not recover"
 
     @rule(at=st.integers(1, 8), then=st.sampled_from(["work", "work", "upload", "remove"]))
     def crash_at_a_file_operation(self, at: int, then: str) -> None:
@@ -300,7 +311,7 @@ class LifecycleStateMachine(RuleBasedStateMachine):
             elif then == "remove" and self._tasks():
                 self.engine.remove(self._tasks()[0].id)
             else:
-                self._try(partial(self._upload, _CONTENTS[0], "albumfile"))
+                self._try(partial(self._upload, self.contents[0], "albumfile"))
             self.stepped.settle()
         except Killed:
             pass
@@ -370,6 +381,8 @@ class LifecycleStateMachine(RuleBasedStateMachine):
                 assert queued or entry.work is not None, f"{task.id} is in no queue"
             elif role is Role.WORKING:
                 assert entry.work is not None, f"nobody works on {task.id}"
+                most = self.stepped.settings.attempts
+                assert 1 <= task.attempts <= most, f"attempt {task.attempts} of {most}"
             elif role is Role.REMOVING:
                 assert entry.work is not None, f"{task.id} is not being removed"
             else:
@@ -441,10 +454,9 @@ class LifecycleStateMachine(RuleBasedStateMachine):
             source_filename="x.pdf",
         )
 
-    @staticmethod
-    def _rest(task: Task) -> bytes:
+    def _rest(self, task: Task) -> bytes:
         """What is still to be sent of an upload."""
-        digests = {hashlib.sha1(data).hexdigest(): data for data in _CONTENTS}
+        digests = {hashlib.sha1(data).hexdigest(): data for data in self.contents}
         return digests.get(str(task.source_checksum), b"?")[task.offset or 0 :]
 
     def _integrate(self, task: Task, flags: tuple[bool, bool]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile(
     "musictasks",
@@ -11,5 +11,11 @@ settings.register_profile(
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+# For the seeded bugs: that an example is found counts, not how small it can be made.
+settings.register_profile(
+    "unshrunk",
+    settings.get_profile("musictasks"),
+    phases=[Phase.explicit, Phase.generate],
 )
 settings.load_profile("musictasks")

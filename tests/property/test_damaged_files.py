@@ -67,3 +67,12 @@ def test_every_valid_state_loads():
         task = Task(id=f"in-{state}", state=state, history=(entry,), attempts=attempts)
         files[task.id] = make_converter(MUSIC).dump(task)
     assert start(files) == set()
+
+
+def test_a_waiting_task_whose_data_cannot_be_looked_at_stops_nobody():
+    """Its path is one that the record may hold, but no upload has: the good task goes on."""
+    entry = HistoryEntry(1.0, "request_upload", "new", "waitforchunk")
+    task = Task(
+        id="odd", state="waitforchunk", file_size=3, upload_path="in/a directory", history=(entry,)
+    )
+    assert start({task.id: make_converter(MUSIC).dump(task)}) == set()

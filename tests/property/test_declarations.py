@@ -81,7 +81,7 @@ def with_stage(index: int, **changes: Any) -> Lifecycle:
     return built(stages=stages)
 
 
-def no_guard(edge: Edge) -> str:
+def ambiguous(edge: Edge) -> str:
     return f"event {edge.event!r} from {edge.source!r}: ambiguous"
 
 
@@ -130,7 +130,11 @@ BAD: dict[str, Bad] = {
     ),
     "an edge twice": lambda state, removal, edge, stage: (
         lambda: with_edge(evolve(removal, target="remove")),
-        no_guard(removal),
+        ambiguous(removal),
+    ),
+    "an edge that another one hides": lambda state, removal, edge, stage: (
+        lambda: with_edge(evolve(removal, guard=never)),
+        f"{ambiguous(removal)}: every edge but the last needs a guard",
     ),
     "a guard that is no function": lambda state, removal, edge, stage: (
         lambda: with_edge(evolve(removal, event="again", guard="is_upload")),

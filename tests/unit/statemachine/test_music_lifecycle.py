@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from musictasks.errors import IllegalTransition, TransitionRefused
 from musictasks.statemachine import MUSIC, HistoryEntry, Kind, State, Task, TaskMachine
@@ -100,7 +102,7 @@ def candidates(state: str) -> list[tuple[Task, dict]]:
     """Records in a state, and payloads, that together make every guard say yes and no."""
     found = []
     for content in ("video", "albumfile", "album", "artwork", "any", "what"):
-        for flags in (False, True):
+        for flags in itertools.product((False, True), repeat=2):
             for came_from in ("preprocessing", "importingartwork", "new"):
                 for attempts in (1, 3):
                     for size, sha1 in ((2, SHA1), (3, SHA1.upper()), (3, "0" * 40), (4, SHA1)):
@@ -109,8 +111,8 @@ def candidates(state: str) -> list[tuple[Task, dict]]:
                             id="t",
                             state=state,
                             content_type=content,
-                            trigger_import=flags,
-                            include_artwork=flags,
+                            trigger_import=flags[0],
+                            include_artwork=flags[1],
                             attempts=attempts,
                             history=() if state == "new" else history,
                             file_size=3,
