@@ -52,8 +52,8 @@ class TaskManager:
         ValueError: The database is not that of the configuration.
         DirectoryInUse: Another process works on these tasks.
 
-    Every method raises `EngineClosed` after `StopTaskManagementThread`, and `TaskNotSaved`, with
-    nothing changed, where the disk refuses.
+    What needs a task raises `EngineClosed` after `StopTaskManagementThread`, and `TaskNotSaved`,
+    with nothing changed, where the disk refuses.
     """
 
     def __init__(

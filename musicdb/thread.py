@@ -21,7 +21,7 @@ Refresh = Callable[[], object]
 class Shared:
     """What the managers of one tasks directory have in common.
 
-    The callbacks outlive the engine: whoever registered one hears of the next one, too.
+    The callbacks outlive the engine: the next one calls them, too.
     """
 
     _engine: Engine | None = field(default=None, init=False)
@@ -74,7 +74,8 @@ class Shared:
     def add(self, function: Callback) -> None:
         with self._lock:
             if all(f != function for f, _ in self._callbacks):
-                self._callbacks.append((function, self.engine.subscribe(function)))
+                engine = self._engine
+                self._callbacks.append((function, engine.subscribe(function) if engine else _end))
 
     def drop(self, function: Callback) -> None:
         with self._lock:
@@ -83,11 +84,16 @@ class Shared:
     def add_refresh(self, function: Refresh) -> None:
         with self._lock:
             if all(f != function for f, _ in self._refreshes):
-                self._refreshes.append((function, self.engine.on_refresh(function)))
+                engine = self._engine
+                self._refreshes.append((function, engine.on_refresh(function) if engine else _end))
 
     def drop_refresh(self, function: Refresh) -> None:
         with self._lock:
             self._refreshes = _without(self._refreshes, function)
+
+
+def _end() -> None:
+    """Ends the subscription of a callback that no engine calls yet."""
 
 
 def _without(

@@ -75,6 +75,11 @@ class World:
         self.uploads.InitiateUpload(**(arguments | changes))
         return taskid
 
+    def import_album(self) -> str:
+        taskid = self.imports.InitiateImport("album", ALBUM)
+        assert taskid is not None
+        return taskid
+
     def file(self, taskid: str) -> Path:
         return self.root / "data" / "tasks" / f"{taskid}.json"
 

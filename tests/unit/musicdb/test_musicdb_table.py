@@ -13,7 +13,8 @@ from musictasks.musicdb import TaskManager
 REFUSED = [("InternalError", "notexisting")]
 #: Stands for "the id of a new task".
 NEW_ID = object()
-Call = Callable[[World], Any]
+#: Any: it may be given what it does not take.
+Call = Callable[[Any], Any]
 
 
 def initiate(**changes: Any) -> Call:
