@@ -460,7 +460,7 @@ class Engine:
                 allowed = [e for e in self.lifecycle.events_from(record.state) if e != event]
                 raise IllegalTransition(record.id, record.state, event, allowed)
             if changes:
-                self._tasks.roundtrip(evolve(record, **changes))
+                entry.file.check(evolve(record, **changes))
             return self._tasks.fire(
                 entry,
                 event,

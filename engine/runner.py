@@ -275,7 +275,7 @@ class Runner:
                 self._take_back(entry, serial)
                 return
             outcome = fail("the handler stopped without having been asked to")
-        outcome = checked(outcome, record, self._tasks.lifecycle, self._tasks.roundtrip)
+        outcome = checked(outcome, record, self._tasks.lifecycle, entry.file.check)
         self._own(
             entry,
             serial,

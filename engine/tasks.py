@@ -261,11 +261,6 @@ class Tasks:
 
         return self._store(entry, moved)
 
-    def roundtrip(self, record: Task) -> Task:
-        """The record as its file would give it back; InvalidTaskFile or TypeError if it cannot."""
-        converter = self.store.converter
-        return converter.load(converter.dump(record), record.id, edited=True)
-
     def tell(self, name: str, record: Task, message: str | None = None) -> None:
         self.notifier.tell(name, record, message)
 

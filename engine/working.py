@@ -64,15 +64,15 @@ def run(handler: Handler, task: Task, work: Work) -> Outcome | Stopped:
 
 
 def checked(
-    outcome: Outcome, task: Task, lifecycle: Lifecycle, roundtrip: Callable[[Task], Task]
+    outcome: Outcome, task: Task, lifecycle: Lifecycle, check: Callable[[Task], object]
 ) -> Outcome:
     """The outcome, or a `fail` with the reason if it cannot be taken."""
-    wrong = _wrong(outcome, task, lifecycle, roundtrip)
+    wrong = _wrong(outcome, task, lifecycle, check)
     return outcome if wrong is None else fail(f"the handler's outcome cannot be taken: {wrong}")
 
 
 def _wrong(
-    outcome: Outcome, task: Task, lifecycle: Lifecycle, roundtrip: Callable[[Task], Task]
+    outcome: Outcome, task: Task, lifecycle: Lifecycle, check: Callable[[Task], object]
 ) -> str | None:
     allowed = {"succeed", "fail", "reject"} & set(lifecycle.events_from(task.state))
     if outcome.event not in allowed:
@@ -89,8 +89,7 @@ def _wrong(
         if outcome.message is not None:
             outcome.message.encode("utf-8")
         trial = task.annotated(outcome.annotations, by_handler=True)
-        if outcome.changes:
-            roundtrip(evolve(trial, **outcome.changes))
+        check(evolve(trial, **outcome.changes))
     except Exception as error:
         return str(error)
     return None

@@ -84,7 +84,19 @@ class TaskFile:
     def _dump(self, task: Task) -> bytes:
         if task.id != self.task_id:
             raise ValueError(f"task {task.id} does not belong into the file of {self.task_id}")
-        return self._converter.dump(task)
+        data = self._converter.dump(task)
+        if len(data) > FILE_MAX_BYTES:
+            # What would not load again is not saved.
+            raise OSError(errno.EFBIG, f"the task file would have {len(data)} bytes")
+        return data
+
+    def check(self, task: Task) -> None:
+        """Raises what a save and the next load would raise, for a record of unknown origin.
+
+        Raises:
+            InvalidTaskFile, TypeError, OSError: it could not be saved, or would not load.
+        """
+        self._converter.load(self._dump(task), task.id, edited=True)
 
     def _load(self, *, edited: bool = False) -> Task:
         place = str(self._file.directory.root / self._file.name)

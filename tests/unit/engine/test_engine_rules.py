@@ -391,6 +391,7 @@ def test_rule_11_an_outcome_counts_only_for_its_entry(opened: Open):
         (lambda task, work: succeed(changes={"mime_type": 5}), "mimetype"),
         (lambda task, work: succeed(changes={"preprocessed_path": "../x"}), "preprocessedpath"),
         (lambda task, work: succeed(message="\ud800"), "surrogates"),
+        (lambda task, work: succeed(annotations={"x": "y" * 2**26}), "bytes"),
         (lambda task, work: Outcome("succeed", changes=[1]), "no mapping"),  # pyright: ignore[reportArgumentType]
         (lambda task, work: (_ for _ in ()).throw(SystemExit("bye")), "bye"),
         (lambda task, work: (_ for _ in ()).throw(MemoryError()), "MemoryError"),
