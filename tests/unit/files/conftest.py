@@ -9,29 +9,7 @@ from typing import Any
 
 import pytest
 from musictasks.files import Directory, Effects, using
-
-NAMES = [name for name in vars(Effects) if not name.startswith("_")]
-
-
-class Interposed(Effects):
-    """Calls `hook(number, name)` before the effect with that number, counted from 1."""
-
-    def __init__(self, hook: Callable[[int, str], None] = lambda number, name: None) -> None:
-        self.hook = hook
-        self.calls: list[str] = []
-
-
-def _interpose(name: str) -> Callable[..., Any]:
-    def call(self: Interposed, *args: Any, **kwargs: Any) -> Any:
-        self.calls.append(name)
-        self.hook(len(self.calls), name)
-        return getattr(Effects, name)(self, *args, **kwargs)
-
-    return call
-
-
-for _name in NAMES:
-    setattr(Interposed, _name, _interpose(_name))
+from musictasks.testing import Struck
 
 
 class ShortWrites(Effects):
@@ -48,9 +26,9 @@ class Break:
 
     def count(self, scenario: Callable[[], Any]) -> list[str]:
         """The effects of an undisturbed run."""
-        with using(Interposed()) as effects:
+        with using(Struck()) as effects:
             scenario()
-        assert isinstance(effects, Interposed)
+        assert isinstance(effects, Struck)
         return effects.calls
 
     def fail(self, at: int, code: int) -> Effects:
@@ -60,7 +38,7 @@ class Break:
             if number == at:
                 raise OSError(code, os.strerror(code))
 
-        return Interposed(hook)
+        return Struck(hook)
 
     def crash(self, at: int) -> Effects:
         """From the effect `at` on nothing happens any more, clean-up included."""
@@ -69,15 +47,15 @@ class Break:
             if number >= at:
                 raise SystemExit("crashed")
 
-        return Interposed(hook)
+        return Struck(hook)
 
-    def act(self, actions: dict[int, Callable[[], Any]]) -> Interposed:
+    def act(self, actions: dict[int, Callable[[], Any]]) -> Struck:
         """Before each of these effects somebody else does something."""
 
         def hook(number: int, name: str) -> None:
             actions.get(number, lambda: None)()
 
-        return Interposed(hook)
+        return Struck(hook)
 
     def refuse(self, code: int, *names: str) -> Effects:
         """These effects always fail with this errno."""
@@ -86,7 +64,7 @@ class Break:
             if name in names:
                 raise OSError(code, os.strerror(code))
 
-        return Interposed(hook)
+        return Struck(hook)
 
 
 @pytest.fixture

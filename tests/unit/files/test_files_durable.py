@@ -255,7 +255,7 @@ def test_a_deletion_without_exchange_is_looked_for(
             path.unlink()
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
-    effects.hook = hook
+    effects.strike = hook
     with using(effects), pytest.raises(FileNotFoundError):
         file.save(b"new")
     assert root.names() == []
@@ -277,7 +277,7 @@ def test_an_error_without_exchange_can_be_saved_over(
                 raise OSError(code, os.strerror(code))
 
         effects = breaks.act({})
-        effects.hook = hook
+        effects.strike = hook
         with using(effects):
             try:
                 file.save(b"new")
@@ -353,7 +353,7 @@ def test_leftovers_of_an_earlier_process_are_in_nobodys_way(
         names.extend(n for n in root.names() if n.startswith(".t.") and n not in names)
 
     effects = breaks.act({})
-    effects.hook = note
+    effects.strike = note
     with using(effects):
         file.save(b"new")
     _, stem, pid, number, _ = names[0].split(".")

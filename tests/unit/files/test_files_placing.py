@@ -235,7 +235,7 @@ def test_directories_of_others_survive_a_failure(root: Directory, breaks: Any) -
             neighbour()
             raise OSError(errno.ENOSPC, "full")
 
-    effects.hook = hook
+    effects.strike = hook
     with using(effects), pytest.raises(OSError, match="full"):
         put(root)
     assert set(everything(root)) == {
