@@ -46,15 +46,21 @@ def check_annotations(annotations: Mapping[str, Any]) -> None:
         raise ValueError(f"{size} bytes of annotations are more than 1 MiB")
 
 
-def edited(ours: Task, task: JSONObject, tasks: Tasks) -> Task:
+def edited(ours: Task, task: JSONObject, tasks: Tasks, before: Mapping[str, Task]) -> Task:
     """Our record with what a program wrote into its dictionary.
 
-    What the engine alone writes stays; keys that the dictionary lacks stay, too.
+    What the engine alone writes stays; keys that the dictionary lacks stay, too. Of a dictionary
+    that was read in an earlier state, only what differs from the record of then counts (`before`
+    has it by state): what a handler has noted since is not undone.
 
     Raises:
         ValueError: A record cannot hold it; the message says where.
     """
-    theirs = {key: value for key, value in task.copy().items() if key not in _OURS}
+    values = task.copy()
+    theirs = {key: value for key, value in values.items() if key not in _OURS}
+    state = _read_in(values)
+    if state != ours.state and state in before:
+        theirs = _changes(theirs, as_dictionary(before[state]), ours.annotations)
     record = _parsed(as_dictionary(ours) | theirs, ours.id, tasks)
     return evolve(
         merge_edit(ours, record),
@@ -62,6 +68,29 @@ def edited(ours: Task, task: JSONObject, tasks: Tasks) -> Task:
         mime_type=record.mime_type,
         source_filename=record.source_filename,
     )
+
+
+def _read_in(values: dict[str, Any]) -> str:
+    """The state that a task had when this dictionary was read."""
+    try:
+        return str(values["history"][-1]["to"])
+    except (KeyError, IndexError, TypeError):
+        return str(values.get("state"))
+
+
+def _changes(
+    theirs: dict[str, Any], base: dict[str, Any], annotations: dict[str, Any]
+) -> dict[str, Any]:
+    """What a program changed in a dictionary that was `base`; `annotations` are those of now."""
+    changed = {key: value for key, value in theirs.items() if value != base.get(key)}
+    noted, known = changed.get("annotations"), base["annotations"]
+    if isinstance(noted, dict):
+        kept = {
+            key: value for key, value in annotations.items() if key in noted or key not in known
+        }
+        new = {key: value for key, value in noted.items() if value != known.get(key)}
+        changed["annotations"] = kept | new
+    return changed
 
 
 def made(task: JSONObject, task_id: str, tasks: Tasks) -> Task:
@@ -105,7 +134,7 @@ def save(entry: Entry, task: JSONObject, tasks: Tasks, uploads: Uploads) -> Task
     """Takes over a dictionary, with its state; the caller holds the entry's lock."""
     state = task.copy().get("state")
     if state == entry.record.state:
-        return tasks.change(entry, lambda ours: edited(ours, task, tasks))
+        return tasks.change(entry, lambda ours: edited(ours, task, tasks, entry.passed))
     return move(entry, task, str(state), None, tasks, uploads)
 
 
@@ -121,7 +150,7 @@ def move(
     starts_over = False
 
     def edit(ours: Task) -> Task:
-        record = edited(ours, task, tasks)
+        record = edited(ours, task, tasks, entry.passed)
         return evolve(record, offset=0) if starts_over else record
 
     def choose(record: Task) -> str | None:

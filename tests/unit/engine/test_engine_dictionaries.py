@@ -68,6 +68,27 @@ def test_a_saved_annotation_is_the_users(opened: Open):
     assert record.annotations == {"song": "mine", "album": "from the tags"}
 
 
+def test_an_old_dictionary_undoes_nothing(opened: Open):
+    """Of one that was read in an earlier state, what the program itself changed is taken."""
+
+    def note(task: Task, work: Work) -> Outcome:
+        return succeed(
+            changes={"mime_type": "found/out"}, annotations={"song": "from the tags", "cd": 1}
+        )
+
+    with opened(handlers={"preprocessing": note}, executor=InlineExecutor) as engine:
+        task = begin(engine, b"abc")
+        engine.annotate(task.id, {"mine": 1, "not": "wanted"})
+        engine.receive_chunk(task.id, b"abc")
+        ready = engine.wait(task.id, "readyforintegration", timeout=30)
+        old = as_dictionary(task) | {"albumfilepath": "A/2000 - B/x.pdf", "attempts": 7}
+        old["annotations"] = {"cd": 2}
+        moved = engine.move(old, "startintegration")
+    assert (ready.mime_type, moved.mime_type) == ("found/out", "found/out")
+    assert moved.album_file_path == "A/2000 - B/x.pdf"
+    assert moved.annotations == ready.annotations | {"cd": 2}
+
+
 @pytest.mark.parametrize(
     ("keys", "where"),
     [
