@@ -276,6 +276,8 @@ class Runner:
                 return
             outcome = fail("the handler stopped without having been asked to")
         outcome = checked(outcome, record, self._tasks.lifecycle, entry.file.check)
+        if self._tasks.lifecycle.edge_taken(record, outcome.event) is None:
+            outcome = fail(f"no guard lets it {outcome.event}: {outcome.message or 'no message'}")
         self._own(
             entry,
             serial,

@@ -300,20 +300,25 @@ def _check_choice(edges: tuple[Edge, ...]) -> None:
         raise LifecycleError(where, "ambiguous: two edges have the same guard")
 
 
+#: What the engine fires itself and cannot do without. (A `succeed` that is refused is a `fail`.)
+_NEVER_REFUSED = frozenset({"begin", "fail", "recover", "remove", "forget"})
+
+
 def _check_working(lifecycle: Lifecycle) -> None:
     for state in lifecycle.states:
+        where = f"state {state.name!r}"
+        known = lifecycle.events_from(state.name)
         if state.role is Role.WORKING:
-            missing = {"succeed", "fail", "recover"} - set(lifecycle.events_from(state.name))
+            missing = {"succeed", "fail", "recover"} - set(known)
             if missing:
-                raise LifecycleError(
-                    f"state {state.name!r}", f"working, but without {', '.join(sorted(missing))}"
-                )
+                raise LifecycleError(where, f"working, but without {', '.join(sorted(missing))}")
         outside = {Role.INITIAL, Role.GONE, Role.REMOVING}
         targets = {edge.target for edge in lifecycle.edges_from(state.name, "remove")}
         if state.role not in outside and targets != {lifecycle.removing}:
-            raise LifecycleError(
-                f"state {state.name!r}", f"needs an edge 'remove' to {lifecycle.removing!r}"
-            )
+            raise LifecycleError(where, f"needs an edge 'remove' to {lifecycle.removing!r}")
+        for event in _NEVER_REFUSED & set(known):
+            if lifecycle.edges_from(state.name, event)[-1].guard is not None:
+                raise LifecycleError(where, f"{event!r} needs a last edge without a guard")
 
 
 def _check_ways(lifecycle: Lifecycle) -> None:

@@ -134,6 +134,19 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         lambda: MUSIC.with_target("preprocessing", "suceed", "remove"),
         "'suceed' from 'preprocessing': no such edge",
     ),
+    "a removal that a guard may refuse": (
+        lambda: Lifecycle(
+            MUSIC.states,
+            MUSIC.stages,
+            tuple(
+                evolve(e, guard=says_yes)
+                if (e.event, e.source) == ("remove", "fsscanfailed")
+                else e
+                for e in MUSIC.free_edges
+            ),
+        ),
+        "'fsscanfailed': 'remove' needs a last edge without a guard",
+    ),
     "another target without saying which": (
         lambda: MUSIC.with_target("uploadfailed", "retry", "remove", guard=says_yes),
         "failed_in_preprocessing",
