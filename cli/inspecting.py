@@ -126,7 +126,11 @@ def _value(key: str, value: object) -> str:
 
 
 def _local(unix_s: float) -> str:
-    return datetime.fromtimestamp(unix_s).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    """Date and time here; out of the calendar, the number."""
+    try:
+        return datetime.fromtimestamp(unix_s).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except (OverflowError, OSError, ValueError):
+        return f"{unix_s} s"
 
 
 def run_check(arguments: argparse.Namespace, settings: Settings, console: Console) -> int:

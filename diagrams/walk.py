@@ -8,6 +8,8 @@ from ..statemachine import HistoryEntry, Kind, Lifecycle, Role, Task
 from .graph import Arrow, Graph, Node, Step
 from .text import shortened
 
+#: What is longer than the calendar is no time that anybody could read.
+_CALENDAR_S = 10_000 * 366 * 86400
 #: More steps than this along one edge are counted, not listed.
 _LISTED_STEPS = 4
 _MESSAGE_LENGTH = 44
@@ -123,6 +125,8 @@ def offset_text(seconds: float) -> str:
     sign, rest = ("-", -seconds) if seconds < 0 else ("+", seconds)
     if rest < 59.95:
         return f"{sign}{rest:.1f} s"
+    if rest > _CALENDAR_S:
+        return f"{sign}{rest:g} s"
     units = []
     whole = round(rest)
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):

@@ -130,6 +130,22 @@ def test_show(failed, cli):
     assert "Not a directory" in lines[-1]
 
 
+@pytest.mark.parametrize("time", [1e300, -1e300, 253402300800, 1e12])
+def test_show_times_out_of_the_calendar(library, waiting, cli, time, tmp_path):
+    """A time that no calendar has is shown as the number, also in the picture."""
+    file = library.settings.tasks / f"{waiting.id}.json"
+    record = json.loads(file.read_text(encoding="utf-8"))
+    record["history"][-1]["time"] = time
+    record["initializationtime"] = 253402300800
+    file.write_text(json.dumps(record), encoding="utf-8")
+    picture = tmp_path / "way.mmd"
+    status, output, _ = cli("show", waiting.id, "--diagram", picture)
+    assert status == 0
+    assert f"\n{float(time)} s  " in output or f"\n{time} s  " in output
+    assert "253402300800 (253402300800 s)" in output
+    assert max(map(len, picture.read_text(encoding="utf-8").splitlines())) < 300
+
+
 def test_show_what_is_not_there(library, waiting, cli):
     """An unknown id, and one whose file does not load, are complaints with the reason."""
     status, output, complaints = cli("show", "unknown")
