@@ -30,6 +30,7 @@ class Dispatcher:
         self._tick = tick
         self._tick_s = tick_s
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._later: list[tuple[float, float, Job]] = []
         self._timers: list[tuple[float, int, Job]] = []
         self._count = itertools.count()
         self._thread = threading.Thread(target=self._run, name="musictasks-engine", daemon=True)
@@ -46,7 +47,8 @@ class Dispatcher:
         heapq.heappush(self._timers, (when, next(self._count), job))
 
     def call_later(self, delay_s: float, job: Job) -> None:
-        self.call_at(self._clock() + delay_s, job)
+        """Runs a job in so many seconds, also if somebody sets the clock back meanwhile."""
+        self._later.append((self._clock() + delay_s, time.monotonic() + delay_s, job))
 
     def stop(self) -> None:
         """Runs the jobs that are in line, then ends; returns when it has."""
@@ -83,6 +85,13 @@ class Dispatcher:
     def _run_due(self) -> bool:
         """Runs the timers that are due; True if there were any."""
         due = 0
+        self._later, waiting = [], self._later
+        for when, when_monotonic, job in waiting:
+            if when <= self._clock() or when_monotonic <= time.monotonic():
+                self._do(job)
+                due += 1
+            else:
+                self._later.append((when, when_monotonic, job))
         while self._timers and self._timers[0][0] <= self._clock():
             self._do(heapq.heappop(self._timers)[2])
             due += 1
@@ -90,6 +99,9 @@ class Dispatcher:
 
     def _patience(self, next_tick: float) -> float:
         patience = next_tick - time.monotonic()
+        for when, when_monotonic, _ in self._later:
+            left = min(when - self._clock(), when_monotonic - time.monotonic())
+            patience = min(patience, left)
         if self._timers:
             patience = min(patience, self._timers[0][0] - self._clock())
         return max(patience, 0.0)

@@ -30,6 +30,8 @@ from .uploads import Uploads, data_name
 
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _CHECKSUM = re.compile(r"[0-9A-Fa-f]{40}")
+#: Type and subtype, and whatever parameters a browser adds.
+_MIME_TYPE = re.compile(r"[ -~]{1,255}")
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,16}")
 #: What the engine fires itself; `send` refuses it.
 _OWN_EVENTS = frozenset({"begin", "succeed", "fail", "reject", "recover", "forget"})
@@ -69,14 +71,19 @@ class Engine:
         """
         self._open()
         if not self._started:
+            try:
+                self._runner.start()
+            except BaseException:
+                self.close()
+                raise
             self._started = True
-            self._runner.start()
 
     def close(self) -> None:
         """Stops cleanly and gives the directory free; `with engine:` calls it at its end.
 
         Handlers are asked to stop and get `stop_timeout_s` seconds; what did not end is queued
-        again at the next start. Notifications in line are delivered.
+        again at the next start, and the directory stays taken until it has ended. Notifications
+        in line are delivered.
         """
         if self._closed:
             return
@@ -87,7 +94,8 @@ class Engine:
             self._tasks.close()
             self._notifier.close(self.settings.stop_timeout_s)
         finally:
-            self._owner.release()
+            # Invariant: as long as a handler works, nobody else begins its task.
+            self._runner.when_idle(self._owner.release)
 
     def __enter__(self) -> Engine:
         self.start()
@@ -222,7 +230,14 @@ class Engine:
             source_filename=source_filename,
             source_checksum=checksum,
         )
-        return self._create(self._announced(record), "request_upload")
+        record = self._announced(record)
+        try:
+            return self._create(record, "request_upload")
+        except UploadRefused:
+            # Another thread may have begun it with the same id just now.
+            if task_id is None or task_id not in self._tasks.entries:
+                raise
+        return self._go_on(task_id, checksum, file_size)
 
     def _announced(self, record: Task) -> Task:
         """The record with the place of its data, if such an upload is allowed."""
@@ -238,11 +253,12 @@ class Engine:
         """Makes a task that holds its data, if it has any."""
         if record.upload_path is None:
             return self._tasks.create(record, event, **how)
-        self._uploads.claim(record.upload_path, record.id)
+        claimed = self._uploads.claim(record.upload_path, record.id)
         try:
             return self._tasks.create(record, event, **how)
         except BaseException:
-            self._uploads.unclaim(record.upload_path, record.id)
+            if claimed:
+                self._uploads.unclaim(record.upload_path, record.id)
             raise
 
     def _go_on(self, task_id: str, checksum: str, file_size: int) -> Task:
@@ -419,6 +435,7 @@ class Engine:
                 if record.state != "integrationfailed":
                     raise ValueError(f"a target is for a failed integration, not {record.state!r}")
                 changes = targets.of_album_file(target)
+                self._runner.sweep(entry)
             if edge is None or edge.target != "waitforchunk":
                 return self._tasks.fire(entry, "retry", changes=changes)
             with self._uploads.starting_over(entry):
@@ -624,6 +641,8 @@ def _check_types(
             raise TypeError(f"{name} is text or None, not {value!r}")
     if isinstance(file_size, bool) or not isinstance(file_size, int):
         raise TypeError(f"file_size is a number of bytes, not {file_size!r}")
+    if isinstance(mime_type, str) and not _MIME_TYPE.fullmatch(mime_type):
+        raise UploadRefused(f"the MIME type {mime_type[:80]!r} is none")
 
 
 def _extension(source_filename: str | None) -> str | None:

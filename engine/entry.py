@@ -46,6 +46,8 @@ class Entry:
     stored: bool
     #: True from when the user deleted the task file: the task can only go to `remove`.
     deleted: bool = False
+    #: True: the `remove` that follows a deletion could not be saved, and is tried again.
+    removal_kept: bool = False
     lock: threading.Lock = field(factory=threading.Lock)
     #: True: stored, but what its first state starts waits until somebody schedules it.
     held: bool = False

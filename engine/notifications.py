@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from queue import SimpleQueue
 from typing import Any
 
@@ -26,7 +27,8 @@ Callback = Callable[[str, dict[str, Any]], object]
 EntryCallback = Callable[[Task], object]
 Unsubscribe = Callable[[], None]
 
-#: How long an entry callback waits for slow subscribers to have the notification first.
+#: So long entry callbacks wait for subscribers to have the notification first; then those are
+#: slow, and nobody waits for them until they have caught up.
 _PATIENCE_S = 1.0
 
 
@@ -57,45 +59,60 @@ class Notification:
 
 
 class _Latch:
-    """Opens when so many have passed."""
+    """Opens when the lanes have passed, or when the slow ones have had their time."""
 
-    def __init__(self, count: int) -> None:
-        self._count = count
+    def __init__(self, lanes: Iterable[_Lane]) -> None:
+        self._missing = set(lanes)
         self._lock = threading.Lock()
         self._open = threading.Event()
+        self._until_s = time.monotonic() + _PATIENCE_S
 
-    def count_down(self) -> None:
+    def passed(self, lane: _Lane) -> None:
         with self._lock:
-            self._count -= 1
-            if self._count == 0:
+            self._missing.discard(lane)
+            if not self._missing:
                 self._open.set()
 
-    def wait(self, timeout_s: float) -> None:
-        self._open.wait(timeout_s)
+    def wait(self) -> None:
+        if not self._open.wait(max(self._until_s - time.monotonic(), 0)):
+            with self._lock:
+                for lane in self._missing:
+                    lane.slow = True
 
 
 @define(eq=False)
 class _Lane:
-    """The thread of one callback; it starts with the first job."""
+    """The thread of one callback."""
 
     callback: Callable[..., object]
     active: bool = True
+    #: True: nobody waits for it, until it has caught up.
+    slow: bool = False
     _jobs: SimpleQueue[Callable[[], object] | None] = field(factory=SimpleQueue, init=False)
-    _thread: threading.Thread | None = field(default=None, init=False)
+    _thread: threading.Thread = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._thread = threading.Thread(
+            target=self._run, name="musictasks-notifications", daemon=True
+        )
+        self._thread.start()
 
     def put(self, job: Callable[[], object]) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(
-                target=self._run, name="musictasks-notifications", daemon=True
-            )
-            self._thread.start()
         self._jobs.put(job)
 
-    def close(self, timeout_s: float) -> None:
-        """Lets the jobs that are in line run; from the lane's own callback it does not wait."""
+    def end(self) -> None:
+        """The jobs that are in line still run."""
         self._jobs.put(None)
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout_s)
+
+    def join(self, timeout_s: float) -> None:
+        """Waits for the end; not from the lane's own callback."""
+        if self._thread is not threading.current_thread():
+            self._thread.join(max(timeout_s, 0))
+
+    def delivered(self) -> None:
+        """The callback has returned from a notification."""
+        if self._jobs.empty():
+            self.slow = False
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -171,7 +188,8 @@ class Notifier:
         if not (subscribers or followers or refreshers):
             return
         notification = Notification(name, record, message, self._chunk_size)
-        latch = _Latch(len(subscribers)) if subscribers and (followers or refreshers) else None
+        waited_for = [lane for lane in subscribers if not lane.slow]
+        latch = _Latch(waited_for) if waited_for and (followers or refreshers) else None
         for lane in subscribers:
             lane.put(lambda lane=lane: _deliver(lane, notification, latch))
         for lane in followers:
@@ -190,8 +208,11 @@ class Notifier:
             entered = [lane for lanes in self._on_enter.values() for lane in lanes]
             lanes = [*self._subscribers, *entered, *self._on_refresh]
             self._subscribers, self._on_enter, self._on_refresh = (), {}, ()
+        until_s = time.monotonic() + timeout_s
         for lane in lanes:
-            lane.close(timeout_s)
+            lane.end()
+        for lane in lanes:
+            lane.join(until_s - time.monotonic())
 
 
 def progressed(record: Task, done: int, total: int, path: str | None) -> Task:
@@ -205,12 +226,13 @@ def _deliver(lane: _Lane, notification: Notification, latch: _Latch | None) -> N
         lane.callback(notification.name, notification.status())
     finally:
         if latch is not None:
-            latch.count_down()
+            latch.passed(lane)
+        lane.delivered()
 
 
 def _follow(latch: _Latch | None, callback: Callable[..., object], *args: object) -> None:
     if latch is not None:
-        latch.wait(_PATIENCE_S)
+        latch.wait()
     callback(*args)
 
 
@@ -222,4 +244,4 @@ def _callable(callback: Any) -> Any:
 
 def _end(lane: _Lane) -> None:
     lane.active = False
-    lane.close(0)
+    lane.end()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future
@@ -49,6 +51,9 @@ class Runner:
         self._running: set[str] = set()
         self._stopping = False
         self._rested = threading.Condition()
+        #: The handlers that work, also those that were left behind at the stop.
+        self._futures: set[Future[Outcome | Stopped]] = set()
+        self._at_rest: Callable[[], object] | None = None
         #: Held while the directory is compared: nothing is taken in twice, or missed by `start`.
         self._comparing = threading.Lock()
         self._tasks: Tasks
@@ -87,7 +92,7 @@ class Runner:
         # Invariant: cleaned before any handler works, whose files no record names yet.
         try:
             self._uploads.clean()
-        except OSError as error:
+        except (OSError, InvalidPath) as error:
             _log.warning("what is left over could not be removed: %s", error)
         with self._comparing:
             self._executor = self._new_executor()
@@ -121,6 +126,25 @@ class Runner:
                 self._keep(entry, tries, error, partial(self._resume_upload, entry, serial))
         self._age(entry, serial)
 
+    def sweep(self, entry: Entry) -> None:
+        """Removes the temporary files of a task from its target directory.
+
+        Raises:
+            TaskNotSaved: The disk refuses.
+        """
+        try:
+            self._removal(entry.record)
+        except OSError as error:
+            raise TaskNotSaved(entry.record.id, error.strerror or str(error)) from error
+
+    def when_idle(self, job: Callable[[], object]) -> None:
+        """Calls `job` when no handler works any more: now, or when the last one ends."""
+        with self._rested:
+            self._at_rest = job
+            idle = not self._futures
+        if idle:
+            job()
+
     def schedule(self, entry: Entry) -> None:
         """Starts what the state of a held task starts; the caller holds the entry's lock."""
         if entry.held:
@@ -141,7 +165,7 @@ class Runner:
         self.dispatcher.put(self._give_back)
         self.dispatcher.stop()
         if self._executor is not None:
-            self._executor.shutdown(wait=False, cancel_futures=True)
+            _shut_down(self._executor)
 
     def _give_back(self) -> None:
         for entry in list(self._tasks.entries.values()):
@@ -224,7 +248,17 @@ class Runner:
             future = Future()
             future.set_exception(error)
         worked = partial(self._worked, entry, serial, executor)
+        with self._rested:
+            self._futures.add(future)
         future.add_done_callback(lambda future: self.dispatcher.put(partial(worked, future)))
+        future.add_done_callback(self._done)
+
+    def _done(self, future: Future[Outcome | Stopped]) -> None:
+        with self._rested:
+            self._futures.discard(future)
+            last = self._at_rest if not self._futures else None
+        if last is not None:
+            last()
 
     def _ended(self, record: Task) -> None:
         self._running.discard(record.id)
@@ -276,8 +310,7 @@ class Runner:
                 return
             outcome = fail("the handler stopped without having been asked to")
         outcome = checked(outcome, record, self._tasks.lifecycle, entry.file.check)
-        if self._tasks.lifecycle.edge_taken(record, outcome.event) is None:
-            outcome = fail(f"no guard lets it {outcome.event}: {outcome.message or 'no message'}")
+        outcome = self._allowed(outcome, record)
         self._own(
             entry,
             serial,
@@ -288,9 +321,17 @@ class Runner:
             message=outcome.message,
         )
 
+    def _allowed(self, outcome: Outcome, record: Task) -> Outcome:
+        """The outcome, or a `fail` if the guards of its event refuse it."""
+        try:
+            edge = self._tasks.lifecycle.edge_taken(record, outcome.event)
+        except Exception as error:
+            return fail(f"a guard of {outcome.event!r} raised {type(error).__name__}: {error}")
+        return outcome if edge is not None else fail(f"every guard of {outcome.event!r} refused it")
+
     def _renew(self, broken: Executor) -> None:
         if self._executor is broken:
-            broken.shutdown(wait=False)
+            _shut_down(broken)
             self._executor = self._new_executor()
 
     # -- rest, age, removal -----------------------------------------------------------------
@@ -303,7 +344,19 @@ class Runner:
         keep_s = settings.keep_finished_s if role is Role.FINISHED else settings.keep_failed_s
         since = entered_at(entry.record)
         when = self._clock() if since is None else since
-        self.dispatcher.call_at(when + keep_s, partial(self._expire, entry, serial))
+        self._at(when + keep_s, self._expire, entry, serial)
+
+    def _at(
+        self, when: float, job: Callable[[Entry, int], object], entry: Entry, serial: int
+    ) -> None:
+        """Calls `job` at a unix time, if there still is such a task: a timer keeps none alive."""
+        alive = weakref.ref(entry)
+
+        def due() -> None:
+            if (found := alive()) is not None:
+                job(found, serial)
+
+        self.dispatcher.call_at(when, due)
 
     def _release(self, entry: Entry, serial: int, tries: int = 0) -> None:
         with entry.lock:
@@ -324,7 +377,7 @@ class Runner:
             return
         due = self._uploads.activity(entry) + self._settings.max_age_s
         if due > self._clock():
-            self.dispatcher.call_at(due, partial(self._age, entry, serial))
+            self._at(due, self._age, entry, serial)
         else:
             self._own(
                 entry, serial, "remove", message="no activity for as long as the settings say"
@@ -385,8 +438,9 @@ class Runner:
         for entry in [e for i, e in list(self._tasks.entries.items()) if i not in names]:
             with entry.lock:
                 self._check_deleted(entry)
-        for task_id in [i for i in list(self._tasks.invalid) if i not in names]:
-            self._tasks.unrefuse(task_id)
+        for task_id, invalid in list(self._tasks.invalid.items()):
+            if task_id not in names and not os.path.lexists(invalid.path):
+                self._tasks.unrefuse(task_id)
         for task_id in names:
             if task_id not in self._tasks.entries:
                 entry = self._tasks.load(task_id)
@@ -397,18 +451,27 @@ class Runner:
 
     def _check_deleted(self, entry: Entry) -> None:
         record = entry.record
-        alive = entry.stored and record.state in self._tasks.lifecycle.storable
+        alive = (entry.stored or entry.deleted) and self._tasks.role(record) is not Role.GONE
         # Only lstat decides: the names may be older than the file.
-        if not alive or self._tasks.store.exists(record.id):
+        if not alive or entry.removal_kept or self._tasks.store.exists(record.id):
             return
         try:
             self._tasks.deleted(entry)
         except (TaskNotSaved, InvalidTaskFile) as error:
+            entry.removal_kept = True
             again = partial(self._removed_by_hand, entry, entry.serial)
             self.dispatcher.put(partial(self._keep, entry, 0, error, again))
 
     def _removed_by_hand(self, entry: Entry, serial: int, tries: int) -> None:
         self._own(entry, serial, "remove", tries, message="its task file was deleted")
+
+
+def _shut_down(executor: Executor) -> None:
+    """Ends an executor without waiting for it; not every kind of executor can cancel."""
+    try:
+        executor.shutdown(wait=False, cancel_futures=True)
+    except TypeError:
+        executor.shutdown(wait=False)
 
 
 def entered_at(record: Task) -> float | None:

@@ -277,6 +277,7 @@ class Tasks:
             try:
                 if edited:
                     entry.record = merge_edit(entry.record, entry.file.reload())
+                    entry.upload = None  # its path may be another one now
                     edited = False
                 entry.record = action()
             except TaskFileEdited:
@@ -358,8 +359,9 @@ class Tasks:
 
     def _forget(self, entry: Entry) -> None:
         with self._lock:
-            self.entries.pop(entry.record.id, None)
+            # Invariant: there before it is gone here, so that `wait` finds it in one of the two.
             self._removed[entry.record.id] = entry
+            self.entries.pop(entry.record.id, None)
             while len(self._removed) > _REMOVED_KEPT:
                 self._removed.popitem(last=False)
 

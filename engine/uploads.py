@@ -20,7 +20,7 @@ from ..errors import (
     TaskNotSaved,
     UploadRefused,
 )
-from ..files import Directory, UploadData
+from ..files import Directory, UploadData, remove_tree
 from ..statemachine import Task
 from .entry import Entry
 from .notifications import CHUNK_REQUEST
@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 #: The names that we give: two uploads of one type and checksum are one, whatever they are called.
 _OURS = re.compile(r"([a-z]+-[0-9a-f]{40})(\..*)?")
+#: What an archive was unpacked into, or an interrupted try of it.
+_UNPACKED = re.compile(r"[a-z]+-[0-9a-f]{40}\.preprocessed")
 _TEMPORARY = re.compile(r"\..+\.[0-9]+\.[0-9]+\.tmp")
 
 
@@ -51,8 +53,8 @@ class Uploads:
             return record.came_from == "preprocessing"
         return record.state not in {"invalidcontent", "importcomplete", "remove", "notexisting"}
 
-    def claim(self, name: str, task_id: str) -> None:
-        """Reserves the name of a data file.
+    def claim(self, name: str, task_id: str) -> bool:
+        """Reserves the name of a data file; False where the task has it already.
 
         Raises:
             UploadRefused: Another task holds it; or a file of a task that does not load may.
@@ -69,6 +71,7 @@ class Uploads:
                     "see `musictasks check`"
                 )
             self._holders[key] = task_id
+            return holder is None
 
     def unclaim(self, name: str, task_id: str) -> None:
         with self._lock:
@@ -142,6 +145,10 @@ class Uploads:
         except (TaskNotSaved, InvalidTaskFile):
             self._cut(entry, at)
             raise
+        except OSError as error:
+            self._cut(entry, at)
+            reason = f"what is there could not be read: {error.strerror or error}"
+            raise ChunkRefused(record.id, reason, at) from error
         self._tasks.tell(CHUNK_REQUEST, record)
         return record
 
@@ -190,7 +197,7 @@ class Uploads:
         if record.upload_path is None:
             yield
             return
-        self.claim(record.upload_path, record.id)
+        claimed = self.claim(record.upload_path, record.id)
         try:
             try:
                 self.data(entry).discard()
@@ -198,7 +205,8 @@ class Uploads:
                 raise TaskNotSaved(record.id, str(error)) from error
             yield
         except MusicTasksError:
-            self.unclaim(record.upload_path, record.id)
+            if claimed:
+                self.unclaim(record.upload_path, record.id)
             raise
 
     def drop(self, entry: Entry) -> None:
@@ -209,18 +217,23 @@ class Uploads:
             with self._lock:
                 if self._holders.get(key, record.id) != record.id:
                     return
-            self.data(entry).discard()
+            if "/" in record.upload_path:
+                self._directory.remove(record.upload_path)  # of another program's making
+            else:
+                self.data(entry).discard()
             if _OURS.fullmatch(record.upload_path):
                 # Also what a handler made of it whose outcome came too late.
                 self._directory.remove_where("", lambda name: _key(name) == key)
+                remove_tree(self._directory, f"{key}.preprocessed")
         if record.preprocessed_path is not None:
-            self._directory.remove(record.preprocessed_path)
+            remove_tree(self._directory, record.preprocessed_path)
         if record.upload_path is not None:
             self.unclaim(record.upload_path, record.id)
 
     def activity(self, entry: Entry) -> float:
         """When something last happened to a task: its file or its data changed, unix seconds."""
-        times = [entry.file.modified_s]
+        identity = self._tasks.store.identity(entry.record.id)
+        times = [None if identity is None else identity.mtime_ns / 1e9]
         if entry.record.upload_path is not None:
             status = self._directory.status(entry.record.upload_path)
             times.append(None if status is None else status.st_mtime)
@@ -240,15 +253,26 @@ class Uploads:
             return
         for name in orphaned(self._directory, self._records):
             _log.info("upload data that belongs to no task is removed: %s", name)
-            self._directory.remove(name)
+            remove_tree(self._directory, name)
 
 
 def orphaned(uploads: Directory, records: Callable[[], Iterable[Task]]) -> list[str]:
-    """The files of the uploads directory that no record names, hidden ones left out."""
+    """The data in the uploads directory that no record names: files, and unpacked archives.
+
+    Hidden files are left out, and directories of others.
+    """
     # Invariant: names before records, so that data of a task made meanwhile is not among them.
     names = [name for name in uploads.names() if not name.startswith(".")]
     owned = {path for task in records() for path in (task.upload_path, task.preprocessed_path)}
-    return [name for name in names if name not in owned and uploads.is_file(name)]
+    return [name for name in names if name not in owned and _is_data(uploads, name)]
+
+
+def _is_data(uploads: Directory, name: str) -> bool:
+    try:
+        unpacked = bool(_UNPACKED.fullmatch(name)) and uploads.is_directory(name)
+        return unpacked or uploads.is_file(name)
+    except InvalidPath:  # a name that we never give
+        return False
 
 
 def measured(record: Task, uploads: Directory) -> Task:

@@ -24,11 +24,7 @@ from musictasks.errors import (
 )
 from musictasks.files import Effects, using
 from musictasks.statemachine import (
-    MUSIC,
-    Edge,
-    Lifecycle,
     Outcome,
-    Target,
     Task,
     Work,
     fail,
@@ -428,26 +424,6 @@ def test_rule_11_a_scan_cannot_be_rejected(opened: Open, settings: Settings):
         with pytest.raises(TaskFailed, match="'reject' is none of"):
             engine.wait("scan", "fsscancomplete", timeout=30)
         assert engine.get("scan").state == "fsscanfailed"
-
-
-def says_no(task: Task, payload: object) -> bool:
-    return False
-
-
-def test_a_success_that_every_guard_refuses_is_a_fail(opened: Open):
-    """A task is never left at work with nobody working on it."""
-    stages = (
-        evolve(stage, succeeded=Target("readyforintegration", says_no))
-        if stage.name == "preprocessing"
-        else stage
-        for stage in MUSIC.stages
-    )
-    way = Edge(event="approve", source="uploadfailed", target="readyforintegration")
-    mine = Lifecycle(MUSIC.states, tuple(stages), (*MUSIC.free_edges, way))
-    with opened(lifecycle=mine) as engine:
-        task = upload(engine)
-        with pytest.raises(TaskFailed, match="no guard lets it succeed"):
-            engine.wait(task.id, "readyforintegration", timeout=30)
 
 
 def test_a_clean_stop_takes_the_attempt_back(opened: Open, settings: Settings):
