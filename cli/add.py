@@ -13,7 +13,7 @@ from .adding import Report, add
 from .display import Display
 from .jobs import Result
 from .output import bytes_text, count, near, say, text
-from .planning import Plan, make_plan
+from .planning import Plan, PlannedFile, make_plan
 from .songs import Overrides
 
 
@@ -41,19 +41,24 @@ def _show_plan(console: Console, plan: Plan) -> None:
     for album in plan.albums:
         say(console, text(album.path.path, "bold"))
         for file in album.files:
-            mark = text("= ", "dim") if file.there else text("+ ", "green")
+            mark = text("+ ", "green") if file.is_new else text("= ", "dim")
             say(console, "  ", mark, file.target)
-            there = ", is there already" if file.there else ""
-            origin = f"from {near(file.source)}, {bytes_text(file.size_bytes)}{there}"
+            origin = f"from {near(file.source)}, {bytes_text(file.size_bytes)}{_why_not_new(file)}"
             say(console, "      ", text(origin, "dim"))
     _show_refusals(console, plan)
     _show_left_out(console, plan.left_out)
-    new = sum(not file.there for file in plan.files)
+    new = sum(file.is_new for file in plan.files)
     say(
         console,
         f"Dry run, nothing was changed: {count(new, 'file')} would be added, ",
         f"{len(plan.files) - new} are there already, {len(plan.refusals)} would be refused.",
     )
+
+
+def _why_not_new(file: PlannedFile) -> str:
+    if file.there:
+        return ", is there already"
+    return "" if file.copy_of is None else f", the same as {near(file.copy_of)}"
 
 
 def _show_refusals(console: Console, plan: Plan) -> None:

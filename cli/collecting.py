@@ -116,6 +116,8 @@ def _take(path: Path, root: Path, settings: Settings, found: Collected) -> None:
     elif size_bytes == 0:
         found.refusals.append(Refusal(path, "the file is empty"))
     elif size_bytes > most:
-        found.refusals.append(Refusal(path, f"larger than an upload may be: {most} bytes"))
+        found.refusals.append(
+            Refusal(path, f"larger than the {most} bytes of [tasks] maxuploadsize")
+        )
     else:
         found.sources.append(Source(path, root, size_bytes))

@@ -22,7 +22,7 @@ from .add import carry_out
 from .adding import Report
 from .jobs import Result
 from .output import bytes_text, count, near, say, text
-from .planning import make_plan
+from .planning import Plan, make_plan
 from .shelf import Shelf
 
 #: A pause after each step, so that a person can follow.
@@ -35,9 +35,11 @@ def run_demo(arguments: argparse.Namespace, settings: Settings, console: Console
     _title(console, "One album on its way into the library")
     say(console, text("from ", "dim"), near(sample_album()), text(f" ({files})", "dim"))
     console.print()
+    if not plan.files:
+        _show_refusals(console, plan)
+        return 1
     report = carry_out(plan, settings, console, pace_s=_PACE_S if console.is_terminal else 0)
-    for refusal in plan.refusals:
-        say(console, text(f"  ! {refusal.source}: {refusal.reason}", "red"))
+    _show_refusals(console, plan)
     _show_ways(console, report)
     _show_tree(console, settings)
     _show_database(console, settings)
@@ -46,6 +48,11 @@ def run_demo(arguments: argparse.Namespace, settings: Settings, console: Console
     console.print()
     say(console, text(_conclusion(report), "bold"))
     return 0 if report.succeeded and not plan.refusals else 1
+
+
+def _show_refusals(console: Console, plan: Plan) -> None:
+    for refusal in plan.refusals:
+        say(console, text(f"  ! {refusal.source}: {refusal.reason}", "red"))
 
 
 def _title(console: Console, title: str) -> None:

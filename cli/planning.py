@@ -35,6 +35,12 @@ class PlannedFile:
     checksum: str
     #: The target is there already, with the same bytes.
     there: bool = False
+    #: Another file of the plan that has the same bytes and target, and goes before this one.
+    copy_of: Path | None = None
+
+    @property
+    def is_new(self) -> bool:
+        return not self.there and self.copy_of is None
 
 
 @frozen
@@ -198,13 +204,25 @@ def _same_name(target: str) -> str:
 
 
 def _compared(files: Iterable[PlannedFile], planner: _Planner) -> Iterator[PlannedFile]:
-    """Marks what the Music Directory has already, and refuses what it has otherwise."""
+    """Marks what is there already or comes twice; refuses what cannot get to its place."""
+    first: dict[str, Path] = {}
+    off = _why_off(planner.settings)
     for file in files:
         there = present(planner.settings, file)
         if isinstance(there, str):
             planner.refuse(file.source, there)
+        elif off and not there:
+            planner.refuse(file.source, off)
         else:
-            yield evolve(file, there=there)
+            yield evolve(file, there=there, copy_of=first.get(file.target))
+            first.setdefault(file.target, file.source)
+
+
+def _why_off(settings: Settings) -> str | None:
+    """Why the settings let nothing be uploaded, if they do not."""
+    if not settings.allow:
+        return "uploads are switched off: [uploads] allow is empty"
+    return None if "albumfile" in settings.allow else "[uploads] allow does not name albumfile"
 
 
 def present(settings: Settings, file: PlannedFile) -> bool | str:

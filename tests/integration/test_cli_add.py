@@ -156,6 +156,42 @@ def test_same_song_twice(library, album, add):
     assert output.endswith("5 files added, 1 there already.\n")
 
 
+def test_same_song_twice_in_a_dry_run(library, album, add):
+    """A dry run counts a copy as the real run does."""
+    shutil.copyfile(album / MP3, album / "again.mp3")
+    status, output = add("-n", album)
+    assert status == 0
+    assert "5 files would be added, 1 are there already, 0 would be refused." in output
+    assert ", the same as " in output
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason", "refused"),
+    [
+        (["[uploads]", "allow="], "uploads are switched off: [uploads] allow is empty", 5),
+        (["[uploads]", "allow=artwork"], "[uploads] allow does not name albumfile", 5),
+        (["maxuploadsize=63000"], "larger than the 63000 bytes of [tasks] maxuploadsize", 1),
+    ],
+)
+def test_dry_run_tells_what_settings_refuse(library, album, capsys, lines, reason, refused):
+    """What the settings do not let in is refused with the reason, in the dry run and the real."""
+    config = settings_file(library, *lines)
+    dry = main(["add", "-n", "--config", str(config), str(album)]), capsys.readouterr().out
+    real = main(["add", "--config", str(config), str(album)]), capsys.readouterr().out
+    assert (dry[0], real[0]) == (1, 1)
+    assert dry[1].count(reason) == real[1].count(reason) == refused
+    assert f"{5 - refused} files would be added, 0 are there already, {refused} would" in dry[1]
+    assert real[1].endswith(f"{5 - refused} files added, 0 there already, {refused} refused.\n")
+
+
+def test_what_is_there_needs_no_upload(library, album, add, capsys):
+    """Where uploads are off, what the library has already is no reason for a complaint."""
+    assert add(album)[0] == 0
+    config = settings_file(library, "[uploads]", "allow=")
+    for option in (["-n"], []):
+        assert main(["add", *option, "--config", str(config), str(album)]) == 0
+
+
 def test_some_refused(library, album, add):
     """What can be added is added; the exit status tells that not everything was."""
     retag(album / MP3, tracknumber=None)

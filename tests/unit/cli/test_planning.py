@@ -274,7 +274,7 @@ def test_files_that_cannot_be_added(settings, album, tmp_path):
         "gone.txt": "cannot be read: No such file or directory",
         "nothing": "cannot be read: No such file or directory",
         "a\0b": "cannot be read: embedded null byte",
-        FLAC: "larger than an upload may be: 63000 bytes",
+        FLAC: "larger than the 63000 bytes of [tasks] maxuploadsize",
     }
     assert len(plan.files) == 4
 
