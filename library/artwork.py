@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from attrs import frozen
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
 
 from ..errors import MediaError
 from ..files import Directory
@@ -66,10 +66,11 @@ class ArtworkDirectory:
     durable: bool = True
 
     def prepare(self) -> None:
-        """Makes `default.jpg` and its scaled ones, unless a `default.jpg` is there.
+        """Makes what is missing of `default.jpg` and its scaled ones.
 
-        What an earlier run left half written goes, so no other may be at work. The root must
-        exist.
+        A `default.jpg` that is there is kept, and what is missing of the scales is made from it;
+        if it is no image that can be read, from ours. What an earlier run left half written
+        goes, so no other may be at work. The root must exist.
         """
         directory = Directory(self.root, self.durable)
         for folder in ("", *map(_folder, self.scales)):
@@ -77,6 +78,14 @@ class ArtworkDirectory:
         if not directory.is_file(DEFAULT_ARTWORK):
             image = _default_image()
             self._write(DEFAULT_ARTWORK, _encode(image), image)
+            return
+        missing = [
+            scale
+            for scale in self.scales
+            if directory.status(f"{_folder(scale)}/{DEFAULT_ARTWORK}") is None
+        ]
+        if missing:
+            self._write_scaled(DEFAULT_ARTWORK, _default_of(directory), missing)
 
     def make(self, album: AlbumPath, jpeg: bytes, name: str, limits: ImageLimits) -> str:
         """Writes the album's artwork, in place of what it had; its name for the database.
@@ -94,13 +103,16 @@ class ArtworkDirectory:
         return artwork
 
     def _write(self, name: str, jpeg: bytes, image: Image.Image) -> None:
+        self._write_scaled(name, image, self.scales)
+        # Invariant: the source is last, so where it is, the scaled ones are.
+        Directory(self.root, self.durable).write(name, jpeg)
+
+    def _write_scaled(self, name: str, image: Image.Image, scales: Iterable[int]) -> None:
         directory = Directory(self.root, self.durable)
-        for scale in self.scales:
+        for scale in scales:
             directory.make_directories(_folder(scale))
             square = ImageOps.fit(image, (scale, scale), Image.Resampling.LANCZOS)
             directory.write(f"{_folder(scale)}/{name}", _encode(square, progressive=True))
-        # Invariant: the source is last, so where it is, the scaled ones are.
-        directory.write(name, jpeg)
 
 
 def _folder(scale: int) -> str:
@@ -175,6 +187,18 @@ def _encode(image: Image.Image, *, progressive: bool = False) -> bytes:
     out = io.BytesIO()
     image.save(out, "JPEG", quality=_QUALITY, optimize=True, progressive=progressive)
     return out.getvalue()
+
+
+def _default_of(directory: Directory) -> Image.Image:
+    """The `default.jpg` that is there, or ours where that cannot be read: a start goes on."""
+    limits = ImageLimits()
+    with directory.open(DEFAULT_ARTWORK) as file:
+        try:
+            data = _read(file, DEFAULT_ARTWORK, limits)
+            with _judged(DEFAULT_ARTWORK):
+                return _decode(data, DEFAULT_ARTWORK, limits, FORMATS)
+        except MediaError:
+            return _default_image()
 
 
 def _default_image() -> Image.Image:

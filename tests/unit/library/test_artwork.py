@@ -284,6 +284,31 @@ def test_default_artwork_is_made_once_and_a_users_own_is_kept(tmp_path: Path) ->
     assert (tmp_path / "default.jpg").read_bytes() == cover()
 
 
+def test_a_new_scale_gets_its_default_artwork_from_the_one_that_is_there(tmp_path: Path) -> None:
+    """Only what is missing is made, and it shows the person's own default.jpg."""
+    ArtworkDirectory(tmp_path, (20,)).prepare()
+    (tmp_path / "default.jpg").write_bytes(cover())
+    (tmp_path / "20x20" / "default.jpg").write_bytes(b"a person's own")
+
+    ArtworkDirectory(tmp_path, (20, 50)).prepare()
+
+    scaled = decoded((tmp_path / "50x50" / "default.jpg").read_bytes())
+    assert scaled.size == (50, 50)
+    assert color_at(scaled, 25, 25) == (0, 128, 128)
+    assert (tmp_path / "default.jpg").read_bytes() == cover()
+    assert (tmp_path / "20x20" / "default.jpg").read_bytes() == b"a person's own"
+
+
+def test_a_default_artwork_that_cannot_be_read_is_kept_and_does_not_hinder(tmp_path: Path) -> None:
+    """A new scale shows our own default where the person's is broken."""
+    (tmp_path / "default.jpg").write_bytes(b"no image")
+
+    ArtworkDirectory(tmp_path, (20,)).prepare()
+
+    assert decoded((tmp_path / "20x20" / "default.jpg").read_bytes()).size == (20, 20)
+    assert (tmp_path / "default.jpg").read_bytes() == b"no image"
+
+
 def test_slashes_in_names_stay_out_of_the_path() -> None:
     """A slash in a name is U+2215 in the name of the artwork, as in the Music Directory."""
     assert artwork_name(AlbumPath("AC/DC", 1980, "Back")) == "AC\u2215DC - Back.jpg"
