@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
-from pathlib import Path
 
 from rich.console import Console
 
 from ..engine import Settings
 from .adding import Report, add
+from .collecting import LeftOut, Why
 from .display import Display
 from .jobs import Result
 from .output import bytes_text, count, near, say, text
@@ -25,6 +25,8 @@ def run_add(arguments: argparse.Namespace, settings: Settings, console: Console)
         return 1 if plan.refusals or not plan.files else 0
     report = carry_out(plan, settings, console)
     _show_refusals(console, plan)
+    # Hidden files are often there; of a link somebody may think that it is music.
+    _show_left_out(console, (one for one in plan.left_out if one.why is Why.LINK))
     say(console, _summary(plan, report))
     return 0 if report.succeeded and plan.files and not plan.refusals else 1
 
@@ -69,9 +71,9 @@ def _show_refusals(console: Console, plan: Plan) -> None:
         say(console, "      ", text(refusal.reason, "red"))
 
 
-def _show_left_out(console: Console, paths: Iterable[Path]) -> None:
-    for path in paths:
-        say(console, text(f"  - {near(path)}: hidden, ignored or a link; left out", "dim"))
+def _show_left_out(console: Console, left_out: Iterable[LeftOut]) -> None:
+    for one in left_out:
+        say(console, text(f"  - {near(one.path)}: {one.why}; left out", "dim"))
 
 
 def _summary(plan: Plan, report: Report) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from enum import StrEnum
 from pathlib import Path
 
 from attrs import define, field, frozen
@@ -17,6 +18,22 @@ class Refusal:
 
     source: Path
     reason: str
+
+
+class Why(StrEnum):
+    """Why a file or folder is left out: the first that is true."""
+
+    HIDDEN = "hidden"
+    IGNORED = "in the ignore list"
+    LINK = "a link"
+
+
+@frozen
+class LeftOut:
+    """What lies in a folder that is walked, and is passed over."""
+
+    path: Path
+    why: Why
 
 
 @frozen
@@ -43,18 +60,20 @@ class Collected:
 
     sources: list[Source] = field(factory=list)
     refusals: list[Refusal] = field(factory=list)
-    #: Hidden files, ignored ones and links to folders: seen, and passed over.
-    left_out: list[Path] = field(factory=list)
+    left_out: list[LeftOut] = field(factory=list)
 
 
 def collect(paths: Iterable[Path], settings: Settings) -> Collected:
     """The files at and below `paths`, each once, sorted; reads no file.
 
-    A file that was named itself is refused where one that lies in a folder is left out.
+    A hidden or ignored file that was named itself is refused where one that lies in a folder is
+    left out. A link is followed only if it was named itself: nobody sees where the links of a
+    folder lead.
     """
+    named = [_absolute(path) for path in paths]
     found = Collected()
     seen: set[Path] = set()
-    for path in map(_absolute, paths):
+    for path in named:
         if path.is_dir():
             candidates = _walk(path, settings, found)
         else:
@@ -64,6 +83,7 @@ def collect(paths: Iterable[Path], settings: Settings) -> Collected:
             if candidate not in seen:
                 seen.add(candidate)
                 _take(candidate, root, settings, found)
+    found.left_out = [one for one in found.left_out if one.path not in named]
     return found
 
 
@@ -73,14 +93,20 @@ def _absolute(path: Path) -> Path:
 
 
 def _refused(path: Path, settings: Settings, found: Collected) -> bool:
-    if not _ignored(path.name, settings):
+    why = _why_left_out(path, settings)
+    if why not in {Why.HIDDEN, Why.IGNORED}:
         return False
-    found.refusals.append(Refusal(path, "hidden files and those of the ignore list are not added"))
+    found.refusals.append(Refusal(path, f"{why}: such files are not added"))
     return True
 
 
-def _ignored(name: str, settings: Settings) -> bool:
-    return name.startswith(".") or name in settings.ignore_songs
+def _why_left_out(path: Path, settings: Settings) -> Why | None:
+    if path.name.startswith("."):
+        return Why.HIDDEN
+    # The ignore list is one of files.
+    if path.name in settings.ignore_songs and not path.is_dir():
+        return Why.IGNORED
+    return Why.LINK if path.is_symlink() else None
 
 
 def _walk(top: Path, settings: Settings, found: Collected) -> Iterator[Path]:
@@ -89,18 +115,17 @@ def _walk(top: Path, settings: Settings, found: Collected) -> Iterator[Path]:
 
     for folder, directories, names in os.walk(top, onerror=refuse):
         directories.sort()
-        for name in [name for name in directories if _passed_over(Path(folder, name))]:
-            directories.remove(name)
-            found.left_out.append(Path(folder, name))
-        for name in sorted(names):
-            if _ignored(name, settings):
-                found.left_out.append(Path(folder, name))
+        for path in [Path(folder, name) for name in directories]:
+            why = _why_left_out(path, settings)
+            if why is not None:
+                directories.remove(path.name)
+                found.left_out.append(LeftOut(path, why))
+        for path in [Path(folder, name) for name in sorted(names)]:
+            why = _why_left_out(path, settings)
+            if why is None:
+                yield path
             else:
-                yield Path(folder, name)
-
-
-def _passed_over(directory: Path) -> bool:
-    return directory.name.startswith(".") or directory.is_symlink()
+                found.left_out.append(LeftOut(path, why))
 
 
 def _take(path: Path, root: Path, settings: Settings, found: Collected) -> None:

@@ -14,7 +14,7 @@ from attrs import define, evolve, field, frozen
 from ..engine.settings import Settings
 from ..errors import InvalidPath, MediaError
 from ..library import AlbumPath, check_album_file, is_song, safe_name
-from .collecting import Refusal, Source, collect
+from .collecting import LeftOut, Refusal, Source, collect
 from .songs import Overrides, Song, check_folders, read, song_targets
 
 #: What plays music and is not a song of MusicDB's; it must not pass for a booklet.
@@ -55,8 +55,8 @@ class Plan:
     #: By path.
     albums: tuple[PlannedAlbum, ...]
     refusals: tuple[Refusal, ...]
-    #: Hidden and ignored files: not added, and no reason for concern.
-    left_out: tuple[Path, ...]
+    #: Not added, and no reason for concern.
+    left_out: tuple[LeftOut, ...]
 
     @property
     def files(self) -> tuple[PlannedFile, ...]:
@@ -79,7 +79,7 @@ def make_plan(
 ) -> Plan:
     """What `musictasks add` would do with these files and folders; deterministic.
 
-    Every file below `paths` is in the plan, in its refusals, or left out (hidden or ignored).
+    Every file below `paths` is in the plan, in its refusals, or left out (hidden, ignored or a link).
     A song's path comes from its tags and `overrides`; every other file goes with the album of
     the songs in its folder, of the folders below, or of the next folder above that has songs.
     """
@@ -94,7 +94,7 @@ def make_plan(
     return Plan(
         albums=_by_album(files),
         refusals=tuple(sorted(planner.refusals, key=lambda refusal: refusal.source)),
-        left_out=tuple(sorted(found.left_out)),
+        left_out=tuple(sorted(found.left_out, key=lambda one: one.path)),
     )
 
 

@@ -192,6 +192,21 @@ def test_what_is_there_needs_no_upload(library, album, add, capsys):
         assert main(["add", *option, "--config", str(config), str(album)]) == 0
 
 
+def test_links_of_a_folder(library, album, add):
+    """A link in a folder is not followed, and named with the reason, in the real run too."""
+    (album / "link.txt").symlink_to("/etc/passwd")
+    (album / ".hidden").write_bytes(b"x")
+    status, output = add("-n", album)
+    assert status == 0
+    assert "link.txt: a link; left out\n" in output
+    assert ".hidden: hidden; left out\n" in output
+    status, output = add(album)
+    assert status == 0
+    assert "link.txt: a link; left out\n" in output
+    assert ".hidden" not in output
+    assert set(library.music) == set(TARGETS.values())
+
+
 def test_some_refused(library, album, add):
     """What can be added is added; the exit status tells that not everything was."""
     retag(album / MP3, tracknumber=None)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from clikit import ALBUM, TARGETS, Library, run
+from musictasks.cli import demo, main
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,17 @@ def test_again(shown):
     assert output.count("B  is there already") == len(TARGETS)
     assert "Everything is there already: nothing was changed." in output
     assert library.content == content
+
+
+def test_sample_of_links(tmp_path: Path, monkeypatch, capsys):
+    """An editable install of Python packages links the sample's files; it is added all the same."""
+    links = tmp_path / "sample"
+    links.mkdir()
+    for file in demo.sample_album().iterdir():
+        (links / file.name).symlink_to(file)
+    monkeypatch.setattr(demo, "sample_album", lambda: links)
+    assert main(["demo", "--library", str(tmp_path / "library")]) == 0
+    assert set(Library(tmp_path / "library").music) == set(TARGETS.values())
 
 
 def in_terminal(columns: int, *arguments: str) -> tuple[int, str]:

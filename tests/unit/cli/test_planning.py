@@ -251,27 +251,52 @@ def test_target_that_is_no_file(settings, album):
 
 
 def test_what_is_left_out(settings, album):
-    """Hidden and ignored files of a folder are passed over; named themselves, they are refused."""
+    """Hidden and ignored files and links of a folder are passed over, each for one reason."""
     for name in (".hidden.flac", "Thumbs.db", "README"):
         (album / name).write_bytes(b"x")
     (album / "link").symlink_to(album.parent)
+    (album / "link.txt").symlink_to("/etc/passwd")
+    (album / "nowhere").symlink_to(album / "nothing")
+    (album / ".link").symlink_to("/etc/passwd")
     plan = make_plan([album], settings)
     assert targets(plan) == TARGETS
-    assert [path.name for path in plan.left_out] == [".hidden.flac", "README", "Thumbs.db", "link"]
-    assert set(reasons(make_plan([album / ".hidden.flac"], settings))) == {".hidden.flac"}
+    assert not plan.refusals
+    assert {one.path.name: str(one.why) for one in plan.left_out} == {
+        ".hidden.flac": "hidden",
+        ".link": "hidden",
+        "README": "in the ignore list",
+        "Thumbs.db": "in the ignore list",
+        "link": "a link",
+        "link.txt": "a link",
+        "nowhere": "a link",
+    }
+
+
+def test_what_is_left_out_and_was_named(settings, album, tmp_path):
+    """Named themselves, hidden and ignored files are refused, and links are followed."""
+    for name in (".hidden.flac", "README"):
+        (album / name).write_bytes(b"x")
+    (album / "link.pdf").symlink_to(album / BOOKLET)
+    (tmp_path / "folder").symlink_to(album)
+    named = [tmp_path / "folder", album, *(album / n for n in (".hidden.flac", "README"))]
+    plan = make_plan([*named, album / "link.pdf"], settings)
+    assert reasons(plan) == {
+        ".hidden.flac": "hidden: such files are not added",
+        "README": "in the ignore list: such files are not added",
+    }
+    assert targets(plan) == {**TARGETS, "link.pdf": f"{ALBUM}/link.pdf"}
+    assert {one.path.parent.name for one in plan.left_out} == {"folder"}
 
 
 def test_files_that_cannot_be_added(settings, album, tmp_path):
     """What is missing, empty, too large or no file is refused, and the rest goes on."""
     (album / "empty.txt").touch()
     os.mkfifo(album / "pipe")
-    (album / "gone.txt").symlink_to(album / "nothing")
     small = Settings.in_directory(settings.music.parent, max_upload_size_bytes=63_000)
     plan = make_plan([album, tmp_path / "nothing", Path("a\0b")], small)
     assert reasons(plan) == {
         "empty.txt": "the file is empty",
         "pipe": "neither a file nor a folder",
-        "gone.txt": "cannot be read: No such file or directory",
         "nothing": "cannot be read: No such file or directory",
         "a\0b": "cannot be read: embedded null byte",
         FLAC: "larger than the 63000 bytes of [tasks] maxuploadsize",
