@@ -139,6 +139,10 @@ def _judged(name: str) -> Iterator[None]:
         yield
     except MediaError:
         raise
+    except UnidentifiedImageError as error:
+        # Pillow's own text names an object in memory, which tells a person nothing.
+        known = ", ".join(FORMATS)
+        raise MediaError(name, f"it is no image of a format that is read ({known})") from error
     except MemoryError as error:
         raise MediaError(name, "the image needs more memory than there is") from error
     except Exception as error:

@@ -159,6 +159,13 @@ def test_what_is_no_image_is_refused_by_name(data: bytes) -> None:
     with pytest.raises(MediaError, match=r"cover\.png") as error:
         to_jpeg(io.BytesIO(data), "cover.png", LIMITS)
     assert error.value.path == "cover.png"
+    assert "BytesIO" not in str(error.value)
+
+
+def test_text_is_refused_with_the_formats_that_are_read() -> None:
+    """A person is told what an image may be, not of an object in memory."""
+    with pytest.raises(MediaError, match=r"no image of a format that is read \(JPEG, PNG, .*BMP\)"):
+        to_jpeg(io.BytesIO(b"just text"), "cover.png", LIMITS)
 
 
 def test_a_format_that_is_not_wanted_is_not_even_tried() -> None:
