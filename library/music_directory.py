@@ -57,6 +57,8 @@ class MusicDirectory:
         directory = self.directory
         for name in directory.names(path):
             below = f"{path}/{name}" if path else name
+            if name.startswith("."):
+                continue
             # Names that files/ refuses (with a backslash, say) cannot be reached: not ours.
             if name not in ignored and _is_plain(below) and directory.is_directory(below):
                 yield name

@@ -63,6 +63,12 @@ def test_hidden_files_are_not_there(music: MusicDirectory):
     assert len(music.album_files(ALBUM)) == 5
 
 
+def test_hidden_artists_are_not_there(music: MusicDirectory):
+    """What lies in a hidden directory (a waste bin, say) is no album."""
+    (music.root / ".Trash-1000/2020 - B").mkdir(parents=True)
+    assert music.albums() == [ALBUM]
+
+
 @pytest.mark.parametrize("path", ["A", "A/2020 - B", "A/B", "../2020 - B", "/A/2020 - B", ""])
 def test_no_album(music: MusicDirectory, path: str):
     """A path that is none of an album, or where none is, is refused."""
