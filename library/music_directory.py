@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from ..errors import InvalidPath
 from ..files import Directory, check_relative
-from .naming import is_song, parse_album, parse_song
+from .naming import AlbumPath, check_new_file, is_song, parse_album, parse_song
 
 #: What MusicDB skips where its settings say nothing else (see `LIBRARY.md`).
 IGNORE_ARTISTS = frozenset({"lost+found"})
@@ -20,6 +20,7 @@ IGNORE_ALBUMS: frozenset[str] = frozenset()
 IGNORE_SONGS = frozenset(
     {".directory", "desktop.ini", "Desktop.ini", ".DS_Store", "Thumbs.db", "README"}
 )
+_IGNORED = "the ignore lists of the settings name it"
 
 
 @frozen
@@ -110,6 +111,20 @@ class MusicDirectory:
                 file.read(1)
         return songs
 
+    def check_target(self, path: str) -> AlbumPath:
+        """The album of a path that a client names for a new song or other file of an album.
+
+        Raises:
+            InvalidPath: It could not be found there again (the ignore lists name a part of it),
+                or `naming.check_new_file` refuses it.
+        """
+        album = check_new_file(path)
+        artist, directory, name = path.split("/")
+        self._check_ignored(path, artist, directory)
+        if name in self.ignore_songs:
+            raise InvalidPath(path, _IGNORED)
+        return album
+
     def modified(self, path: str) -> int:
         """When a file or directory was changed last, in unix seconds.
 
@@ -124,10 +139,13 @@ class MusicDirectory:
     def _check_directory(self, album_path: str) -> None:
         parse_album(album_path)
         artist, _, name = album_path.partition("/")
-        if artist in self.ignore_artists or name in self.ignore_albums:
-            raise InvalidPath(album_path, "the ignore lists of the settings name it")
+        self._check_ignored(album_path, artist, name)
         if not self.directory.is_directory(album_path):
             raise InvalidPath(album_path, "there is no such album in the Music Directory")
+
+    def _check_ignored(self, path: str, artist: str, album: str) -> None:
+        if artist in self.ignore_artists or album in self.ignore_albums:
+            raise InvalidPath(path, _IGNORED)
 
 
 def _is_plain(path: str) -> bool:

@@ -28,6 +28,12 @@ VIDEO_SCHEME = "{artist}/{year} - {video}.{m4v, mp4 or webm}"
 #: The longest name that Linux file systems take, in bytes.
 NAME_LIMIT_BYTES = 255
 
+#: Bidirectional controls (Unicode's `Bidi_Control`) and U+2028, U+2029: with them in a name, a
+#: person sees another one.
+MISLEADING = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029"
+)
+
 _ALBUM = re.compile(r"([0-9]{4}) - (.+)", re.DOTALL)
 # Four digits: enough for every song, and always an integer that SQLite can hold.
 _SONG = re.compile(r"(?:([0-9]{1,4})-)?([0-9]{1,4}) (.+)\.([^.]+)", re.DOTALL)
@@ -249,4 +255,27 @@ def check_album_file(path: str) -> AlbumPath:
         _refuse(path, "the file name begins with a dot", f"{ALBUM_SCHEME}/{{file}}")
     if is_song(name):
         parse_song(path)
+    return album
+
+
+def check_new_file(path: str) -> AlbumPath:
+    """`check_album_file` for a path that a client names: of what is new, more is asked.
+
+    What is on disk already is taken as it is, so nothing here is asked of that.
+
+    Raises:
+        InvalidPath: As `check_album_file`; or a part of the path begins with a dot, a name in it
+            begins or ends with white space, or one of `MISLEADING` is in it.
+    """
+    album = check_album_file(path)
+    parts = path.split("/")
+    if any(part.startswith(".") for part in parts):
+        raise InvalidPath(path, "a part of it begins with a dot")
+    names = [*parts, album.album, *([parse_song(path).song] if is_song(path) else [])]
+    if any(name != name.strip() for name in names):
+        raise InvalidPath(path, "a name in it begins or ends with white space")
+    for character in path:
+        if character in MISLEADING:
+            code = f"U+{ord(character):04X}"
+            raise InvalidPath(path, f"it holds {code}, with which it looks like another name")
     return album

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from .naming import NAME_LIMIT_BYTES, AlbumPath, SongPath, parse_album, parse_song
+from .naming import MISLEADING, NAME_LIMIT_BYTES, AlbumPath, SongPath, parse_album, parse_song
 
 #: A longer "extension" is no extension but a part of the name.
 EXTENSION_LIMIT_BYTES = 16
@@ -18,10 +18,11 @@ _LEADING_DOT = "\u2024"
 def safe_name(text: str, extension: str = "") -> str:
     """One component of a path, made of any text: from a tag, say.
 
-    NFC; line ends and tabs become spaces, other control characters and lone surrogates go, spaces
-    at both ends too. A slash becomes U+2215, a backslash U+2216, a leading dot U+2024 (hidden
-    files and our temporaries begin with one). Cut to 255 bytes with the extension (no dot in it)
-    kept; an extension over 16 bytes counts as text. Text of which nothing is left becomes `_`.
+    NFC; line ends and tabs become spaces, other control characters (bidirectional ones too) and
+    lone surrogates go, spaces at both ends too. A slash becomes U+2215, a backslash U+2216, a
+    leading dot U+2024 (hidden files and our temporaries begin with one). Cut to 255 bytes with the
+    extension (no dot in it) kept; an extension over 16 bytes counts as text. Text of which nothing
+    is left becomes `_`.
     """
     text, extension = _clean(text), _clean(extension.lstrip("."))
     if len(extension.encode()) > EXTENSION_LIMIT_BYTES:
@@ -34,12 +35,16 @@ def safe_name(text: str, extension: str = "") -> str:
 
 def _clean(text: str) -> str:
     # Invariant: NFC comes after the removal, which brings letters and their accents together.
-    name = unicodedata.normalize("NFC", "".join(map(_kept, text))).translate(_LOOKALIKES).strip()
+    name = unicodedata.normalize("NFC", _plain(text)).translate(_LOOKALIKES).strip()
     return _LEADING_DOT + name[1:] if name.startswith(".") else name
 
 
+def _plain(text: str) -> str:
+    return "".join(map(_kept, text)).strip()
+
+
 def _kept(char: str) -> str:
-    if unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"}:
+    if char in MISLEADING or unicodedata.category(char) in {"Cc", "Cs"}:
         return " " if char.isspace() else ""
     return char
 
@@ -50,7 +55,7 @@ def safe_album_path(artist: str, year: int, album: str) -> AlbumPath:
     Raises:
         InvalidPath: The album's name is empty, or the year has not four digits.
     """
-    directory = f"{year:04d} - {album.strip()}"
+    directory = f"{year:04d} - {_plain(album)}"
     return parse_album(f"{safe_name(artist)}/{safe_name(directory)}")
 
 
@@ -64,5 +69,5 @@ def safe_song_path(
     """
     prefix = "" if disc is None else f"{disc}-"
     return parse_song(
-        f"{album.path}/{safe_name(f'{prefix}{number:02d} {song.strip()}', extension)}"
+        f"{album.path}/{safe_name(f'{prefix}{number:02d} {_plain(song)}', extension)}"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from musictasks.errors import InvalidPath
-from musictasks.library import MusicDirectory, sample_album
+from musictasks.library import AlbumPath, MusicDirectory, sample_album
 
 ALBUM = "Søren Größenwald/2020 - Über den Wäldern"
 SONGS = ["01 Morgenroete.flac", "02 Ebbe-Flut.mp3", "03 Nacht - Reprise.m4a"]
@@ -120,6 +120,58 @@ def test_an_album_without_songs(music: MusicDirectory):
         (music.root / ALBUM / name).unlink()
     with pytest.raises(InvalidPath, match="no song"):
         music.check_album(ALBUM)
+
+
+@pytest.mark.parametrize("name", ["01 Song.flac", "booklet.pdf", "01 ...And Justice.mp3"])
+def test_a_target(music: MusicDirectory, name: str):
+    """A file that follows the scheme may go into an album, be that there or not."""
+    target = f"Künstler/2014 - .5/{name}"
+    assert music.check_target(target) == AlbumPath("Künstler", 2014, ".5")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".A/2020 - B/01 C.flac",
+        ".git/2020 - B/booklet.pdf",
+        "A/2020 - B/.booklet.pdf",
+        " A/2020 - B/01 C.flac",
+        "A\u3000/2020 - B/01 C.flac",
+        "A/2020 - B /01 C.flac",
+        "A/2020 -  B/01 C.flac",
+        "A/2020 - B/01  C.flac",
+        "A/2020 - B/01 C .flac",
+        "A/2020 - B/ booklet.pdf",
+        "A/2020 - B/booklet.pdf ",
+        "A/2020 - B/gpj.\u202etelkoob.pdf",
+        "A\u200f/2020 - B/booklet.pdf",
+        "A/2020 - B\u2066C/booklet.pdf",
+        "A/2020 - B/01 C\u2028D.flac",
+        "A\u2029B/2020 - B/01 C.flac",
+        "lost+found/2020 - B/01 C.flac",
+        "A/2020 - B/README",
+        "A/2020 - B/Thumbs.db",
+    ],
+)
+def test_no_target(music: MusicDirectory, path: str):
+    """Hidden, misleading and ignored names are no targets."""
+    with pytest.raises(InvalidPath):
+        music.check_target(path)
+
+
+def test_an_ignored_album_is_no_target(music: MusicDirectory):
+    """What the settings ignore could not be found again."""
+    ignoring = MusicDirectory(music.root, ignore_albums=frozenset({"2020 - B"}))
+    with pytest.raises(InvalidPath, match="ignore lists"):
+        ignoring.check_target("A/2020 - B/01 C.flac")
+
+
+@pytest.mark.parametrize("album", ["A /2020 - B", "A\u202e/2020 -  B\u2028"])
+def test_names_that_are_no_targets_stay_albums_on_disk(music: MusicDirectory, album: str):
+    """The file system is always right: what is there already is read as it is."""
+    shutil.copytree(sample_album(), music.root / album)
+    assert album in music.albums()
+    assert len(music.check_album(album)) == 3
 
 
 def test_modified(music: MusicDirectory):

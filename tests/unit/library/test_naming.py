@@ -15,6 +15,7 @@ from musictasks.library.naming import (
     VideoPath,
     album_of,
     check_album_file,
+    check_new_file,
     is_song,
     is_video,
     parse_album,
@@ -269,6 +270,8 @@ def test_safe_name(text, extension):
         ("u\u0308ber", "", "über"),
         ("u\0\u0308ber", "", "über"),
         ("\ud800", "", "_"),
+        ("A\u202eB\u200f \u2066", "", "AB"),
+        ("A\u2028B\u2029", "", "A B"),
         ("", "pdf", "_.pdf"),
         ("A", ".pdf", "A.pdf"),
         ("", "longer than an extension", "․longer than an extension"),
@@ -284,13 +287,14 @@ def test_safe_name_says_what_it_does(text, extension, expected):
 
 @given(st.text(max_size=300), years, st.text(max_size=300), st.text(max_size=300))
 @example("A", 2020, "B", "x" * 300)
+@example("\u200f.A", 2020, "\u200f B\u2028", "\0 C\u202e")
 def test_paths_from_tags(artist, year, album, song):
-    """Tags of any text make a valid path, unless an album's or song's name is empty."""
+    """Tags of any text make a path for a new file, unless an album's or song's name is empty."""
     try:
         album_path = safe_album_path(artist, year, album)
         song_path = safe_song_path(album_path, None, 7, song, "flac")
     except InvalidPath:
         assert "_" in (safe_name(album), safe_name(song))
     else:
-        assert song_path.album_path == album_path == parse_album(album_path.path)
+        assert song_path.album_path == album_path == check_new_file(song_path.path)
         assert (song_path.number, song_path.extension) == (7, "flac")
