@@ -9,9 +9,10 @@ from typing import Protocol
 
 from attrs import define, field, frozen
 
-from ..engine import Engine, Settings, open_engine
+from ..engine import Engine, Settings
 from ..library import AlbumPath
 from .jobs import AlbumJob, FileJob, Job, Result
+from .opening import open_engine
 from .planning import Plan
 from .shelf import Shelf
 from .watching import Watch

@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from ..engine import Engine, Settings, open_engine
+from ..engine import Engine, Settings
 from ..errors import TaskNotFound
 from ..statemachine import MUSIC, Role, Task
+from .opening import open_engine
 from .output import say
 from .watching import Watch
 

@@ -149,7 +149,8 @@ def _why(job: Job) -> Iterator[object]:
     if job.result is Result.THERE and isinstance(job, FileJob):
         yield text("  is there already", "dim")
     if job.result is Result.FAILED:
-        yield text(f"  {job.reason}", "red")
+        # After "not imported:", one space.
+        yield text(f" {job.reason}" if isinstance(job, AlbumJob) else f"  {job.reason}", "red")
 
 
 def _album_result(work: AlbumWork) -> str:

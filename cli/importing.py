@@ -11,11 +11,12 @@ from pathlib import Path
 from attrs import define, frozen
 from rich.console import Console
 
-from ..engine import Engine, Settings, open_engine
+from ..engine import Engine, Settings
 from ..errors import InvalidPath, MusicTasksError
 from ..library import is_video, parse_album, parse_video
 from ..statemachine import MUSIC, Role, Task
 from .jobs import AlbumJob, Job, Result
+from .opening import open_engine
 from .output import make_console, say, text
 from .scanning import Found, scanned
 from .shelf import Shelf

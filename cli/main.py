@@ -53,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return run_diagram(arguments, console)
         return COMMANDS[arguments.command](arguments, _settings(arguments), console)
     except (MusicTasksError, OSError) as error:
-        say(complaints, text("musictasks: ", "bold"), error)
+        if str(error) not in handler.said:
+            say(complaints, text("musictasks: ", "bold"), error)
         return 1
     except KeyboardInterrupt:
         goes_on = arguments.command in {"add", "import"}
@@ -90,6 +91,10 @@ class _Complaints(logging.Handler):
     def __init__(self, console: Console) -> None:
         super().__init__(logging.WARNING)
         self._console = console
+        #: So that an error that was logged already is not said again.
+        self.said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(self._console, text(self.format(record), "yellow"))
+        message = self.format(record)
+        self.said.add(message)
+        say(self._console, text(message, "yellow"))

@@ -79,7 +79,7 @@ def make_plan(
 ) -> Plan:
     """What `musictasks add` would do with these files and folders; deterministic.
 
-    Every file below `paths` is in the plan, in its refusals, or left out (hidden, ignored or a link).
+    Every file below `paths` is in the plan, in its refusals, or left out.
     A song's path comes from its tags and `overrides`; every other file goes with the album of
     the songs in its folder, of the folders below, or of the next folder above that has songs.
     """

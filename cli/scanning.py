@@ -13,9 +13,10 @@ from attrs import frozen
 from rich.console import Console
 from rich.tree import Tree
 
-from ..engine import Engine, Settings, open_engine
+from ..engine import Engine, Settings
 from ..errors import TaskNotFound
 from ..statemachine import MUSIC, Role, Task
+from .opening import open_engine
 from .output import count, say, text
 from .watching import Watch
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from clikit import (
     ALBUM,
+    ARTIST,
     BOOKLET,
     COVER,
     FLAC,
@@ -293,6 +294,25 @@ def test_directory_in_use(library, album):
     assert (status, output) == (1, "")
     assert "is in use by process" in complaints
     assert library.music == {}
+
+
+def test_library_that_cannot_be_made(tmp_path, capsys):
+    """The complaint names the directory that could not be made, and why."""
+    (tmp_path / "music").mkdir()
+    (tmp_path / "file").write_text("in the way")
+    config = tmp_path / "musicdb.ini"
+    config.write_text("[directories]\nmusic=music\ndata=file/data\n", encoding="utf-8")
+    for command in (["scan"], ["import", "--new"]):
+        assert main([*command, "--config", str(config)]) == 1
+        complaints = capsys.readouterr().err
+        assert f"musictasks: {tmp_path}/file/data cannot be made: Not a directory" in complaints
+
+
+def test_album_that_is_not_imported(library, album, capsys):
+    """Why an album is not imported follows after one space."""
+    config = settings_file(library, "[music]", f"ignoreartists={ARTIST}")
+    assert main(["add", "--config", str(config), str(album)]) == 1
+    assert "  ! not imported: invalid path" in capsys.readouterr().out
 
 
 def test_no_library_by_accident(album, tmp_path, monkeypatch, capsys):

@@ -50,6 +50,15 @@ def test_what_came_of_it(shown):
     assert library.leftovers == []
 
 
+def test_words(shown):
+    """The origin is said in words, and playing times are minutes and seconds."""
+    output = shown[1]
+    assert "from the sample album that comes with it (5 files, " in output
+    header = next(line for line in output.splitlines() if "kbit/s" in line)
+    assert [cell.strip() for cell in header.split("│")][5] == "time"
+    assert re.search(r"│ 0:0\d │", output)
+
+
 def test_again(shown):
     """The second time everything is there already, and nothing changes."""
     library, _ = shown
@@ -62,7 +71,7 @@ def test_again(shown):
 
 
 def test_sample_of_links(tmp_path: Path, monkeypatch, capsys):
-    """An editable install of Python packages links the sample's files; it is added all the same."""
+    """An editable install may link the sample's files; it is added all the same."""
     links = tmp_path / "sample"
     links.mkdir()
     for file in demo.sample_album().iterdir():

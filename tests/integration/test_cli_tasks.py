@@ -157,6 +157,16 @@ def test_show_what_is_not_there(library, waiting, cli):
     assert "broken.json is not a task" in complaints
 
 
+@pytest.mark.parametrize("command", ["show", "remove", "retry"])
+def test_broken_file_is_told_once(library, waiting, cli, command):
+    """Why a task file does not load is said once, whoever finds out first."""
+    (library.settings.tasks / "broken.json").write_text("{")
+    status, output, complaints = cli(command, "broken")
+    assert (status, output) == (1, "")
+    assert complaints.count("broken.json is not a task") == 1
+    assert complaints.count("\n") == 1
+
+
 def test_check(library, waiting, cli):
     """Files that do not load come with the reason, upload data without a task with its path."""
     (library.settings.tasks / "broken.json").write_text("{")

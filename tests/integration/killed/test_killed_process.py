@@ -37,6 +37,8 @@ from musictasks.library.sample_album import sample_album
 
 T = TypeVar("T")
 
+#: Where the album's files are themselves: an editable install may link them.
+SAMPLE = (sample_album() / "cover.png").resolve().parent
 #: As many as CI has cores.
 PROCESSES = 2
 #: What an album passes through, and rests of it that a kill can leave on disk.
@@ -74,7 +76,7 @@ class Yard:
     def add(self, config: Path, moment: Moment | None = None) -> Ended:
         server = self.servers.get()
         try:
-            return server.run("add", str(sample_album()), "--config", str(config), moment=moment)
+            return server.run("add", str(SAMPLE), "--config", str(config), moment=moment)
         finally:
             self.servers.put(server)
 
@@ -195,7 +197,7 @@ def kill_after(yard: Yard, undisturbed: Undisturbed, after_s: float) -> None:
 
 
 def command(config: Path) -> list[str]:
-    add = ["add", str(sample_album()), "--config", str(config)]
+    add = ["add", str(SAMPLE), "--config", str(config)]
     return [sys.executable, "-m", "musictasks.cli", *add]
 
 
