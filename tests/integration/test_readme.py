@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -84,9 +85,27 @@ def test_calls_exist():
 def test_commands_exist():
     """The README names the commands that there are, and docs/cli.md describes them."""
     table = README.partition("| command |")[2].partition("\n\n")[0]
-    assert set(re.findall(r"^\| `([a-z]+)", table, re.MULTILINE)) == set(COMMANDS)
+    assert set(re.findall(r"^\| `([a-z]+)", table, re.MULTILINE)) == {*COMMANDS, "diagram"}
     described = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^## musictasks ([a-z]+)", described, re.MULTILINE)) == set(COMMANDS)
+    assert set(re.findall(r"^## musictasks ([a-z]+)", described, re.MULTILINE)) == {
+        *COMMANDS,
+        "diagram",
+    }
+
+
+def test_make_targets_and_extras():
+    """The README and the changelog name what make and pip offer besides the main thing."""
+    offered = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE))
+    assert named <= set(offered)
+    assert {"test-mutants", "test-long", "bench", "diagrams"} <= named
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = set(re.findall(r"`pip install '\.\[([a-z]+)\]'`", README))
+    assert extras == set(project["optional-dependencies"]) - {"dev"}
+    changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    for page in ("docs/testing.md", "docs/musicdb.md"):
+        assert f"]({page})" in README
+        assert f"]({page})" in changes
 
 
 def test_links_lead_somewhere():
