@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from clikit import ALBUM, TARGETS, Library, run
 from musictasks.cli import demo, main
+from musictasks.library import sample_album
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_sample_of_links(tmp_path: Path, monkeypatch, capsys):
     """An editable install may link the sample's files; it is added all the same."""
     links = tmp_path / "sample"
     links.mkdir()
-    for file in demo.sample_album().iterdir():
+    for file in sample_album().iterdir():
         (links / file.name).symlink_to(file)
     monkeypatch.setattr(demo, "sample_album", lambda: links)
     assert main(["demo", "--library", str(tmp_path / "library")]) == 0
