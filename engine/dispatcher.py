@@ -50,6 +50,10 @@ class Dispatcher:
         """Runs a job in so many seconds, also if somebody sets the clock back meanwhile."""
         self._later.append((self._clock() + delay_s, time.monotonic() + delay_s, job))
 
+    def next_due(self) -> float | None:
+        """When the next timer is due, in unix seconds; for tests that move the clock."""
+        return min([when for when, *_ in (*self._timers[:1], *self._later)], default=None)
+
     def stop(self) -> None:
         """Runs the jobs that are in line, then ends; returns when it has."""
         self._jobs.put(None)

@@ -90,8 +90,8 @@ class Room:
         # Not by `subscribe`: what counts is the instant of telling, not that of hearing.
         notifier, tell = engine._notifier, engine._notifier.tell
 
-        def telling(name: str, record: Task | None, *args: Any, **options: Any) -> None:
-            assert record is not None
+        def telling(name: str, record: Any, *args: Any, **options: Any) -> None:
+            assert isinstance(record, Task)
             self.told.append((name, record))
             self.on_tell(name, record)
             tell(name, record, *args, **options)
@@ -126,8 +126,7 @@ class Room:
 
         def look() -> None:
             self.engine._runner._look(time.monotonic())
-            due = dispatcher._timers[0][0] if dispatcher._timers else None
-            answers.put((dispatcher._jobs.empty(), due))
+            answers.put((dispatcher._jobs.empty(), dispatcher.next_due()))
 
         while True:
             dispatcher.put(look)
