@@ -11,7 +11,7 @@ from pathlib import Path
 
 from attrs import define, evolve, field, frozen
 
-from ..engine.settings import Settings
+from ..engine import Settings, music_directory
 from ..errors import InvalidPath, MediaError
 from ..library import AlbumPath, check_album_file, is_song, safe_name
 from .collecting import LeftOut, Refusal, Source, collect
@@ -174,9 +174,13 @@ def _beside_songs(source: Source, albums: set[AlbumPath]) -> str:
 
 
 def _measured(targets: list[tuple[Source, str]], planner: _Planner) -> Iterator[PlannedFile]:
+    music = music_directory(planner.settings)
     for source, target in targets:
         try:
+            music.check_target(target)  # as the engine will
             checksum = _sha1(source.path)
+        except InvalidPath as error:
+            planner.refuse(source.path, f"{target}: {error.reason}")
         except OSError as error:
             planner.refuse(source.path, f"cannot be read: {error.strerror}")
         else:

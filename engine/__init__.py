@@ -3,7 +3,14 @@
 from ..persistence import as_dictionary
 from .engine import Engine
 from .notifications import CHUNK_REQUEST, INTERNAL_ERROR, STATE_UPDATE, Callback
-from .opening import Reading, default_handlers, open_engine, orphaned_uploads, read_tasks
+from .opening import (
+    Reading,
+    default_handlers,
+    music_directory,
+    open_engine,
+    orphaned_uploads,
+    read_tasks,
+)
 from .settings import Settings
 
 __all__ = [
@@ -16,6 +23,7 @@ __all__ = [
     "Settings",
     "as_dictionary",
     "default_handlers",
+    "music_directory",
     "open_engine",
     "orphaned_uploads",
     "read_tasks",

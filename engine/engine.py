@@ -352,7 +352,7 @@ class Engine:
             if record.content_type == "artwork":
                 changes = targets.of_uploaded_artwork(record, target, self._music)
                 return self._tasks.fire(entry, "request_artwork_import", changes=changes)
-            changes = targets.of_album_file(target)
+            changes = targets.of_album_file(target, self._music)
             flags = {"trigger_import": bool(then_import), "include_artwork": bool(then_artwork)}
             return self._tasks.fire(entry, "request_integration", changes={**changes, **flags})
 
@@ -434,7 +434,7 @@ class Engine:
             if target is not None and edge is not None:
                 if record.state != "integrationfailed":
                     raise ValueError(f"a target is for a failed integration, not {record.state!r}")
-                changes = targets.of_album_file(target)
+                changes = targets.of_album_file(target, self._music)
                 self._runner.sweep(entry)
             if edge is None or edge.target != "waitforchunk":
                 return self._tasks.fire(entry, "retry", changes=changes)

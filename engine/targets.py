@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import InvalidPath
 from ..files import check_name, check_relative
-from ..library import MusicDirectory, check_album_file, is_song, parse_album
+from ..library import MusicDirectory, is_song, parse_album
 from ..statemachine import ArtworkSource, Task
 
 IMAGE_EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp"})
@@ -18,10 +18,10 @@ def check_source_name(name: str) -> None:
     check_name(name)
 
 
-def of_album_file(target: str) -> dict[str, Any]:
+def of_album_file(target: str, music: MusicDirectory) -> dict[str, Any]:
     """The changes for the integration of an album file to `target`."""
     check_relative(target)
-    return {"album_file_path": target, "album_path": check_album_file(target).path}
+    return {"album_file_path": target, "album_path": music.check_target(target).path}
 
 
 def of_album(path: str, music: MusicDirectory) -> dict[str, Any]:

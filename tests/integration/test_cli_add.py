@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 from collections.abc import Callable
@@ -308,11 +309,19 @@ def test_library_that_cannot_be_made(tmp_path, capsys):
         assert f"musictasks: {tmp_path}/file/data cannot be made: Not a directory" in complaints
 
 
-def test_album_that_is_not_imported(library, album, capsys):
-    """Why an album is not imported follows after one space."""
+def test_ignored_artist(library, album, capsys):
+    """What the settings ignore is refused before anything is uploaded, with the reason."""
     config = settings_file(library, "[music]", f"ignoreartists={ARTIST}")
     assert main(["add", "--config", str(config), str(album)]) == 1
-    assert "  ! not imported: invalid path" in capsys.readouterr().out
+    assert "the ignore lists of the settings name it" in capsys.readouterr().out
+    assert list(library.music) == []
+
+
+def test_album_that_is_not_imported(library, album, capsys):
+    """Why an album is not imported follows after one space."""
+    (library.root / "music" / ARTIST / "2020 - Über den Wäldern" / "folder").mkdir(parents=True)
+    assert main(["add", "--library", str(library.root), str(album)]) == 1
+    assert re.search("  ! not imported: [^ ]", capsys.readouterr().out)
 
 
 def test_no_library_by_accident(album, tmp_path, monkeypatch, capsys):

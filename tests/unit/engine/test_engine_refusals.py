@@ -118,6 +118,11 @@ def test_uploaded_data_is_named_by_type_checksum_and_extension(
         "Artist/2020 - Album/song without a number.mp3",
         "Artist/2020 - Album/" + "x" * 256,
         "Artist/2020 - Album/.hidden",
+        ".git/2020 - Album/x.pdf",
+        "lost+found/2020 - Album/x.pdf",
+        "Artist/2020 - Album/Thumbs.db",
+        "Artist/2020 - Album/x\u202efdp.exe",
+        "Artist/2020 - Album /x.pdf",
     ],
 )
 def test_a_target_that_is_none_is_refused(engine: Engine, tmp_path: Path, target: str):
