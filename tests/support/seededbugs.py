@@ -1,0 +1,259 @@
+"""The seeded bugs: one change of the source each, and the tests that have to notice it."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+_SWEEPS = "tests/integration/crash/test_crash_sweeps.py"
+KILL = f"{_SWEEPS}::test_killed_at_every_effect[song]"
+ERRORS = f"{_SWEEPS}::test_an_error_at_every_effect[song]"
+DELETE = f"{_SWEEPS}::test_a_task_file_deleted_at_every_effect[song]"
+EDIT = f"{_SWEEPS}::test_a_task_file_edited_at_every_effect[song]"
+GARBAGE = f"{_SWEEPS}::test_a_task_file_broken_at_every_effect[song]"
+RIVAL = f"{_SWEEPS}::test_another_client_at_every_effect[song]"
+IMAGES = "tests/integration/crash/test_crash_images.py::test_a_power_cut_at_every_effect[song]"
+_NEIGHBOURS = "tests/integration/crash/test_crash_neighbours.py"
+ARTWORKS = f"{_NEIGHBOURS}::test_two_artworks_at_once"
+PLACES = f"{_NEIGHBOURS}::test_two_files_for_one_place"
+LEFTOVERS = (
+    "tests/unit/files/test_files_durable.py"
+    "::test_leftovers_of_an_earlier_process_are_in_nobodys_way"
+)
+
+
+@frozen
+class Bug:
+    """A piece of source that occurs exactly once, and what a careless hand would make of it."""
+
+    name: str
+    #: The module's file, relative to the root.
+    file: str
+    old: str
+    new: str
+    #: The tests of which one at least has to fail.
+    tests: tuple[str, ...]
+
+
+BUGS = (
+    Bug(
+        "save: the file is not synced",
+        "files/durable.py",
+        "steps.write_all(fd, data, 0)\n                self._sync(fd)\n",
+        "steps.write_all(fd, data, 0)\n",
+        (IMAGES,),
+    ),
+    Bug(
+        "save: the directory is not synced",
+        "files/durable.py",
+        "        try:\n            self._sync(dir_fd)\n        except BaseException:\n"
+        "            # The file must",
+        "        try:\n            pass\n        except BaseException:\n"
+        "            # The file must",
+        (IMAGES,),
+    ),
+    Bug(
+        "create: the directory is not synced",
+        "files/durable.py",
+        "            try:\n                self._sync(dir_fd)\n",
+        "            try:\n                pass\n",
+        (IMAGES,),
+    ),
+    Bug(
+        "save: replace in place of the exchange brings deleted tasks back",
+        "files/steps.py",
+        "        effects.current.exchange(a, b, dir_fd=dir_fd)\n",
+        "        effects.current.replace(a, b, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)\n"
+        "        return False\n",
+        (DELETE,),
+    ),
+    Bug(
+        "save: what came out of the exchange is not looked at",
+        "files/durable.py",
+        "if self._look(temporary, dir_fd) != self.identity:",
+        "if False:",
+        (EDIT,),
+    ),
+    Bug(
+        "save: after a failed sync the new content stays in force",
+        "files/durable.py",
+        "            # The file must not say more than its reader's memory.\n"
+        "            self._put_back(temporary, made, dir_fd)\n",
+        "            self.identity = made\n",
+        (ERRORS,),
+    ),
+    Bug(
+        "place: the file is not synced",
+        "files/placing.py",
+        "steps.set_mode(fd, mode)\n                self._sync(fd)\n",
+        "steps.set_mode(fd, mode)\n",
+        (IMAGES,),
+    ),
+    Bug(
+        "place: the directory is not synced",
+        "files/placing.py",
+        "        self._sync(self.dir_fd)\n        return Placed(existed=False",
+        "        return Placed(existed=False",
+        (IMAGES,),
+    ),
+    Bug(
+        "place: a new directory's name is not synced",
+        "files/directory.py",
+        "            self._sync(fd)\n        except BaseException:\n            os.close(below)",
+        "        except BaseException:\n            os.close(below)",
+        (IMAGES,),
+    ),
+    Bug(
+        "place: the temporary file replaces what is at the target",
+        "files/placing.py",
+        "steps.rename_noreplace(temporary, self.name, self.dir_fd)",
+        "effects.current.replace(\n"
+        "                temporary, self.name, src_dir_fd=self.dir_fd, dst_dir_fd=self.dir_fd\n"
+        "            )",
+        (PLACES,),
+    ),
+    Bug(
+        "upload: the last chunk is not synced",
+        "files/uploads.py",
+        "if last or self._hashed",
+        "if self._hashed",
+        (IMAGES,),
+    ),
+    Bug(
+        "temporary files have one name, and no O_EXCL",
+        "files/steps.py",
+        '{os.getpid()}.{next(_numbers)}.tmp"\n        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL',
+        '1.1.tmp"\n        flags = os.O_RDWR | os.O_CREAT',
+        (ARTWORKS,),
+    ),
+    Bug(
+        "temporary files are opened without O_EXCL",
+        "files/steps.py",
+        "os.O_CREAT | os.O_EXCL |",
+        "os.O_CREAT |",
+        (LEFTOVERS,),
+    ),
+    Bug(
+        "a descriptor leaks when a save fails",
+        "files/durable.py",
+        "                return temporary, Identity.of(os.fstat(fd))\n"
+        "            finally:\n"
+        "                os.close(fd)\n",
+        "                made = Identity.of(os.fstat(fd))\n"
+        "                os.close(fd)\n"
+        "                return temporary, made\n"
+        "            finally:\n"
+        "                pass\n",
+        (ERRORS,),
+    ),
+    Bug(
+        "clients are told before the task is saved",
+        "engine/tasks.py",
+        "        entry = self.entries[record.id]\n        if record.state == self.lifecycle.gone:",
+        "        entry = self.entries[record.id]\n"
+        "        self.notifier.tell(STATE_UPDATE, record)\n"
+        "        if record.state == self.lifecycle.gone:",
+        (KILL,),
+    ),
+    Bug(
+        "memory runs ahead of the disk",
+        "engine/tasks.py",
+        "        entry = self.entries[record.id]\n        if record.state == self.lifecycle.gone:",
+        "        entry = self.entries[record.id]\n"
+        "        entry.record = record\n"
+        "        if record.state == self.lifecycle.gone:",
+        (ERRORS,),
+    ),
+    Bug(
+        "annotate does not take the task's lock",
+        "engine/engine.py",
+        "        with entry.lock:\n            return self._tasks.annotate(",
+        "        if True:\n            return self._tasks.annotate(",
+        (RIVAL,),
+    ),
+    Bug(
+        "the offset comes from the record, not from the data",
+        "engine/uploads.py",
+        "        if self._tasks.wants_chunks(record):\n            self._measure(entry)\n",
+        "",
+        (KILL,),
+    ),
+    Bug(
+        "leftover temporaries of task files are not swept",
+        "engine/opening.py",
+        "    store.sweep()\n",
+        "",
+        (KILL,),
+    ),
+    Bug(
+        "leftover temporaries in the Music Directory are not swept",
+        "handlers/integration.py",
+        '        sweep(directory, target.rpartition("/")[0], task.id)\n',
+        "",
+        (KILL,),
+    ),
+    Bug(
+        "the owner's leftover temporary is not swept",
+        "persistence/owner.py",
+        '            sweep(self._info_directory(), "", OWN_STEM)\n',
+        "",
+        (KILL,),
+    ),
+    Bug(
+        "a directory that a killed run made keeps the mode of its umask",
+        "files/directory.py",
+        "mkdir(part, _UNFINISHED_MODE, dir_fd=fd)",
+        "mkdir(part, mode, dir_fd=fd)",
+        (KILL,),
+    ),
+    Bug(
+        "a handler is not idempotent: the same bytes at the target are an error",
+        "files/placing.py",
+        "            if not self._same_bytes(there):\n",
+        "            if True:\n",
+        (KILL,),
+    ),
+    Bug(
+        "a handler is not idempotent: a song is imported once more",
+        "library/importing.py",
+        "new = [song for song in found if song.path not in known]",
+        "new = list(found)",
+        (KILL,),
+    ),
+    Bug(
+        "the task file goes before its data",
+        "engine/runner.py",
+        "                self._uploads.drop(entry)\n"
+        "            except (OSError, InvalidPath) as error:\n"
+        "                self._keep(entry, tries, error, partial(self._remove, entry, serial))\n"
+        "                return\n"
+        '        self._own(entry, serial, "forget")\n',
+        "            except (OSError, InvalidPath) as error:\n"
+        "                self._keep(entry, tries, error, partial(self._remove, entry, serial))\n"
+        "                return\n"
+        '        self._own(entry, serial, "forget")\n'
+        "        self._uploads.drop(entry)\n",
+        (ERRORS, DELETE),
+    ),
+    Bug(
+        "a task that was at work is not recovered",
+        "engine/runner.py",
+        "        if role is Role.WORKING:\n            limit",
+        "        if False:\n            limit",
+        (KILL,),
+    ),
+    Bug(
+        "an event of the engine's own that cannot be saved is not tried again",
+        "engine/runner.py",
+        "        self.dispatcher.call_later(delay_s, partial(again, tries=tries + 1,"
+        " **(request or {})))\n",
+        "",
+        (ERRORS,),
+    ),
+    Bug(
+        "a broken task file is written over",
+        "persistence/store.py",
+        "            self._file.identity = known\n",
+        "",
+        (GARBAGE,),
+    ),
+)
