@@ -50,7 +50,7 @@ def test_all_files_are_there(source: Directory, root: Directory) -> None:
     assert run(source, root) == Placed(existed=False, size_bytes=sizes)
     assert content(root) == FILES
     assert content(source, "unpacked") == FILES
-    assert os.listdir(root.root / "Artist") == ["2020 - Album"]
+    assert root.names("Artist") == ["2020 - Album"]
     assert (root.root / TARGET).stat().st_mode & 0o7777 == 0o775
     assert (root.root / TARGET / "booklet.pdf").stat().st_mode & 0o7777 == 0o664
 
@@ -128,7 +128,7 @@ def test_killed_at_every_effect(source: Directory, root: Directory, breaks: Any)
             assert content(root) == FILES
         run(source, root)
         assert content(root) == FILES
-        assert os.listdir(root.root / "Artist") == ["2020 - Album"]
+        assert root.names("Artist") == ["2020 - Album"]
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
@@ -228,7 +228,7 @@ def test_sweeping_takes_the_owners_directory_only(root: Directory) -> None:
     assert sweep_assembly(root, "Artist", "t")
     assert not sweep_assembly(root, "Artist", "t")
     assert not sweep_assembly(root, "Nobody", "t")
-    assert os.listdir(root.root / "Artist") == [".other.tmp"]
+    assert root.names("Artist") == [".other.tmp"]
 
 
 def test_a_tree_goes_and_links_are_not_followed(root: Directory) -> None:
