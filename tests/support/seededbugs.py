@@ -121,8 +121,13 @@ BUGS = (
     Bug(
         "temporary files have one name, and no O_EXCL",
         "files/steps.py",
-        '{os.getpid()}.{next(_numbers)}.tmp"\n        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL',
-        '1.1.tmp"\n        flags = os.O_RDWR | os.O_CREAT',
+        '        name = f".{stem}.{os.getpid()}.{next(_numbers)}.tmp"\n'
+        "        try:\n"
+        "            return name, new_file(name, dir_fd, mode)\n",
+        '        name = f".{stem}.1.1.tmp"\n'
+        "        try:\n"
+        "            flags = os.O_RDWR | os.O_CREAT\n"
+        "            return name, effects.current.open(name, flags, mode, dir_fd=dir_fd)\n",
         (ARTWORKS,),
     ),
     Bug(
@@ -173,8 +178,8 @@ BUGS = (
     Bug(
         "the offset comes from the record, not from the data",
         "engine/uploads.py",
-        "        if self._tasks.wants_chunks(record):\n            self._measure(entry)\n",
-        "",
+        "                    self._measure(entry)\n                except",
+        "                    pass\n                except",
         (KILL,),
     ),
     Bug(
@@ -186,9 +191,9 @@ BUGS = (
     ),
     Bug(
         "leftover temporaries in the Music Directory are not swept",
-        "handlers/integration.py",
-        '        sweep(directory, target.rpartition("/")[0], task.id)\n',
-        "",
+        "files/placing.py",
+        "    return target.remove_where(rel_dir, lambda name: steps.is_temporary(name, owner))\n",
+        "    return []\n",
         (KILL,),
     ),
     Bug(
@@ -222,15 +227,9 @@ BUGS = (
     Bug(
         "the task file goes before its data",
         "engine/runner.py",
-        "                self._uploads.drop(entry)\n"
-        "            except (OSError, InvalidPath) as error:\n"
-        "                self._keep(entry, tries, error, partial(self._remove, entry, serial))\n"
-        "                return\n"
-        '        self._own(entry, serial, "forget")\n',
-        "            except (OSError, InvalidPath) as error:\n"
-        "                self._keep(entry, tries, error, partial(self._remove, entry, serial))\n"
-        "                return\n"
-        '        self._own(entry, serial, "forget")\n'
+        "        self._removal(entry.record)\n        self._uploads.drop(entry)\n",
+        "        self._removal(entry.record)\n"
+        "        entry.file.delete()\n"
         "        self._uploads.drop(entry)\n",
         (ERRORS, DELETE),
     ),
