@@ -59,8 +59,11 @@ def delete(at: int, lane: Lane) -> list[str]:
     if person.file is None:
         return lane.wrong(room)
     wrong = [f"left over: {name}" for name in room.leftovers()]
-    if "remove" not in {task.state for _, task in room.told}:
+    removals = [task for _, task in room.told if task.state == "remove"]
+    if not removals:
         wrong.append("`remove` was not told")
+    elif person.state != "remove" and removals[0].came_from != person.state:
+        wrong.append(f"deleted in {person.state}, it went on to {removals[0].came_from}")
     found = room.library()
     for part in ("music", "artwork"):
         extra = found[part].items() - lane.wanted[part].items()

@@ -225,12 +225,10 @@ BUGS = (
         (KILL,),
     ),
     Bug(
-        "the task file goes before its data",
+        "a removal leaves the upload's data",
         "engine/runner.py",
         "        self._removal(entry.record)\n        self._uploads.drop(entry)\n",
-        "        self._removal(entry.record)\n"
-        "        entry.file.delete()\n"
-        "        self._uploads.drop(entry)\n",
+        "        self._removal(entry.record)\n",
         (ERRORS, DELETE),
     ),
     Bug(
