@@ -1,28 +1,36 @@
-"""Integration: an uploaded file goes to its place in the Music Directory."""
+"""Integration: an uploaded file or album goes to its place in the Music Directory."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import PurePath
 
 from attrs import frozen
 
 from ..errors import InvalidPath, TargetExists
-from ..files import Directory, place, sweep
-from ..library import MusicDirectory, check_album_file
+from ..files import Directory, Placed, assemble, place, sweep
+from ..library import MusicDirectory, check_album_file, parse_album, parse_video
 from ..statemachine import Outcome, Task, Work, fail, reject, succeed
 from .reasons import disk_reason
 
 FILE_MODE = 0o664
 DIRECTORY_MODE = 0o775
+_MISSING = "the uploaded data is missing; upload it again"
+#: What says where an upload of each content type goes.
+_TARGETS: dict[str | None, Callable[[Task], str | None]] = {
+    "albumfile": lambda task: task.album_file_path,
+    "album": lambda task: task.album_path,
+    "video": lambda task: task.video_path,
+}
 
 
 @frozen
 class Integration:
     """The handler of the stage `integration`.
 
-    The data goes to the task's `album_file_path`, never over another file. The same bytes at the
-    target count as done, so a second run changes nothing. Temporary files begin with
-    `.{task id}.`; what a killed run left of them in the target's directory goes first.
+    The data goes to the task's `album_file_path`, `album_path` or `video_path`, never over another
+    file. The same bytes at the target count as done, so a second run changes nothing. Temporary
+    files begin with `.{task id}.`; what a killed run left of them beside the target goes first.
     """
 
     uploads: Directory
@@ -31,9 +39,10 @@ class Integration:
     durable: bool = True
 
     def __call__(self, task: Task, work: Work) -> Outcome:
-        source, target = task.preprocessed_path or task.upload_path, task.album_file_path
-        if task.content_type != "albumfile":
-            return reject(f"no upload of type {task.content_type!r} can be integrated yet")
+        source = task.preprocessed_path or task.upload_path
+        if task.content_type not in _TARGETS:
+            return reject(f"an upload of type {task.content_type!r} is not integrated")
+        target = _TARGETS[task.content_type](task)
         if source is None:
             return fail("the task has no uploaded data")
         if target is None:
@@ -50,7 +59,13 @@ class Integration:
             return fail(disk_reason(error, target))
 
     def _integrate(self, task: Task, work: Work, source: str, target: str) -> Outcome:
-        album = check_album_file(target)
+        if task.content_type == "album":
+            return self._album(task, work, source, target)
+        changes = {}
+        if task.content_type == "video":
+            parse_video(target)
+        else:
+            changes["album_path"] = check_album_file(target).path
         directory = self.music.directory
         sweep(directory, target.rpartition("/")[0], task.id)
 
@@ -61,7 +76,7 @@ class Integration:
         try:
             file = self.uploads.open(source)
         except FileNotFoundError:
-            return fail("the uploaded data is missing; upload it again")
+            return fail(_MISSING)
         with file:
             work.check()
             placed = place(
@@ -74,5 +89,29 @@ class Integration:
                 progress=progress,
                 durable=self.durable,
             )
-        message = f"{target} was there already, with the same bytes" if placed.existed else None
-        return succeed(changes={"album_path": album.path}, message=message)
+        return succeed(changes=changes, message=_said(placed, target))
+
+    def _album(self, task: Task, work: Work, source: str, target: str) -> Outcome:
+        parse_album(target)
+        if not self.uploads.is_directory(source):
+            return fail(_MISSING)
+
+        def progress(done: int, total: int, name: str) -> None:
+            work.check()
+            work.progress(done, total, f"{target}/{name}")
+
+        placed = assemble(
+            self.uploads,
+            source,
+            Directory(self.music.root, self.durable),
+            target,
+            owner=task.id,
+            mode=FILE_MODE,
+            dir_mode=DIRECTORY_MODE,
+            progress=progress,
+        )
+        return succeed(message=_said(placed, target))
+
+
+def _said(placed: Placed, target: str) -> str | None:
+    return f"{target} was there already, with the same bytes" if placed.existed else None

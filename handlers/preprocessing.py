@@ -1,4 +1,4 @@
-"""Preprocessing: what an upload tells of itself, and artwork made into JPEG."""
+"""Preprocessing: what an upload tells of itself, artwork made into JPEG, archives unpacked."""
 
 from __future__ import annotations
 
@@ -6,12 +6,21 @@ from mimetypes import MimeTypes
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ..errors import InvalidPath, MediaError
 from ..files import Directory
-from ..library import ImageLimits, SongTags, is_song, read_song, to_jpeg
+from ..library import (
+    IGNORE_SONGS,
+    ArchiveLimits,
+    ImageLimits,
+    SongTags,
+    is_song,
+    read_song,
+    to_jpeg,
+)
 from ..statemachine import Outcome, Task, Work, fail, reject, succeed
+from .albums import Unpacking
 from .reasons import disk_reason
 
 # Only what Python itself knows: the answer shall not differ from machine to machine.
@@ -27,18 +36,23 @@ def preprocessed_name(upload_path: str) -> str:
 class Preprocessing:
     """The handler of the stage `preprocessing`.
 
-    A song's tags become annotations; artwork becomes a JPEG beside the upload. It changes nothing
-    but that JPEG, which a second run writes again.
+    A song's tags become annotations; artwork becomes a JPEG beside the upload, an album's archive
+    a directory. It changes nothing but these, which a second run makes again.
     """
 
     uploads: Directory
     limits: ImageLimits
+    archive_limits: ArchiveLimits = field(factory=ArchiveLimits)
+    #: Names of files that are left out of albums.
+    ignored: frozenset[str] = IGNORE_SONGS
 
     def __call__(self, task: Task, work: Work) -> Outcome:
         name = task.source_filename or task.upload_path or task.id
-        prepare = {"albumfile": self._album_file, "artwork": self._artwork}.get(
-            task.content_type or ""
-        )
+        prepare = {
+            "albumfile": self._album_file,
+            "album": self._album,
+            "artwork": self._artwork,
+        }.get(task.content_type or "")
         if prepare is None:
             return reject(
                 f"{name}: no upload of type {task.content_type!r} can be preprocessed yet"
@@ -62,6 +76,13 @@ class Preprocessing:
             return succeed(changes=_mime_type(task, _guessed(name)))
         song = read_song(file, name)
         return succeed(changes=_mime_type(task, song.mime_type), annotations=_annotations(song))
+
+    def _album(self, task: Task, work: Work, file: BinaryIO, name: str) -> Outcome:
+        assert task.upload_path is not None
+        unpack = Unpacking(self.uploads, self.archive_limits, self.ignored)
+        path, annotations = unpack(task.upload_path, work, file, name)
+        changes = {"preprocessed_path": path, **_mime_type(task, _guessed(name))}
+        return succeed(changes=changes, annotations=annotations)
 
     def _artwork(self, task: Task, work: Work, file: BinaryIO, name: str) -> Outcome:
         assert task.upload_path is not None

@@ -7,7 +7,7 @@ from contextlib import suppress
 from attrs import frozen
 
 from ..errors import InvalidPath
-from ..files import sweep
+from ..files import sweep, sweep_assembly
 from ..library import MusicDirectory
 from ..statemachine import Task
 
@@ -30,10 +30,14 @@ class Removal:
         if target is not None:
             with suppress(InvalidPath):  # behind a link: not ours
                 sweep(self.music.directory, target, task.id)
+                if task.content_type == "album" and task.upload_path is not None:
+                    sweep_assembly(self.music.directory, target, task.id)
 
 
 def _target_directory(task: Task) -> str | None:
     """The one directory of the Music Directory where the task may have temporary files."""
-    if task.album_file_path is not None:
-        return task.album_file_path.rpartition("/")[0]
-    return task.album_path
+    target = task.album_file_path or task.video_path
+    if target is None and task.upload_path is not None and task.content_type == "album":
+        target = task.album_path
+    # An album of which only files are made has them in its own directory.
+    return task.album_path if target is None else target.rpartition("/")[0]

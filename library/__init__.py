@@ -3,10 +3,12 @@
 It knows nothing of tasks.
 """
 
+from .album_names import ArchivedFile, album_annotations, album_names, is_left_out
+from .archives import ArchiveLimits, ArchiveMember, read_archive
 from .artwork import DEFAULT_ARTWORK, ArtworkDirectory, ImageLimits, artwork_name, to_jpeg
 from .database import MusicDatabase
 from .importing import ImportResult
-from .music_directory import MusicDirectory
+from .music_directory import IGNORE_SONGS, MusicDirectory
 from .naming import (
     SONG_EXTENSIONS,
     VIDEO_EXTENSIONS,
@@ -28,9 +30,13 @@ from .tags import SongTags, read_picture, read_song
 
 __all__ = [
     "DEFAULT_ARTWORK",
+    "IGNORE_SONGS",
     "SONG_EXTENSIONS",
     "VIDEO_EXTENSIONS",
     "AlbumPath",
+    "ArchiveLimits",
+    "ArchiveMember",
+    "ArchivedFile",
     "ArtworkDirectory",
     "ImageLimits",
     "ImportResult",
@@ -40,14 +46,18 @@ __all__ = [
     "SongPath",
     "SongTags",
     "VideoPath",
+    "album_annotations",
+    "album_names",
     "album_of",
     "artwork_name",
     "check_album_file",
+    "is_left_out",
     "is_song",
     "is_video",
     "parse_album",
     "parse_song",
     "parse_video",
+    "read_archive",
     "read_picture",
     "read_song",
     "safe_album_path",

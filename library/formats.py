@@ -21,6 +21,7 @@ import mutagen.mp4
 from attrs import define, field, frozen
 
 from ..errors import MediaError
+from .flac_frames import has_last_frame
 from .naming import is_song
 
 #: What mutagen may read of one file: tags with their pictures, never the audio.
@@ -196,6 +197,8 @@ def _reason(error: Exception) -> str:
 
 def _open_flac(file: _Guarded) -> OpenedSong:
     song = mutagen.flac.FLAC(file)
+    if song.info.length and not has_last_frame(file, song.info):
+        raise _Refused("it is cut off: a part of the audio is missing")
     pictures = tuple(picture.data for picture in song.pictures)
     return OpenedSong("audio/flac", song.info.length, song.info.bitrate, song.tags, pictures)
 

@@ -1,0 +1,210 @@
+"""Albums as archives: unpacked, put at their place, and gone with their task."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+from archivekit import TAR_MODES, album_files, encrypted, make_odd_tar, make_tar, make_zip, member
+from attrs import evolve
+from musictasks.files import Directory, Effects, using
+from musictasks.handlers import Integration, Preprocessing, Removal
+from musictasks.library import ArchiveLimits, ImageLimits, MusicDirectory
+from musictasks.statemachine import Task, Work, WorkStopped
+
+ALBUM = "Søren Größenwald/2020 - Über den Wäldern"
+UPLOAD = "album-" + "0" * 40 + ".zip"
+UNPACKED = "album-" + "0" * 40 + ".preprocessed"
+TASK = Task(
+    id="task-1",
+    content_type="album",
+    source_filename="Album.zip",
+    upload_path=UPLOAD,
+    preprocessed_path=UNPACKED,
+    album_path=ALBUM,
+)
+SONGS = ["01 Morgenroete.flac", "02 Ebbe-Flut.mp3", "03 Nacht - Reprise.m4a"]
+FILES = {name.rpartition("/")[2]: data for name, data in album_files().items()}
+
+
+class Stopping(Work):
+    """Asks to stop at the check with this number."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    @property
+    def stopped(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+@pytest.fixture
+def preprocessing(tmp_path: Path) -> Preprocessing:
+    (tmp_path / "uploads").mkdir()
+    return Preprocessing(Directory(tmp_path / "uploads"), ImageLimits(), ArchiveLimits())
+
+
+@pytest.fixture
+def integration(preprocessing: Preprocessing, tmp_path: Path) -> Integration:
+    """With an unpacked album."""
+    (tmp_path / "music").mkdir()
+    unpack(preprocessing, make_zip(album_files()))
+    return Integration(preprocessing.uploads, MusicDirectory(tmp_path / "music"))
+
+
+def unpack(handler: Preprocessing, data: bytes, work: Work | None = None):
+    (handler.uploads.root / UPLOAD).write_bytes(data)
+    return handler(TASK, work or Work())
+
+
+def content(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+@pytest.mark.parametrize("mode", ["zip", *TAR_MODES])
+def test_unpacked(preprocessing: Preprocessing, mode: str) -> None:
+    """The files lie beside the upload, by the names they will have; what they are is annotated."""
+    files = album_files() | {"Album/.DS_Store": b"x", "__MACOSX/Album/._01 Song.mp3": b"x"}
+    outcome = unpack(preprocessing, make_zip(files) if mode == "zip" else make_tar(files, mode))
+    assert outcome.event == "succeed"
+    assert outcome.changes == {"preprocessed_path": UNPACKED, "mime_type": "application/zip"}
+    assert outcome.annotations == {
+        "artist": "Søren Größenwald",
+        "album": "Über den Wäldern",
+        "releaseyear": 2020,
+        "songs": SONGS,
+        "otherfiles": ["booklet.pdf", "cover.png"],
+    }
+    assert content(preprocessing.uploads.root / UNPACKED) == FILES
+
+
+def test_unpacked_again(preprocessing: Preprocessing) -> None:
+    """What a killed run left is replaced."""
+    (preprocessing.uploads.root / UNPACKED).mkdir()
+    (preprocessing.uploads.root / UNPACKED / ".0").write_bytes(b"half")
+    for _ in range(2):
+        unpack(preprocessing, make_zip(album_files()))
+        assert content(preprocessing.uploads.root / UNPACKED) == FILES
+
+
+FLAC = FILES[SONGS[0]]
+BAD = {
+    "slip": (make_zip({"01 A.flac": FLAC, "../out.flac": FLAC}), "leads out"),
+    "absolute": (make_zip({"/01 A.flac": FLAC}), "absolute"),
+    "link": (make_odd_tar(member("01 A.flac", kind=b"2", link="/etc/passwd")), "link or a device"),
+    "bomb": (make_zip({"01 A.flac": FLAC, "x": bytes(40_000_000)}), "is a bomb"),
+    "encrypted": (encrypted(make_zip(album_files())), "encrypted"),
+    "nested": (make_zip({"01 A.flac": FLAC, "more.zip": b"x"}), "archive itself"),
+    "songless": (make_zip({"cover.png": FILES["cover.png"]}), "no song"),
+    "same": (make_zip({"01 A.flac": FLAC, "01 a.flac": FLAC}), "same file"),
+    "truncated": (make_zip({"A/01 A.flac": FLAC[: len(FLAC) // 2]}), "A/01 A.flac in it"),
+    "renamed": (make_tar({"01 A.mp3": make_zip({"a": b"b"})}), "01 A.mp3 in it"),
+    "tagless": (make_zip({"A.aac": b"\xff\xf1"}), "A.aac in it"),
+    "none": (b"no archive" * 100, "no archive"),
+    "cut": (make_zip(album_files())[:-5000], "broken"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_refused(preprocessing: Preprocessing, bad: str) -> None:
+    """Rejected with a reason that names the archive; nothing is left but the upload."""
+    data, reason = BAD[bad]
+    outcome = unpack(preprocessing, data)
+    assert outcome.event == "reject"
+    assert (outcome.message or "").startswith("Album.zip: ")
+    assert reason in (outcome.message or "")
+    assert preprocessing.uploads.names() == [UPLOAD]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_a_disk_that_refuses_is_a_failure(preprocessing: Preprocessing, code: int) -> None:
+    """It leaves nothing, and may be tried again."""
+
+    class Full(Effects):
+        def write(self, fd: int, data: bytes | memoryview, offset: int) -> int:
+            raise OSError(code, os.strerror(code))
+
+    with using(Full()):
+        outcome = unpack(preprocessing, make_zip(album_files()))
+    assert (outcome.event, outcome.message) == ("fail", f"{os.strerror(code)}: Album.zip")
+    assert preprocessing.uploads.names() == [UPLOAD]
+
+
+def test_a_stop_leaves_nothing(preprocessing: Preprocessing) -> None:
+    """It passes through, wherever it comes."""
+    for at in (0, 4, 8, 12):
+        with pytest.raises(WorkStopped):
+            unpack(preprocessing, make_zip(album_files()), Stopping(at))
+        assert preprocessing.uploads.names() == [UPLOAD]
+
+
+def test_placed_as_a_whole(integration: Integration) -> None:
+    """All files with the documented modes, and nothing else; a second run finds them."""
+    for message in (None, f"{ALBUM} was there already, with the same bytes"):
+        outcome = integration(TASK, Work())
+        assert (outcome.event, outcome.message) == ("succeed", message)
+    album = integration.music.root / ALBUM
+    assert content(album) == FILES
+    assert [path.name for path in album.parent.iterdir()] == [album.name]
+    assert {path.stat().st_mode & 0o777 for path in album.iterdir()} == {0o664}
+    assert {path.stat().st_mode & 0o777 for path in (album, album.parent)} == {0o775}
+
+
+def test_another_album_is_there(integration: Integration) -> None:
+    """It is named and untouched, nothing hidden is left, and another target works."""
+    album = integration.music.root / ALBUM
+    album.mkdir(parents=True)
+    (album / SONGS[0]).write_bytes(FLAC)
+    outcome = integration(TASK, Work())
+    assert outcome.event == "fail"
+    assert (outcome.message or "").startswith(f"{ALBUM} exists already")
+    assert content(album) == {SONGS[0]: FLAC}
+    assert [path.name for path in album.parent.iterdir()] == [album.name]
+    assert integration(evolve(TASK, album_path=f"{ALBUM} 2"), Work()).event == "succeed"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"album_path": None},
+        {"album_path": "Artist/Album"},
+        {"album_path": "../2020 - Album"},
+        {"preprocessed_path": "album-1.preprocessed"},
+        {"preprocessed_path": None},
+    ],
+)
+def test_what_is_missing_is_a_failure(integration: Integration, changes: dict) -> None:
+    """No target, none that is an album's, or no data; nothing is made."""
+    assert integration(evolve(TASK, **changes), Work()).event == "fail"
+    assert list(integration.music.root.iterdir()) == []
+
+
+def test_a_stopped_integration_leaves_nothing(integration: Integration) -> None:
+    """It passes through, wherever it comes."""
+    for at in range(5):
+        with pytest.raises(WorkStopped):
+            integration(TASK, Stopping(at))
+        assert list(integration.music.root.iterdir()) == []
+
+
+def test_removal_takes_the_hidden_directory(integration: Integration) -> None:
+    """That of the task only; albums stay, and an import of the same album has none."""
+    artist = integration.music.root / ALBUM.partition("/")[0]
+    for hidden in (".task-1.tmp", ".task-2.tmp", "2020 - Über den Wäldern"):
+        (artist / hidden).mkdir(parents=True)
+        (artist / hidden / SONGS[0]).write_bytes(FLAC)
+    removal = Removal(integration.music)
+    removal(evolve(TASK, upload_path=None))
+    assert (artist / ".task-1.tmp").exists()
+    removal(TASK)
+    assert sorted(os.listdir(artist)) == [".task-2.tmp", "2020 - Über den Wäldern"]  # noqa: PTH208
+    removal(evolve(TASK, album_path="elsewhere"))
+
+
+def test_the_handlers_can_be_pickled(preprocessing: Preprocessing) -> None:
+    """They may work in another process."""
+    assert pickle.loads(pickle.dumps(preprocessing)) == preprocessing

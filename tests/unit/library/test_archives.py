@@ -1,0 +1,261 @@
+"""Reading archives of strangers."""
+
+from __future__ import annotations
+
+import io
+import lzma
+import os
+import random
+import tarfile
+import tracemalloc
+import zipfile
+import zlib
+from contextlib import suppress
+
+import pytest
+from archivekit import (
+    TAR_MODES,
+    encrypted,
+    make_odd_tar,
+    make_tar,
+    make_zip,
+    member,
+    zip_link,
+)
+from musictasks.errors import MediaError
+from musictasks.library import ArchiveLimits, read_archive
+
+NOISE = random.Random(1).randbytes(300_000)
+FILES = {
+    "Album/01 Über den Wäldern.flac": NOISE,
+    "Album/empty": b"",
+    "Album/blocks": NOISE[:1024],
+    f"Album/{'long ' * 40}.pdf": b"%PDF",
+}
+LIMITS = ArchiveLimits()
+
+
+def read(data: bytes | io.BytesIO, limits: ArchiveLimits = LIMITS) -> dict[str, bytes]:
+    file = io.BytesIO(data) if isinstance(data, bytes) else data
+    members = read_archive(file, "x.zip", limits)
+    return {"/".join(one.path): b"".join(one.blocks) for one in members}
+
+
+def refused(data: bytes, limits: ArchiveLimits = LIMITS) -> str:
+    with pytest.raises(MediaError) as caught:
+        read(data, limits)
+    assert caught.value.path == "x.zip"
+    return caught.value.reason
+
+
+def both(files: dict[str, bytes]) -> list[bytes]:
+    return [make_zip(files), make_tar(files)]
+
+
+@pytest.mark.parametrize("kind", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+@pytest.mark.parametrize("mode", TAR_MODES)
+def test_tars(mode: str, kind: int) -> None:
+    """Every compression and both ways to write long names give all files back."""
+    assert read(make_tar(FILES, mode, kind)) == FILES
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_zips(compression: int) -> None:
+    """Stored or deflated, with names in UTF-8."""
+    assert read(make_zip(FILES, compression)) == FILES
+
+
+def test_a_tar_of_a_directory() -> None:
+    """`tar -c .` writes `./` before each name, and the directories too."""
+    folder = member("./Album", kind=tarfile.DIRTYPE)
+    data = make_odd_tar(member(".", kind=tarfile.DIRTYPE), folder, member("./Album/empty"))
+    assert read(data) == {"Album/empty": b""}
+
+
+def test_a_zip_whose_names_are_not_marked() -> None:
+    """UTF-8 without its mark is read as UTF-8, and what is none as the old code page."""
+    data = make_zip({"Wälder": b"1"})
+    unmarked = bytearray(data)
+    unmarked[7] &= ~8
+    unmarked[data.index(b"PK\x01\x02") + 9] &= ~8
+    assert read(bytes(unmarked)) == {"Wälder": b"1"}
+    assert read(bytes(unmarked).replace("ä".encode(), b"\x84\x84")) == {"Wääldern"[:-1]: b"1"}
+
+
+def test_several_streams_of_xz() -> None:
+    """A file may hold more than one, with padding between them."""
+    data = make_tar(FILES)
+    half = len(data) // 2
+    packed = lzma.compress(data[:half]) + bytes(8) + lzma.compress(data[half:])
+    assert read(packed) == FILES
+
+
+@pytest.mark.parametrize("name", ["../out", "Album/../../out", "..", "Album/.."])
+def test_a_path_that_leads_out(name: str) -> None:
+    """Zip slip: refused, and named."""
+    for data in both({"Album/empty": b"", name: b"x"}):
+        assert refused(data) == f"{name!r} in it leads out of the archive"
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "//x", "C:/x"])
+def test_an_absolute_path(name: str) -> None:
+    """Refused, and named."""
+    for data in both({name: b"x"}):
+        assert refused(data) == f"{name!r} in it is an absolute path"
+
+
+@pytest.mark.parametrize("name", ["Album\\01 Song.flac", "a\nb", "a" * 256])
+def test_a_name_that_is_none(name: str) -> None:
+    """Backslashes, control characters, and more bytes than a name has."""
+    for data in both({name: b"x"}):
+        assert "is not allowed" in refused(data)
+
+
+def test_a_name_that_is_no_text() -> None:
+    """Bytes that are no UTF-8."""
+    assert "surrogate" in refused(make_tar({"\udcff": b"x"}, kind=tarfile.GNU_FORMAT))
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        member("link", kind=tarfile.SYMTYPE, link="/etc/passwd"),
+        member("link", kind=tarfile.SYMTYPE, link="../../../out"),
+        member("link", kind=tarfile.LNKTYPE, link="Album/empty"),
+        member("link", kind=tarfile.CHRTYPE),
+        member("link", kind=tarfile.BLKTYPE),
+        member("link", kind=tarfile.FIFOTYPE),
+    ],
+)
+def test_a_tar_with_a_link_or_a_device(info: tarfile.TarInfo) -> None:
+    """Symbolic and hard links, devices and pipes."""
+    assert refused(make_odd_tar(info)) == "link in it is a link or a device, and no file"
+
+
+def test_a_zip_with_a_link() -> None:
+    """A symbolic link is one in a zip, too."""
+    assert "is a link or a device" in refused(zip_link("link", "/etc/passwd"))
+
+
+def test_an_encrypted_zip() -> None:
+    """Refused at once; nothing is unpacked."""
+    assert refused(encrypted(make_zip(FILES))).endswith("is encrypted")
+
+
+def test_another_compression() -> None:
+    """bzip2 in a zip may unpack to any size at once."""
+    assert "not supported" in refused(make_zip(FILES, zipfile.ZIP_BZIP2))
+
+
+@pytest.mark.parametrize("name", ["more.zip", "more.tar.gz", "more.TGZ", "more.7z", "01 Song.flac"])
+def test_a_nested_archive(name: str) -> None:
+    """Whatever it is called."""
+    inner = make_zip({"a": b"b"}) if name.endswith("flac") else b"x"
+    for data in both({name: inner}):
+        assert refused(data) == f"{name} in it is an archive itself: unpack that one first"
+    if name.endswith("flac"):
+        for mode in TAR_MODES:
+            assert "is an archive itself" in refused(make_zip({name: make_tar({"a": b""}, mode)}))
+
+
+@pytest.mark.parametrize(
+    "data", [make_zip({"a": bytes(30_000_000)}), make_tar({"a": bytes(30_000_000)}, "w:xz")]
+)
+def test_a_bomb(data: bytes) -> None:
+    """It is refused after a part of it, with little memory."""
+    tracemalloc.start()
+    try:
+        reason = refused(data)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert reason == "it is a bomb: it unpacks to more than 100 times its size"
+    assert peak_bytes < 20_000_000
+
+
+def test_the_limits_are_exact() -> None:
+    """As many files and bytes as allowed are; one more is not."""
+    files = {"a": NOISE[:1000], "b": NOISE[:1000]}
+    for data in both(files):
+        assert read(data, ArchiveLimits(2000, 2, 100)) == files
+        assert "more than 1999 bytes" in refused(data, ArchiveLimits(1999, 2, 100))
+        assert "more than 1 files" in refused(data, ArchiveLimits(2000, 1, 100))
+
+
+def test_a_zip_that_says_less_than_it_holds() -> None:
+    """What counts is what comes out."""
+    data = make_zip({"a": bytes(100_000)})
+    size = (100_000).to_bytes(4, "little")
+    lying = data.replace(size, (10).to_bytes(4, "little"))
+    assert lying != data
+    assert "broken" in refused(lying, ArchiveLimits(ratio=10**6))
+
+
+def test_a_header_of_a_tar_that_is_a_bomb() -> None:
+    """tarfile would read it into memory, whatever its size."""
+    header = member("x", 100_000_000, tarfile.XHDTYPE).tobuf(tarfile.USTAR_FORMAT)
+    data = lzma.compress(header + bytes(10_000_000), preset=0)
+    assert "larger than any that people make" in refused(data)
+
+
+def test_a_directory_of_a_zip_that_is_a_bomb() -> None:
+    """zipfile would read it into memory, whatever its size."""
+    end = make_zip({})[:12] + (5_000_000).to_bytes(4, "little") + bytes(4) + bytes(2)
+    assert "larger than that of any album" in refused(b"PK\x03\x04" + bytes(5_000_000) + end)
+
+
+def test_a_window_of_xz_that_is_a_bomb() -> None:
+    """4 GiB of memory for a few bytes."""
+    data = bytearray(lzma.compress(make_tar({"a": b""})))
+    header = slice(12, 12 + data[12] * 4)  # the block's, without its checksum
+    data[data.index(b"\x21\x01", 12) + 2] = 40
+    data[header.stop : header.stop + 4] = zlib.crc32(data[header]).to_bytes(4, "little")
+    assert "Memory usage limit" in refused(bytes(data))
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"x" * 5000, b"ID3" + bytes(5000), b"Rar!\x1a\x07\x01", b"7z\xbc\xaf\x27\x1c"]
+)
+def test_no_archive(data: bytes) -> None:
+    """Whatever it is called."""
+    assert "archive" in refused(data)
+
+
+@pytest.mark.parametrize("data", [make_zip(FILES), *(make_tar(FILES, mode) for mode in TAR_MODES)])
+def test_a_cut_archive(data: bytes) -> None:
+    """Wherever it is cut off."""
+    for size in (1, 100, 512, 1000, len(data) // 2, len(data) - 2000):
+        assert refused(data[:size])
+
+
+def test_a_broken_archive_never_raises_anything_else() -> None:
+    """Bytes that fell over: read, or refused."""
+    chance = random.Random(7)
+    for original in (make_zip(FILES), *(make_tar(FILES, mode) for mode in TAR_MODES)):
+        for _ in range(60):
+            data = bytearray(original)
+            for _ in range(5):
+                data[chance.choice((chance.randrange(2000), chance.randrange(len(data))))] = (
+                    chance.randrange(256)
+                )
+            with suppress(MediaError):
+                read(bytes(data))
+
+
+def test_a_disk_that_gives_nothing_is_no_broken_archive() -> None:
+    """Its error passes through: it may be better next time."""
+
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if self.tell() >= 1024:
+                raise OSError(5, os.strerror(5))
+            return super().read(size)
+
+    for data in (
+        make_tar(FILES),
+        make_tar(FILES, "w:gz"),
+        make_tar(FILES, "w:xz"),
+        make_zip(FILES),
+    ):
+        with pytest.raises(OSError, match=os.strerror(5)):
+            read(Broken(data))
