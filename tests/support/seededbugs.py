@@ -235,7 +235,7 @@ BUGS = (
         "a task that was at work is not recovered",
         "engine/runner.py",
         "        if role is Role.WORKING:\n            limit",
-        "        if False:\n            limit",
+        "        if role is Role.WORKING:\n            return\n            limit",
         (KILL,),
     ),
     Bug(
