@@ -18,7 +18,13 @@ from enginekit import begin, upload
 from musictasks.engine import Engine, Settings
 from musictasks.engine.dispatcher import Dispatcher
 from musictasks.engine.notifications import Notifier
-from musictasks.errors import DirectoryInUse, TaskFailed, TaskNotSaved, UploadRefused
+from musictasks.errors import (
+    DirectoryInUse,
+    TaskFailed,
+    TaskNotFound,
+    TaskNotSaved,
+    UploadRefused,
+)
 from musictasks.files import Effects, using
 from musictasks.statemachine import (
     MUSIC,
@@ -31,7 +37,7 @@ from musictasks.statemachine import (
     fail,
     succeed,
 )
-from musictasks.testing import InlineExecutor, Recorder
+from musictasks.testing import InlineExecutor, Recorder, SteppedEngine
 
 Open = Callable[..., Engine]
 
@@ -274,21 +280,25 @@ def test_a_mime_type_that_is_none_is_refused(opened: Open, mime_type: str):
     assert engine.tasks() == []
 
 
-def test_activity_is_what_the_disk_says(opened: Open, settings: Settings):
+def test_activity_is_what_the_disk_says(settings: Settings):
     """A task file that a person has just edited is active, whatever the engine knew."""
-    now = [0.0]
-    with opened(evolve(settings, max_age_s=1000.0), clock=lambda: now[0]) as engine:
-        task = begin(engine)
-        path = settings.tasks / f"{task.id}.json"
-        record = json.loads(path.read_text())
-        path.write_text(json.dumps(record))
-        later = path.stat().st_mtime + 900
-        os.utime(path, (later, later))
-        now[0] = later + 500
-        upload(engine, b"other")
-        assert engine.get(task.id).state == "waitforchunk"
-        now[0] = later + 1100
-        engine.wait(task.id, "notexisting", timeout=30)
+    stepped = SteppedEngine(evolve(settings, max_age_s=1000.0))
+    engine = stepped.start()
+    task = begin(engine)
+    stepped.settle()
+    path = settings.tasks / f"{task.id}.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record))
+    later = path.stat().st_mtime + 900
+    os.utime(path, (later, later))
+    stepped.clock.now = later + 500
+    stepped.settle()
+    assert engine.get(task.id).state == "waitforchunk"
+    stepped.clock.now = later + 1100
+    stepped.settle()
+    with pytest.raises(TaskNotFound):
+        engine.get(task.id)
+    stepped.close()
 
 
 def test_a_retry_forgets_what_has_passed(opened: Open):
