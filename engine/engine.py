@@ -279,7 +279,7 @@ class Engine:
         if content_type not in settings.allow:
             allowed = ", ".join(sorted(settings.allow))
             raise UploadRefused(f"content type {content_type!r} is not allowed, but: {allowed}")
-        if content_type in {"video", "album"}:
+        if content_type == "video":
             raise UploadRefused(f"content type {content_type!r} comes with a later version")
         if file_size < 1:
             raise UploadRefused(f"a file of {file_size} bytes is none")
@@ -330,15 +330,21 @@ class Engine:
     # -- integration and imports ------------------------------------------------------------
 
     def integrate(
-        self, task_id: str, target: str, *, then_import: bool = False, then_artwork: bool = False
+        self,
+        task_id: str,
+        target: str | None = None,
+        *,
+        then_import: bool = False,
+        then_artwork: bool = False,
     ) -> Task:
-        """Puts an uploaded file at its place; artwork is made for the album at `target`.
+        """Puts an uploaded file or album at its place; artwork is made for the album at `target`.
 
         Args:
             task_id: A task in `readyforintegration`.
-            target: Relative to the Music Directory: the file's path, or for an artwork task the
-                album's.
-            then_import: The file is imported into the database, too.
+            target: Relative to the Music Directory: the file's path, or for an album or artwork
+                the album's. None for an album whose annotations `artist`, `releaseyear` and
+                `album` say it.
+            then_import: It is imported into the database, too.
             then_artwork: After that import, artwork is made.
 
         Raises:
@@ -352,7 +358,7 @@ class Engine:
             if record.content_type == "artwork":
                 changes = targets.of_uploaded_artwork(record, target, self._music)
                 return self._tasks.fire(entry, "request_artwork_import", changes=changes)
-            changes = targets.of_album_file(target, self._music)
+            changes = targets.of_upload(record, target, self._music)
             flags = {"trigger_import": bool(then_import), "include_artwork": bool(then_artwork)}
             return self._tasks.fire(entry, "request_integration", changes={**changes, **flags})
 
@@ -434,7 +440,7 @@ class Engine:
             if target is not None and edge is not None:
                 if record.state != "integrationfailed":
                     raise ValueError(f"a target is for a failed integration, not {record.state!r}")
-                changes = targets.of_album_file(target, self._music)
+                changes = targets.of_upload(record, target, self._music)
                 self._runner.sweep(entry)
             if edge is None or edge.target != "waitforchunk":
                 return self._tasks.fire(entry, "retry", changes=changes)

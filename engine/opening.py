@@ -18,7 +18,13 @@ from ..handlers import (
     Preprocessing,
     Removal,
 )
-from ..library import ArtworkDirectory, ImageLimits, MusicDatabase, MusicDirectory
+from ..library import (
+    ArchiveLimits,
+    ArtworkDirectory,
+    ImageLimits,
+    MusicDatabase,
+    MusicDirectory,
+)
 from ..persistence import DirectoryOwner, DirectoryWatch, TaskStore, make_converter
 from ..statemachine import MUSIC, Handler, Lifecycle, Task
 from .engine import Engine
@@ -101,8 +107,11 @@ def default_handlers(settings: Settings) -> dict[str, Handler]:
     database = MusicDatabase(settings.database)
     artwork = ArtworkDirectory(settings.artwork, settings.artwork_scales, durable)
     limits = ImageLimits(settings.image_size_bytes, settings.image_pixels)
+    archives = ArchiveLimits(
+        settings.archive_size_bytes, settings.archive_files, settings.archive_ratio
+    )
     return {
-        "preprocessing": Preprocessing(uploads, limits),
+        "preprocessing": Preprocessing(uploads, limits, archives, settings.ignore_songs),
         "integration": Integration(uploads, music, durable),
         "music import": MusicImport(music, database),
         "artwork import": ArtworkImport(music, uploads, database, artwork, limits),

@@ -23,7 +23,7 @@ from .naming import (
     parse_song,
     parse_video,
 )
-from .safe_names import safe_album_path, safe_name, safe_song_path
+from .safe_names import safe_album_path, safe_name, safe_song_path, safe_video_path
 from .sample_album import sample_album
 from .scanning import ScanResult, scan
 from .tags import SongTags, read_picture, read_song
@@ -63,6 +63,7 @@ __all__ = [
     "safe_album_path",
     "safe_name",
     "safe_song_path",
+    "safe_video_path",
     "sample_album",
     "scan",
     "to_jpeg",

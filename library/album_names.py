@@ -10,7 +10,7 @@ from attrs import frozen
 
 from ..errors import InvalidPath, MediaError
 from ..files import same_name
-from .naming import AlbumPath, SongPath, is_song, parse_song
+from .naming import AlbumPath, SongPath, check_new_file, is_song, parse_song
 from .safe_names import safe_name, safe_song_path
 from .tags import SongTags
 
@@ -74,8 +74,11 @@ def _common(folders: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _parsed(file: ArchivedFile) -> SongPath | None:
+    """The parts of a name that can stay."""
+    path = f"{_SOME_ALBUM.path}/{file.path[-1]}"
     try:
-        return parse_song(f"{_SOME_ALBUM.path}/{file.path[-1]}")
+        check_new_file(path)
+        return parse_song(path)
     except InvalidPath:
         return None
 

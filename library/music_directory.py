@@ -12,7 +12,16 @@ from attrs import field, frozen
 
 from ..errors import InvalidPath
 from ..files import Directory, check_relative
-from .naming import AlbumPath, check_new_file, is_song, parse_album, parse_song
+from .naming import (
+    AlbumPath,
+    VideoPath,
+    check_new_album,
+    check_new_file,
+    check_new_video,
+    is_song,
+    parse_album,
+    parse_song,
+)
 
 #: What MusicDB skips where its settings say nothing else (see `LIBRARY.md`).
 IGNORE_ARTISTS = frozenset({"lost+found"})
@@ -125,6 +134,18 @@ class MusicDirectory:
             raise InvalidPath(path, _IGNORED)
         return album
 
+    def check_target_album(self, path: str) -> AlbumPath:
+        """`check_target` for the path of a new album directory."""
+        album = check_new_album(path)
+        self._check_ignored(path, *path.split("/"))
+        return album
+
+    def check_target_video(self, path: str) -> VideoPath:
+        """`check_target` for the path of a new video."""
+        video = check_new_video(path)
+        self._check_ignored(path, path.partition("/")[0])
+        return video
+
     def modified(self, path: str) -> int:
         """When a file or directory was changed last, in unix seconds.
 
@@ -143,7 +164,7 @@ class MusicDirectory:
         if not self.directory.is_directory(album_path):
             raise InvalidPath(album_path, "there is no such album in the Music Directory")
 
-    def _check_ignored(self, path: str, artist: str, album: str) -> None:
+    def _check_ignored(self, path: str, artist: str, album: str = "") -> None:
         if artist in self.ignore_artists or album in self.ignore_albums:
             raise InvalidPath(path, _IGNORED)
 

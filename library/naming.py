@@ -268,14 +268,31 @@ def check_new_file(path: str) -> AlbumPath:
             begins or ends with white space, or one of `MISLEADING` is in it.
     """
     album = check_album_file(path)
+    _check_new(path, album.album, *([parse_song(path).song] if is_song(path) else []))
+    return album
+
+
+def check_new_album(path: str) -> AlbumPath:
+    """`parse_album` for a path that a client names; raises InvalidPath as `check_new_file`."""
+    album = parse_album(path)
+    _check_new(path, album.album)
+    return album
+
+
+def check_new_video(path: str) -> VideoPath:
+    """`parse_video` for a path that a client names; raises InvalidPath as `check_new_file`."""
+    video = parse_video(path)
+    _check_new(path, video.video)
+    return video
+
+
+def _check_new(path: str, *names: str) -> None:
     parts = path.split("/")
     if any(part.startswith(".") for part in parts):
         raise InvalidPath(path, "a part of it begins with a dot")
-    names = [*parts, album.album, *([parse_song(path).song] if is_song(path) else [])]
-    if any(name != name.strip() for name in names):
+    if any(name != name.strip() for name in (*parts, *names)):
         raise InvalidPath(path, "a name in it begins or ends with white space")
     for character in path:
         if character in MISLEADING:
             code = f"U+{ord(character):04X}"
             raise InvalidPath(path, f"it holds {code}, with which it looks like another name")
-    return album

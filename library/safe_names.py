@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import unicodedata
 
-from .naming import MISLEADING, NAME_LIMIT_BYTES, AlbumPath, SongPath, parse_album, parse_song
+from .naming import (
+    MISLEADING,
+    NAME_LIMIT_BYTES,
+    AlbumPath,
+    SongPath,
+    VideoPath,
+    parse_album,
+    parse_song,
+    parse_video,
+)
 
 #: A longer "extension" is no extension but a part of the name.
 EXTENSION_LIMIT_BYTES = 16
@@ -71,3 +80,14 @@ def safe_song_path(
     return parse_song(
         f"{album.path}/{safe_name(f'{prefix}{number:02d} {_plain(song)}', extension)}"
     )
+
+
+def safe_video_path(artist: str, year: int, video: str, extension: str) -> VideoPath:
+    """The path of a video whose names a person gave.
+
+    Raises:
+        InvalidPath: The name is empty, the year has not four digits, or the extension is no
+            video's.
+    """
+    name = safe_name(f"{year:04d} - {_plain(video)}", extension)
+    return parse_video(f"{safe_name(artist)}/{name}")

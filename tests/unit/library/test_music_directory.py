@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from musictasks.errors import InvalidPath
-from musictasks.library import AlbumPath, MusicDirectory, sample_album
+from musictasks.library import AlbumPath, MusicDirectory, VideoPath, sample_album
 
 ALBUM = "Søren Größenwald/2020 - Über den Wäldern"
 SONGS = ["01 Morgenroete.flac", "02 Ebbe-Flut.mp3", "03 Nacht - Reprise.m4a"]
@@ -159,11 +159,35 @@ def test_no_target(music: MusicDirectory, path: str):
         music.check_target(path)
 
 
+def test_targets_of_albums_and_videos(music: MusicDirectory):
+    """What follows the scheme may be made, be it there or not."""
+    assert music.check_target_album("A/2014 - .5") == AlbumPath("A", 2014, ".5")
+    video = VideoPath("A", 2014, "B.C", "MP4")
+    assert music.check_target_video("A/2014 - B.C.MP4") == video
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("A/B", "../2020 - B", "A/2020 - B/C", ".A/2020 - B", "A/2020 - B ", "A /2020 - B"),
+        *("A/2020 - \u202eB", "lost+found/2020 - B"),
+    ],
+)
+def test_no_target_of_an_album_or_a_video(music: MusicDirectory, path: str):
+    """As strict as for files."""
+    with pytest.raises(InvalidPath):
+        music.check_target_album(path)
+    with pytest.raises(InvalidPath):
+        music.check_target_video(f"{path}.mp4")
+
+
 def test_an_ignored_album_is_no_target(music: MusicDirectory):
     """What the settings ignore could not be found again."""
     ignoring = MusicDirectory(music.root, ignore_albums=frozenset({"2020 - B"}))
     with pytest.raises(InvalidPath, match="ignore lists"):
         ignoring.check_target("A/2020 - B/01 C.flac")
+    with pytest.raises(InvalidPath, match="ignore lists"):
+        ignoring.check_target_album("A/2020 - B")
 
 
 @pytest.mark.parametrize("album", ["A /2020 - B", "A\u202e/2020 -  B\u2028"])
