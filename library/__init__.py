@@ -5,8 +5,9 @@ It knows nothing of tasks.
 
 from .album_names import ArchivedFile, album_annotations, album_names, is_left_out
 from .archives import ArchiveLimits, ArchiveMember, read_archive
-from .artwork import DEFAULT_ARTWORK, ArtworkDirectory, ImageLimits, artwork_name, to_jpeg
+from .artwork import DEFAULT_ARTWORK, ArtworkDirectory, artwork_name
 from .database import MusicDatabase
+from .images import ImageLimits, to_jpeg
 from .importing import ImportResult
 from .music_directory import IGNORE_SONGS, MusicDirectory
 from .naming import (

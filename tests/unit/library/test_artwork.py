@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from musictasks.errors import MediaError
-from musictasks.library.artwork import ArtworkDirectory, ImageLimits, artwork_name, to_jpeg
+from musictasks.library.artwork import ArtworkDirectory, artwork_name
+from musictasks.library.images import ImageLimits, to_jpeg
 from musictasks.library.naming import AlbumPath, parse_album
 from PIL import Image
 
