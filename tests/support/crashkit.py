@@ -14,11 +14,11 @@ import shutil
 import sqlite3
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 from musictasks.engine import Engine, Settings, open_engine
 from musictasks.errors import ChunkRefused, IllegalTransition, InvalidTaskFile, TaskNotSaved
@@ -26,6 +26,8 @@ from musictasks.persistence import as_dictionary
 from musictasks.statemachine import Task
 from musictasks.testing import InlineExecutor
 from musictasks.testing import Struck as Counted
+
+T = TypeVar("T")
 
 #: An effect, or an engine's rest, that is awaited longer than this hangs.
 PATIENCE_S = 60.0
@@ -183,14 +185,23 @@ class Room:
         return [str(path.relative_to(self.root)) for path in data]
 
 
-def tree(root: Path) -> dict[str, tuple[str, str]]:
-    """Mode and SHA-256 of every file below, by relative path; directories have no hash."""
+def tree(root: Path, of: str | None = None) -> dict[str, tuple[str, str]]:
+    """Mode and SHA-256 of every file below, by relative path; directories have no hash.
+
+    `of`: only of what is at this path, itself and what is below it.
+    """
     found = {}
-    for path in root.rglob("*"):
+    paths = root.rglob("*") if of is None else (root / of, *(root / of).rglob("*"))
+    for path in paths:
         mode = stat.filemode(path.stat().st_mode)
         digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
         found[str(path.relative_to(root))] = (mode, digest)
     return found
+
+
+def at_path(path: str, found: Mapping[str, T]) -> dict[str, T]:
+    """What of a tree is at a path, or below it."""
+    return {name: a for name, a in found.items() if name == path or name.startswith(f"{path}/")}
 
 
 def rows(database: Path) -> dict[str, list[tuple[Any, ...]]]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import define, field
 from crashimages import Image, Recording
-from crashkit import Room, Struck, fresh_copy
+from crashkit import Room, Struck, at_path, fresh_copy
 from crashruns import Lane
 from crashsweeps import judged, prepare
 from crashways import WAYS
@@ -35,6 +35,11 @@ _DATA_NEEDED = {
 #: The states that say that the file is at its place.
 _PLACED = {"readyforimport", "startmusicimport", "importingmusic", "startartworkimport"}
 _PLACED |= {"importingartwork", "importcomplete"}
+#: By content type, the states in which what was made of the upload must be whole.
+_PREPROCESSED_NEEDED = {
+    "artwork": {"readyforintegration", "startartworkimport"},
+    "album": {"readyforintegration", "startintegration", "integrating"},
+}
 
 
 @define
@@ -85,10 +90,18 @@ class Power:
             in_music = name.startswith(("music/", "data/webdata/"))
             if in_music and not hidden and data != self.final.get(name, data):
                 wrong.append(f"{name} is torn: {len(data)} bytes")
+        wrong += self._half(image)
         wrong += _forgotten(tasks, told)
         for task in tasks.values():
             wrong += self._missing(image, task)
         return wrong
+
+    def _half(self, image: Image) -> Iterator[str]:
+        """What is at its place in part, of that which appears as a whole."""
+        place = f"music/{self.lane.way.whole}"
+        found = at_path(place, image.files)
+        if (found or place in image.directories) and found != at_path(place, self.final):
+            yield f"{place} is there, but not whole: {list(found)}"
 
     def _missing(self, image: Image, task: Task) -> Iterator[str]:
         """What a task's record says there is, and is not."""
@@ -96,14 +109,15 @@ class Power:
             data = image.files.get(f"data/uploads/{task.upload_path}", b"")
             if hashlib.sha1(data).hexdigest() != task.source_checksum:
                 yield f"{task.state}, but the upload's data are {len(data)} other bytes"
-        if task.state in _PLACED and task.album_file_path is not None:
-            name = f"music/{task.album_file_path}"
-            if image.files.get(name) != self.final[name]:
-                yield f"{task.state}, but {name} is not at its place"
-        if task.state == "startartworkimport" and task.preprocessed_path is not None:
-            data = image.files.get(f"data/uploads/{task.preprocessed_path}", b"")
-            if data not in self.final.values():
-                yield f"{task.state}, but the preprocessed image has {len(data)} other bytes"
+        place = f"music/{task.album_file_path or task.album_path}"
+        if task.state in _PLACED and at_path(place, image.files) != at_path(place, self.final):
+            yield f"{task.state}, but {place} is not at its place"
+        if task.state in _PREPROCESSED_NEEDED.get(task.content_type or "", ()):
+            made = at_path(f"data/uploads/{task.preprocessed_path}", image.files)
+            whole = at_path(f"music/{self.lane.way.whole}", self.final)
+            enough = len(whole) if task.content_type == "album" else 1
+            if len(made) != enough or not set(made.values()) <= set(self.final.values()):
+                yield f"{task.state}, but what was preprocessed is not whole: {list(made)}"
         if task.state == "importcomplete":
             for name, data in self.final.items():
                 if name.startswith("data/webdata/") and image.files.get(name) != data:

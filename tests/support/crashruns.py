@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from attrs import Factory, define
-from crashkit import Room, Struck, descriptors, differences, fresh_copy, in_child
+from crashkit import (
+    Room,
+    Struck,
+    at_path,
+    descriptors,
+    differences,
+    fresh_copy,
+    in_child,
+    tree,
+)
 from crashways import FirstStart, Way
 from musictasks.files import using
 
@@ -41,6 +50,13 @@ class Lane:
 
     def run(self, room: Room, effects: Struck, **options: Any) -> None:
         """The whole way, from the opening of the engine to its close."""
+        half, strike = list[str](), effects.strike
+
+        def look(number: int, name: str) -> int | None:
+            half.extend(self.half(room))
+            return strike(number, name)
+
+        effects.strike = look
         with using(effects):
             while not room.attempt(room.open):
                 pass
@@ -48,6 +64,16 @@ class Lane:
                 self.way.go(room, **options)
             finally:
                 room.close()
+        half += self.half(room)
+        assert not half, half[0]
+
+    def half(self, room: Room) -> list[str]:
+        """What is at its place in part, of that which appears as a whole."""
+        path = self.way.whole
+        if path is None or not self.wanted or not (room.settings.music / path).exists():
+            return []
+        found, wanted = tree(room.settings.music, path), at_path(path, self.wanted["music"])
+        return [] if found == wanted else [f"{path} is there, but not whole: {found}"]
 
     def undisturbed(self) -> None:
         room, effects = self.room(), Struck()
@@ -82,7 +108,8 @@ def kill(at: int, lane: Lane) -> list[str]:
     told = _killed(lane, room, at)
     if isinstance(told, str):
         return [told]
-    return _not_on_disk(room, told) + _goes_on(lane, Room(room.root))
+    wrong = lane.half(room) + _not_on_disk(room, told)
+    return wrong + _goes_on(lane, Room(room.root))
 
 
 def kill_twice(at: int, lane: Lane) -> list[str]:
@@ -93,7 +120,7 @@ def kill_twice(at: int, lane: Lane) -> list[str]:
     told_then = _killed(lane, Room(room.root), second, may_end=True)
     if isinstance(told, str) or isinstance(told_then, str):
         return [str(told), str(told_then)]
-    return _goes_on(lane, Room(room.root))
+    return lane.half(room) + _goes_on(lane, Room(room.root))
 
 
 def _killed(

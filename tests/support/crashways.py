@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
+from archivekit import make_tar
 from attrs import field, frozen
 from crashkit import Room
 from musictasks.library import MusicDatabase, sample_album
@@ -14,6 +14,8 @@ from musictasks.statemachine import Task
 
 ALBUM = "Søren Größenwald/2020 - Über den Wäldern"
 SONG = f"{ALBUM}/01 Morgenröte.flac"
+ARCHIVED_SONG = f"{ALBUM}/01 Morgenroete.flac"
+OTHER_ALBUM = "Søren Größenwald/2021 - Über den Wäldern"
 BOOKLET = f"{ALBUM}/booklet.pdf"
 OTHER_BOOKLET = f"{ALBUM}/booklet 2.pdf"
 HAND = {"hand": "by a person", "song": "another title"}
@@ -32,6 +34,8 @@ class Way:
 
     #: Brings a new library to where the way begins.
     prepare: Callable[[Room], object] = lambda room: None
+    #: What of the Music Directory is at every moment either not there or as it is in the end.
+    whole: str | None = None
 
     def find(self, room: Room) -> Task | None:
         raise NotImplementedError
@@ -79,7 +83,8 @@ class Way:
 class Upload(Way):
     """A file is uploaded in chunks and integrated."""
 
-    source: Path
+    name: str
+    data: bytes
     content_type: str = "albumfile"
     target: str
     #: Where to if the target is taken.
@@ -89,21 +94,17 @@ class Upload(Way):
     wrong_first: bool = False
     is_done: Callable[[Room], bool]
 
-    @property
-    def _data(self) -> bytes:
-        return self.source.read_bytes()
-
     def find(self, room: Room) -> Task | None:
-        checksum = hashlib.sha1(self._data).hexdigest()
+        checksum = hashlib.sha1(self.data).hexdigest()
         found = [task for task in room.engine.tasks() if task.source_checksum == checksum]
         return found[0] if found else None
 
     def begin(self, room: Room) -> object:
         return room.engine.begin_upload(
             content_type=self.content_type,
-            file_size=len(self._data),
-            checksum=hashlib.sha1(self._data).hexdigest(),
-            source_filename=self.source.name,
+            file_size=len(self.data),
+            checksum=hashlib.sha1(self.data).hexdigest(),
+            source_filename=self.name,
         )
 
     def done(self, room: Room) -> bool:
@@ -125,7 +126,7 @@ class Upload(Way):
 
     def _sent(self, task: Task) -> bytes:
         retried = any(entry.event == "retry" for entry in task.history)
-        return self._data if retried or not self.wrong_first else self._data[::-1]
+        return self.data if retried or not self.wrong_first else self.data[::-1]
 
 
 @frozen(kw_only=True)
@@ -154,8 +155,8 @@ class FirstStart(Way):
         return True
 
 
-def _has_song(room: Room) -> bool:
-    return MusicDatabase(room.settings.database).song(SONG) is not None
+def _has_song(room: Room, song: str = SONG) -> bool:
+    return MusicDatabase(room.settings.database).song(song) is not None
 
 
 def _has_artwork(room: Room) -> bool:
@@ -163,8 +164,12 @@ def _has_artwork(room: Room) -> bool:
     return album is not None and album["artworkpath"] != "default.jpg"
 
 
-def _is_file(rel: str) -> Callable[[Room], bool]:
-    return lambda room: (room.settings.music / rel).is_file()
+def _is_there(rel: str) -> Callable[[Room], bool]:
+    return lambda room: (room.settings.music / rel).exists()
+
+
+def _sample(name: str) -> bytes:
+    return (sample_album() / name).read_bytes()
 
 
 def lay_song(room: Room) -> None:
@@ -188,18 +193,26 @@ def _take_target(room: Room) -> None:
     target.write_bytes(b"another booklet")
 
 
+#: An album of a song and a booklet, in one file.
+_ARCHIVE = make_tar(
+    {f"Album/{name}": _sample(name) for name in ("01 Morgenroete.flac", "booklet.pdf")}
+)
+
 WAYS: dict[str, Way] = {
     # Upload in chunks, preprocessing, annotation, integration, both imports, removal.
     "song": Upload(
-        source=sample_album() / "01 Morgenroete.flac",
+        name="01 Morgenroete.flac",
+        data=_sample("01 Morgenroete.flac"),
         target=SONG,
+        whole=SONG,
         flags={"then_import": True, "then_artwork": True},
         is_done=lambda room: _has_song(room) and _has_artwork(room),
     ),
     # Upload of an image for an album that is in the database.
     "artwork": Upload(
         prepare=_import_song,
-        source=sample_album() / "cover.png",
+        name="cover.png",
+        data=_sample("cover.png"),
         content_type="artwork",
         target=ALBUM,
         is_done=_has_artwork,
@@ -208,11 +221,35 @@ WAYS: dict[str, Way] = {
     # A wrong checksum, then a target that is taken: each is retried; no import.
     "detours": Upload(
         prepare=_take_target,
-        source=sample_album() / "booklet.pdf",
+        name="booklet.pdf",
+        data=_sample("booklet.pdf"),
         target=BOOKLET,
         other_target=OTHER_BOOKLET,
+        whole=OTHER_BOOKLET,
         wrong_first=True,
-        is_done=_is_file(OTHER_BOOKLET),
+        is_done=_is_there(OTHER_BOOKLET),
+    ),
+    # An archive is unpacked, its album appears as a whole, both imports, removal.
+    "archive": Upload(
+        name="album.tar",
+        data=_ARCHIVE,
+        content_type="album",
+        target=ALBUM,
+        whole=ALBUM,
+        flags={"then_import": True, "then_artwork": True},
+        is_done=lambda room: _has_song(room, ARCHIVED_SONG) and _has_artwork(room),
+    ),
+    # A wrong checksum, then an album of that name is there already: each is retried; no import.
+    "archive detours": Upload(
+        prepare=_take_target,
+        name="album.tar",
+        data=_ARCHIVE,
+        content_type="album",
+        target=ALBUM,
+        other_target=OTHER_ALBUM,
+        whole=OTHER_ALBUM,
+        wrong_first=True,
+        is_done=_is_there(OTHER_ALBUM),
     ),
     "first start": FirstStart(),
 }

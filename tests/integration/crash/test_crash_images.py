@@ -1,6 +1,6 @@
 """Every disk that a power cut could leave, at every effect call: what is on it, and what follows.
 
-The default run looks at every image of two ways and recovers on some; `make test-long` on all.
+The default run looks at every image of three ways and recovers on some; `make test-long` on all.
 """
 
 from __future__ import annotations
@@ -11,7 +11,14 @@ import pytest
 from crashprogram import program
 
 #: Fewer different disks than these would mean that effects are not recorded any more.
-LEAST_IMAGES = {"song": 1500, "artwork": 1000, "album": 600, "detours": 1500}
+LEAST_IMAGES = {
+    "song": 1500,
+    "artwork": 1000,
+    "album": 600,
+    "detours": 1500,
+    "archive": 2000,
+    "archive detours": 2000,
+}
 
 
 @pytest.mark.parametrize(
@@ -19,10 +26,8 @@ LEAST_IMAGES = {"song": 1500, "artwork": 1000, "album": 600, "detours": 1500}
     [
         pytest.param("song", 50, id="song"),
         pytest.param("artwork", 80, id="artwork"),
-        *(
-            pytest.param(way, 1, id=f"{way}-whole", marks=pytest.mark.long)
-            for way in ("song", "artwork", "album", "detours")
-        ),
+        pytest.param("archive", 100, id="archive"),
+        *(pytest.param(way, 1, id=f"{way}-whole", marks=pytest.mark.long) for way in LEAST_IMAGES),
     ],
 )
 def test_a_power_cut_at_every_effect(way: str, stride: int, tmp_path: Path):
