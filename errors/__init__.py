@@ -257,6 +257,17 @@ class MediaError(MusicTasksError):
 
 
 @define
+class ExtraMissing(MusicTasksError):
+    """What only some users need is not installed; `extra` is its name in `musictasks[...]`."""
+
+    extra: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.reason}: pip install 'musictasks[{self.extra}]'"
+
+
+@define
 class DatabaseUnusable(MusicTasksError):
     """The music database cannot be used now, or is none that we may write.
 
@@ -300,6 +311,7 @@ __all__ = [
     "DiagramError",
     "DirectoryInUse",
     "EngineClosed",
+    "ExtraMissing",
     "FileChanged",
     "IllegalTransition",
     "InvalidPath",

@@ -7,6 +7,7 @@ from .album_names import ArchivedFile, album_annotations, album_names, is_left_o
 from .archives import ArchiveLimits, ArchiveMember, read_archive
 from .artwork import DEFAULT_ARTWORK, ArtworkDirectory, artwork_name
 from .database import MusicDatabase
+from .frames import FramesDirectory, VideoFrames
 from .images import ImageLimits, to_jpeg
 from .importing import ImportResult
 from .music_directory import IGNORE_SONGS, MusicDirectory
@@ -28,6 +29,7 @@ from .safe_names import safe_album_path, safe_name, safe_song_path, safe_video_p
 from .sample_album import sample_album
 from .scanning import ScanResult, scan
 from .tags import SongTags, read_picture, read_song
+from .video import VideoInfo, check_video_extra, read_frames, read_video
 
 __all__ = [
     "DEFAULT_ARTWORK",
@@ -39,6 +41,7 @@ __all__ = [
     "ArchiveMember",
     "ArchivedFile",
     "ArtworkDirectory",
+    "FramesDirectory",
     "ImageLimits",
     "ImportResult",
     "MusicDatabase",
@@ -46,12 +49,15 @@ __all__ = [
     "ScanResult",
     "SongPath",
     "SongTags",
+    "VideoFrames",
+    "VideoInfo",
     "VideoPath",
     "album_annotations",
     "album_names",
     "album_of",
     "artwork_name",
     "check_album_file",
+    "check_video_extra",
     "is_left_out",
     "is_song",
     "is_video",
@@ -59,8 +65,10 @@ __all__ = [
     "parse_song",
     "parse_video",
     "read_archive",
+    "read_frames",
     "read_picture",
     "read_song",
+    "read_video",
     "safe_album_path",
     "safe_name",
     "safe_song_path",

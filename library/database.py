@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from ..errors import DatabaseUnusable
+from .frames import VideoFrames
 from .importing import Check, ImportResult, read_songs, write_songs
 from .music_directory import MusicDirectory
 from .naming import parse_album, parse_song
@@ -30,6 +32,7 @@ from .schema import (
     songs,
     videos,
 )
+from .video_import import find_video, write_video
 
 #: The option of a connection whose transactions are begun with the lock for writing.
 _WRITES = "musictasks_writes"
@@ -80,6 +83,14 @@ class MusicDatabase:
     def song(self, path: str) -> dict[str, Any] | None:
         """The song's row, None where it is not in the database."""
         return self._row(select(songs).where(songs.c.path == path))
+
+    def videos(self) -> list[dict[str, Any]]:
+        """All videos, by path."""
+        return self._rows(select(videos).order_by(videos.c.path))
+
+    def video(self, path: str) -> dict[str, Any] | None:
+        """The video's row, None where it is not in the database."""
+        return self._row(select(videos).where(videos.c.path == path))
 
     def lyrics(self, song_path: str) -> str | None:
         """The song's lyrics, None where the database has none."""
@@ -139,6 +150,34 @@ class MusicDatabase:
         found = read_songs(music, [song_path])
         with self._writing() as connection:
             return write_songs(connection, album, music.modified(album.path), found)
+
+    def import_video(
+        self,
+        music: MusicDirectory,
+        video_path: str,
+        *,
+        origin: str | None = None,
+        check: Callable[[], object] | None = None,
+    ) -> ImportResult:
+        """Brings a video and its artist into the database.
+
+        What is there already and unchanged stays as it is. `check` is called now and then while
+        the video is read, and may raise to stop.
+
+        Raises:
+            InvalidPath, MediaError: It is no video, or does not lie where one should.
+            ExtraMissing: The extra `video` is not installed.
+            OSError: The disk does not give the file.
+        """
+        found = find_video(music, video_path, check)
+        with self._writing() as connection:
+            return write_video(connection, found, origin, int(time.time()))
+
+    def set_frames(self, video_path: str, frames: VideoFrames) -> bool:
+        """Notes where a video's frames are; False where there is no such video."""
+        query = update(videos).where(videos.c.path == video_path).values(frames.columns())
+        with self._writing() as connection:
+            return connection.execute(query).rowcount > 0
 
     def set_artwork(self, album_path: str, name: str) -> bool:
         """Notes the name of the album's artwork; False where there is no such album."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 from attrs import frozen
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
@@ -17,7 +17,8 @@ from .tags import SongTags, read_song
 #: `(done, total, path)`: called before each song is read; may raise to stop the import.
 Check = Callable[[int, int, str], None]
 
-_NOTHING_TOLD = "internet"
+#: The origin of what nothing tells of.
+NOTHING_TOLD = "internet"
 #: Values of `songs.lyricsstate`.
 _NO_LYRICS, _LYRICS_FROM_FILE = 0, 1
 
@@ -61,10 +62,14 @@ def read_songs(
         parts = parse_song(path)
         with music.directory.open(path) as file:
             tags = read_song(file, path)
-            file.seek(0)
-            digest = hashlib.file_digest(file, "sha256")  # pyright: ignore[reportArgumentType]
-        found.append(FoundSong(path, parts, tags, digest.hexdigest()))
+            found.append(FoundSong(path, parts, tags, checksum_of(file)))
     return found
+
+
+def checksum_of(file: BinaryIO) -> str:
+    """SHA-256 of all of the file, hex digits."""
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()  # pyright: ignore[reportArgumentType]
 
 
 def write_songs(
@@ -100,24 +105,25 @@ def _album(connection: Connection, album: AlbumPath, modified: int) -> tuple[int
     query = select(albums.c.albumid, albums.c.artistid).where(albums.c.path == album.path)
     if row := connection.execute(query).first():
         return row.albumid, row.artistid
-    artistid = _artist(connection, album)
+    artistid = artist_key(connection, album.artist)
     values = {
         "artistid": artistid,
         "name": album.album,
         "path": album.path,
-        "origin": _NOTHING_TOLD,
+        "origin": NOTHING_TOLD,
         "release": album.year,
         "added": modified,
     }
-    return _insert(connection, albums, values), artistid
+    return insert_row(connection, albums, values), artistid
 
 
-def _artist(connection: Connection, album: AlbumPath) -> int:
-    path = encode_name(album.artist)
+def artist_key(connection: Connection, artist: str) -> int:
+    """The artist's key; made where there is none."""
+    path = encode_name(artist)
     query = select(artists.c.artistid).where(artists.c.path == path)
     if row := connection.execute(query).first():
         return row.artistid
-    return _insert(connection, artists, {"name": album.artist, "path": path})
+    return insert_row(connection, artists, {"name": artist, "path": path})
 
 
 def _known(connection: Connection, paths: Iterable[str]) -> dict[str, Row[Any]]:
@@ -146,7 +152,7 @@ def _insert_song(connection: Connection, albumid: int, artistid: int, song: Foun
         **_of_file(song),
         "lyricsstate": _LYRICS_FROM_FILE if song.tags.lyrics else _NO_LYRICS,
     }
-    songid = _insert(connection, songs, values)
+    songid = insert_row(connection, songs, values)
     if song.tags.lyrics:
         connection.execute(insert(lyrics).values(songid=songid, lyrics=song.tags.lyrics))
 
@@ -169,14 +175,15 @@ def _update_album(connection: Connection, albumid: int, new: Sequence[FoundSong]
     numofsongs, numofcds = connection.execute(counted).one()
     values = {"numofsongs": numofsongs, "numofcds": numofcds}
     of_album = albums.c.albumid == albumid
-    origins = (song.tags.origin for song in new if song.tags.origin != _NOTHING_TOLD)
-    origin = next(origins, _NOTHING_TOLD)
-    if connection.scalar(select(albums.c.origin).where(of_album)) in (None, _NOTHING_TOLD):
+    origins = (song.tags.origin for song in new if song.tags.origin != NOTHING_TOLD)
+    origin = next(origins, NOTHING_TOLD)
+    if connection.scalar(select(albums.c.origin).where(of_album)) in (None, NOTHING_TOLD):
         values["origin"] = origin
     connection.execute(update(albums).where(of_album).values(values))
 
 
-def _insert(connection: Connection, table: Any, values: dict[str, Any]) -> int:
+def insert_row(connection: Connection, table: Any, values: dict[str, Any]) -> int:
+    """The new row's key."""
     result = connection.execute(insert(table).values(values))
     assert result.inserted_primary_key is not None
     return result.inserted_primary_key[0]

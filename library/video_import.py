@@ -1,0 +1,85 @@
+"""What an import reads from a video file, and the row that it makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import frozen
+from sqlalchemy import Connection, insert, select, update
+
+from .importing import NOTHING_TOLD, ImportResult, artist_key, checksum_of
+from .music_directory import MusicDirectory
+from .naming import VideoPath, parse_video
+from .schema import videos
+from .video import VideoInfo, read_video
+
+
+@frozen
+class FoundVideo:
+    """A video on disk: what its path, its header and its bytes say."""
+
+    path: str
+    parts: VideoPath
+    info: VideoInfo
+    #: SHA-256, hex digits.
+    checksum: str
+
+
+def find_video(
+    music: MusicDirectory, path: str, check: Callable[[], object] | None = None
+) -> FoundVideo:
+    """Reads and hashes a video, which takes long, so no transaction should be open.
+
+    Raises:
+        InvalidPath: The path is no video's.
+        MediaError: The video cannot be read.
+        ExtraMissing: The extra `video` is not installed.
+        OSError: It is missing, or the disk does not give it.
+    """
+    parts = parse_video(path)
+    with music.directory.open(path) as file:
+        info = read_video(file, path, check)
+        return FoundVideo(path, parts, info, checksum_of(file))
+
+
+def write_video(
+    connection: Connection, found: FoundVideo, origin: str | None, now: int
+) -> ImportResult:
+    """Brings a video into the database; writes nothing where it is in there, with these bytes.
+
+    What users noted of it stays, and so does its origin. `now` is in unix seconds.
+    """
+    query = select(videos.c.videoid, videos.c.checksum).where(videos.c.path == found.path)
+    row = connection.execute(query).first()
+    if row is None:
+        values = {
+            "artistid": artist_key(connection, found.parts.artist),
+            "name": found.parts.video,
+            "path": found.path,
+            "origin": origin or NOTHING_TOLD,
+            "release": found.parts.year,
+            "added": now,
+            **_of_file(found),
+        }
+        connection.execute(insert(videos).values(values))
+        return ImportResult(added=(found.path,))
+    if row.checksum == found.checksum:
+        return ImportResult(unchanged=(found.path,))
+    changed = update(videos).where(videos.c.videoid == row.videoid).values(_of_file(found))
+    connection.execute(changed)
+    return ImportResult(updated=(found.path,))
+
+
+def _of_file(found: FoundVideo) -> dict[str, Any]:
+    """The columns that the file's content decides; a player plays all of it."""
+    playtime_s = round(found.info.duration_s)
+    return {
+        "playtime": playtime_s,
+        "codec": found.info.codec,
+        "xresolution": found.info.width_px,
+        "yresolution": found.info.height_px,
+        "checksum": found.checksum,
+        "vbegin": 0,
+        "vend": playtime_s,
+    }
