@@ -12,7 +12,7 @@ from attrs import define, frozen
 from rich.console import Console
 
 from ..engine import Engine, Settings
-from ..errors import InvalidPath, MusicTasksError
+from ..errors import ExtraMissing, InvalidPath, MusicTasksError
 from ..library import is_video, parse_album, parse_video
 from ..statemachine import MUSIC, Role, Task
 from .jobs import AlbumJob, Job, Result
@@ -44,8 +44,8 @@ class VideoJob(Job):
             return self._end(Result.ADDED)
         try:
             return self._take(self.engine.import_music("video", self.path, with_artwork=True))
-        except ValueError:
-            return self._fail("videos are imported by a later version only")
+        except (ExtraMissing, InvalidPath) as error:
+            return self._fail(str(error))
 
     def _go_on(self, task: Task) -> bool:
         if MUSIC.role(task.state) is Role.FINISHED:
@@ -68,7 +68,7 @@ class _Refused:
 
 def run_import(arguments: argparse.Namespace, settings: Settings, console: Console) -> int:
     if not arguments.paths and not arguments.new:
-        say(make_console(stderr=True), "musictasks import: name albums, or give --new")
+        say(make_console(stderr=True), "musictasks import: name albums or videos, or give --new")
         return 2
     watch = Watch(lambda _, message: say(console, f"{message}; trying again"))
     engine = open_engine(settings)

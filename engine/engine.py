@@ -12,13 +12,14 @@ from attrs import define, evolve, field
 
 from ..errors import (
     EngineClosed,
+    ExtraMissing,
     IllegalTransition,
     InvalidPath,
     InvalidTaskFile,
     TaskNotFound,
     UploadRefused,
 )
-from ..library import MusicDirectory
+from ..library import MusicDirectory, check_video_extra
 from ..persistence import DirectoryOwner
 from ..statemachine import JSONObject, Lifecycle, Task
 from . import dictionaries, targets
@@ -280,7 +281,10 @@ class Engine:
             allowed = ", ".join(sorted(settings.allow))
             raise UploadRefused(f"content type {content_type!r} is not allowed, but: {allowed}")
         if content_type == "video":
-            raise UploadRefused(f"content type {content_type!r} comes with a later version")
+            try:
+                check_video_extra()
+            except ExtraMissing as error:
+                raise UploadRefused(f"videos cannot be read here, {error}") from error
         if file_size < 1:
             raise UploadRefused(f"a file of {file_size} bytes is none")
         if file_size > settings.max_upload_size_bytes:
@@ -337,13 +341,13 @@ class Engine:
         then_import: bool = False,
         then_artwork: bool = False,
     ) -> Task:
-        """Puts an uploaded file or album at its place; artwork is made for the album at `target`.
+        """Puts an upload at its place; an uploaded image becomes artwork of what is at `target`.
 
         Args:
             task_id: A task in `readyforintegration`.
-            target: Relative to the Music Directory: the file's path, or for an album or artwork
-                the album's. None for an album whose annotations `artist`, `releaseyear` and
-                `album` say it.
+            target: Relative to the Music Directory: the path of the file, album or video. None
+                where annotations say it: `artist`, `releaseyear` and `album` of an album,
+                `artistname`, `release` and `name` of a video.
             then_import: It is imported into the database, too.
             then_artwork: After that import, artwork is made.
 
@@ -366,36 +370,38 @@ class Engine:
         """Imports what is in the Music Directory into the database.
 
         Args:
-            content_type: `album`.
-            path: The album's directory, relative to the Music Directory.
-            with_artwork: Make artwork of the first song that has a picture, too.
+            content_type: `album` or `video`.
+            path: The album's directory or the video, relative to the Music Directory.
+            with_artwork: Make artwork, too: of the first song that has a picture, of the video's
+                frames.
 
         Raises:
-            InvalidPath, MediaError: There is no such album.
+            InvalidPath, MediaError: There is no such album or video.
+            ExtraMissing: What reads videos is not installed.
             ValueError: Another content type.
             TaskNotSaved: Nothing was made.
         """
         self._open()
-        if content_type != "album":
-            raise ValueError(f"content type {content_type!r} cannot be imported, but 'album' can")
-        changes = targets.of_album(path, self._music)
+        if content_type not in ("album", "video"):
+            raise ValueError(f"content type {content_type!r} cannot be imported: album, video can")
         record = Task(
             id=self._new_id(),
-            content_type="album",
+            content_type=content_type,
             include_artwork=bool(with_artwork),
-            **changes,
+            **targets.of_import(content_type, path, self._music),
         )
         return self._tasks.create(record, "request_music_import")
 
     def import_artwork(self, *, source: str, target: str) -> Task:
-        """Makes the artwork of an album from a file in the Music Directory.
+        """Makes the artwork of an album or a video from a file in the Music Directory.
 
         Args:
-            source: A song with a picture in it, or an image.
-            target: The album's directory.
+            source: A song with a picture in it, or an image; for a video's frames, a video.
+            target: The album's directory, or the video.
 
         Raises:
             InvalidPath: One of them is not there, or not what it should be.
+            ExtraMissing: What reads videos is not installed.
             TaskNotSaved: Nothing was made.
         """
         self._open()

@@ -21,6 +21,7 @@ from ..handlers import (
 from ..library import (
     ArchiveLimits,
     ArtworkDirectory,
+    FramesDirectory,
     ImageLimits,
     MusicDatabase,
     MusicDirectory,
@@ -77,7 +78,8 @@ def open_engine(
     owner.take()
     try:
         MusicDatabase(settings.database).prepare()
-        ArtworkDirectory(settings.artwork, settings.artwork_scales, durable).prepare()
+        _artwork(settings).prepare()
+        _frames(settings).prepare()
         store = TaskStore(tasks_directory, make_converter(lifecycle), owner.descriptor)
         notifier = Notifier(settings.chunk_size)
         removal = Removal(music)
@@ -105,7 +107,6 @@ def default_handlers(settings: Settings) -> dict[str, Handler]:
     uploads = Directory(settings.uploads, durable=durable)
     music = music_directory(settings)
     database = MusicDatabase(settings.database)
-    artwork = ArtworkDirectory(settings.artwork, settings.artwork_scales, durable)
     limits = ImageLimits(settings.image_size_bytes, settings.image_pixels)
     archives = ArchiveLimits(
         settings.archive_size_bytes, settings.archive_files, settings.archive_ratio
@@ -114,9 +115,26 @@ def default_handlers(settings: Settings) -> dict[str, Handler]:
         "preprocessing": Preprocessing(uploads, limits, archives, settings.ignore_songs),
         "integration": Integration(uploads, music, durable),
         "music import": MusicImport(music, database),
-        "artwork import": ArtworkImport(music, uploads, database, artwork, limits),
+        "artwork import": ArtworkImport(
+            music, uploads, database, _artwork(settings), _frames(settings), limits
+        ),
         "file system scan": FilesystemScan(music, database, settings.scan_cache),
     }
+
+
+def _artwork(settings: Settings) -> ArtworkDirectory:
+    durable = settings.durability == "fsync"
+    return ArtworkDirectory(settings.artwork, settings.artwork_scales, durable)
+
+
+def _frames(settings: Settings) -> FramesDirectory:
+    return FramesDirectory(
+        settings.video_frames_root,
+        settings.video_frames,
+        settings.video_scales,
+        settings.video_preview_length_s,
+        settings.durability == "fsync",
+    )
 
 
 def _all_handlers(
@@ -136,6 +154,7 @@ def _prepare(settings: Settings) -> None:
     for directory in (settings.music, settings.data, settings.uploads, settings.tasks):
         make_root(directory)
     make_root(settings.artwork)
+    make_root(settings.video_frames_root)
 
 
 def _threads(workers: int) -> ThreadPoolExecutor:

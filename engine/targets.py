@@ -8,7 +8,16 @@ from typing import Any
 
 from ..errors import InvalidPath
 from ..files import check_name, check_relative
-from ..library import MusicDirectory, is_song, parse_album, safe_album_path
+from ..library import (
+    MusicDirectory,
+    check_video_extra,
+    is_song,
+    is_video,
+    parse_album,
+    parse_video,
+    safe_album_path,
+    safe_video_path,
+)
 from ..statemachine import ArtworkSource, Task
 
 IMAGE_EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp"})
@@ -37,9 +46,22 @@ def of_upload(task: Task, target: str | None, music: MusicDirectory) -> dict[str
         target = _of_album_annotations(task) if target is None else target
         check_relative(target)
         return {"album_path": music.check_target_album(target).path}
+    if task.content_type == "video":
+        target = _of_video_annotations(task) if target is None else target
+        check_relative(target)
+        music.check_target_video(target)
+        return {"video_path": target}
     if target is None:
         raise InvalidPath("", "an album file needs a target path")
     return of_album_file(target, music)
+
+
+def _of_video_annotations(task: Task) -> str:
+    artist, year, name = _annotated(task, "artistname", "release", "name")
+    extension = PurePosixPath(task.source_filename or "").suffix
+    if not is_video(f"_{extension}"):
+        extension = ".webm" if task.mime_type == "video/webm" else ".mp4"
+    return safe_video_path(artist, year, name, extension).path
 
 
 def _of_album_annotations(task: Task) -> str:
@@ -60,46 +82,60 @@ def _annotated(task: Task, artist: str, year: str, name: str) -> tuple[str, int,
     return str(texts[0]), int(release), str(texts[1])
 
 
-def of_album(path: str, music: MusicDirectory) -> dict[str, Any]:
-    """The changes for the import of the album at `path`, which must be there."""
+def of_import(content_type: str, path: str, music: MusicDirectory) -> dict[str, Any]:
+    """The changes for the import of the album or video at `path`, which must be there."""
     check_relative(path)
+    if content_type == "video":
+        check_video_extra()
+        return {"video_path": _video_there(path, music)}
     parse_album(path)
     music.check_album(path)
     return {"album_path": path}
 
 
 def of_uploaded_artwork(task: Task, target: str | None, music: MusicDirectory) -> dict[str, Any]:
-    """The changes for artwork from an upload, for the album at `target`."""
+    """The changes for artwork from an upload, for the album or video at `target`."""
     if target is None:
-        raise InvalidPath("", "artwork needs a target path: the album's")
+        raise InvalidPath("", "artwork needs a target path: the album's or the video's")
     return {
-        "album_path": _album_there(target, music),
+        **_of_artwork_target(target, music),
         "artwork_source_type": ArtworkSource.IMAGEFILE.value,
         "artwork_source_path": task.preprocessed_path or task.upload_path,
     }
 
 
 def of_artwork(source: str, target: str, music: MusicDirectory) -> dict[str, Any]:
-    """The changes for artwork from `source` in the Music Directory, for the album at `target`."""
+    """The changes for artwork from `source` in the Music Directory, for what is at `target`."""
     check_relative(source)
+    changes = _of_artwork_target(target, music)
     if is_song(source):
         kind = ArtworkSource.SONGFILE
     elif PurePosixPath(source).suffix.lower() in IMAGE_EXTENSIONS:
         kind = ArtworkSource.IMAGEFILE
+    elif is_video(source) and "video_path" in changes:
+        check_video_extra()
+        kind = ArtworkSource.VIDEOFILE
+    elif is_video(source):
+        raise InvalidPath(source, "the artwork of an album comes from a song or an image")
     else:
-        raise InvalidPath(source, "artwork comes from a song or an image, and this is neither")
+        raise InvalidPath(source, "artwork comes from a song, an image or a video")
     if not music.directory.is_file(source):
         raise InvalidPath(source, "there is no such file in the Music Directory")
-    return {
-        "album_path": _album_there(target, music),
-        "artwork_source_type": kind.value,
-        "artwork_source_path": source,
-    }
+    return {**changes, "artwork_source_type": kind.value, "artwork_source_path": source}
 
 
-def _album_there(target: str, music: MusicDirectory) -> str:
+def _of_artwork_target(target: str, music: MusicDirectory) -> dict[str, Any]:
     check_relative(target)
+    if is_video(target) and not music.directory.is_directory(target):
+        return {"video_path": _video_there(target, music)}
     parse_album(target)
     if not music.directory.is_directory(target):
         raise InvalidPath(target, "there is no such album in the Music Directory")
-    return target
+    return {"album_path": target}
+
+
+def _video_there(path: str, music: MusicDirectory) -> str:
+    parse_video(path)
+    if not music.directory.is_file(path):
+        raise InvalidPath(path, "there is no such video in the Music Directory")
+    return path

@@ -1,22 +1,30 @@
-"""The stage "artwork import": an album gets its picture."""
+"""The stage "artwork import": an album gets its picture, a video its frames."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from attrs import frozen
+from PIL.Image import Image
 
-from ..errors import DatabaseUnusable, InvalidPath, MediaError
+from ..errors import DatabaseUnusable, ExtraMissing, InvalidPath, MediaError
 from ..files import Directory
 from ..library import (
     AlbumPath,
     ArtworkDirectory,
+    FramesDirectory,
     ImageLimits,
     MusicDatabase,
     MusicDirectory,
+    VideoFrames,
+    VideoPath,
     album_of,
+    is_video,
     parse_album,
+    parse_video,
+    read_frames,
     read_picture,
     to_jpeg,
 )
@@ -26,36 +34,66 @@ from .reasons import disk_reason
 
 @frozen
 class ArtworkImport:
-    """Makes an album's artwork from an image, from a named song, or from its first with a picture.
+    """Makes the artwork of an album or a video, which is in the database already.
 
-    The same source gives the same files, so it may run again at any time.
+    An album's is an image, the picture of a named song, or that of its first song with one. A
+    video's are its frames, or an image that stands for it. The same source gives the same files,
+    so it may run again at any time.
     """
 
     music: MusicDirectory
     uploads: Directory
     database: MusicDatabase
     artwork: ArtworkDirectory
+    frames: FramesDirectory
     limits: ImageLimits
 
     def __call__(self, task: Task, work: Work) -> Outcome:
-        if task.video_path is not None or task.artwork_source_type == "videofile":
-            return reject("artwork of videos is made by a later version only")
         source = _source_path(task)
         try:
-            album = _album(task)
-            if self.database.album(album.path) is None:
-                return fail(f"{album.path} is not in the database: import it first, then retry")
-            jpeg = self._jpeg(task, source) if source else self._from_songs(album, work)
-            work.check()
-            if jpeg is None:
-                return succeed(message=f"no song of {album.path} has a picture")
-            return self._make(album, jpeg, source or album.path)
+            if task.video_path is not None:
+                return self._video(task, parse_video(task.video_path), source, work)
+            return self._album(task, _album(task), source, work)
         except MediaError as error:
             return reject(str(error))
-        except (InvalidPath, DatabaseUnusable) as error:
+        except (InvalidPath, DatabaseUnusable, ExtraMissing) as error:
             return fail(str(error))
         except OSError as error:
-            return fail(disk_reason(error, source or "the album's songs"))
+            return fail(disk_reason(error, source or task.video_path or "the album's songs"))
+
+    def _album(self, task: Task, album: AlbumPath, source: str | None, work: Work) -> Outcome:
+        if self.database.album(album.path) is None:
+            return fail(_not_imported(album.path))
+        jpeg = self._jpeg(task, source) if source else self._from_songs(album, work)
+        work.check()
+        if jpeg is None:
+            return succeed(message=f"no song of {album.path} has a picture")
+        return self._make(album, jpeg, source or album.path)
+
+    def _video(self, task: Task, video: VideoPath, source: str | None, work: Work) -> Outcome:
+        path = task.video_path or video.path
+        if self.database.video(path) is None:
+            return fail(_not_imported(path))
+        frames = self._frames(task, video, source or path, work)
+        # Invariant: the files first; the database never names what is not there.
+        if not self.database.set_frames(path, frames):
+            return fail(_not_imported(path))
+        return succeed()
+
+    def _frames(self, task: Task, video: VideoPath, source: str, work: Work) -> VideoFrames:
+        if _is_uploaded_image(task) or not is_video(source):
+            jpeg = self._jpeg(task, source)
+            work.check()
+            return self.frames.make_thumbnail(video, jpeg, source, self.limits)
+        with self.music.directory.open(source) as file:
+            pictures = read_frames(file, source, self.frames.count, work.check)
+            return self.frames.make(video, self._told(pictures, source, work), source)
+
+    def _told(self, pictures: Iterator[Image], source: str, work: Work) -> Iterator[Image]:
+        for number, picture in enumerate(pictures):
+            work.check()
+            work.progress(number, self.frames.count, source)
+            yield picture
 
     def _make(self, album: AlbumPath, jpeg: bytes, name: str) -> Outcome:
         try:
@@ -64,7 +102,7 @@ class ArtworkImport:
             return fail(disk_reason(error, f"the artwork of {album.path}"))
         # Invariant: the files first; the database never names what is not there.
         if not self.database.set_artwork(album.path, artwork):
-            return fail(f"{album.path} is no longer in the database: import it, then retry")
+            return fail(_not_imported(album.path))
         return succeed()
 
     def _jpeg(self, task: Task, path: str) -> bytes:
@@ -96,6 +134,10 @@ class ArtworkImport:
         return None if picture is None else io.BytesIO(picture)
 
 
+def _not_imported(path: str) -> str:
+    return f"{path} is not in the database: import it first, then retry"
+
+
 def _album(task: Task) -> AlbumPath:
     if task.album_path is not None:
         return parse_album(task.album_path)
@@ -104,11 +146,15 @@ def _album(task: Task) -> AlbumPath:
     raise InvalidPath("", "the task does not say which album the artwork is for")
 
 
+def _is_uploaded_image(task: Task) -> bool:
+    return task.content_type == "artwork" and task.upload_path is not None
+
+
 def _source_path(task: Task) -> str | None:
-    """Where the task's image is; None where the album's songs are to be looked through.
+    """Where the task's image is; None where the album's songs, or the video, are to be looked at.
 
     In the uploads directory where there is an upload, else in the Music Directory.
     """
-    if task.content_type == "artwork" and task.upload_path is not None:
+    if _is_uploaded_image(task):
         return task.preprocessed_path or task.artwork_source_path or task.upload_path
     return task.artwork_source_path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from ..errors import DatabaseUnusable, InvalidPath, MediaError
+from ..errors import DatabaseUnusable, ExtraMissing, InvalidPath, MediaError
 from ..library import MusicDatabase, MusicDirectory, check_album_file, is_song
 from ..statemachine import Outcome, Task, Work, fail, reject, succeed
 from .reasons import disk_reason
@@ -12,7 +12,7 @@ from .reasons import disk_reason
 
 @frozen
 class MusicImport:
-    """Imports an album, or one song of an album; a booklet succeeds and imports nothing.
+    """Imports an album, one song of an album, or a video; a booklet succeeds and imports nothing.
 
     What is in the database already is left as it is, so it may run again at any time.
     """
@@ -21,19 +21,25 @@ class MusicImport:
     database: MusicDatabase
 
     def __call__(self, task: Task, work: Work) -> Outcome:
-        imports = {"album": self._album, "albumfile": self._album_file}
-        if task.content_type == "video":
-            return reject("videos are imported by a later version only")
-        if task.content_type not in imports:
+        if task.content_type not in ("album", "albumfile", "video"):
             return reject(f"content of type {task.content_type!r} cannot be imported")
-        path = task.album_path if task.content_type == "album" else task.album_file_path
+        paths = {
+            "album": task.album_path,
+            "albumfile": task.album_file_path,
+            "video": task.video_path,
+        }
+        path = paths[task.content_type]
         if path is None:
             return fail("the task does not say what to import")
         try:
-            return imports[task.content_type](path, work)
+            if task.content_type == "album":
+                return self._album(path, work)
+            if task.content_type == "albumfile":
+                return self._album_file(path, work)
+            return self._video(path, task, work)
         except MediaError as error:
             return reject(str(error))
-        except (InvalidPath, DatabaseUnusable) as error:
+        except (InvalidPath, DatabaseUnusable, ExtraMissing) as error:
             return fail(str(error))
         except OSError as error:
             return fail(disk_reason(error, path))
@@ -55,3 +61,9 @@ class MusicImport:
         if not self.music.directory.is_file(path):
             return fail(f"there is no file {path} in the Music Directory")
         return succeed(message=f"{path} is no song: there is nothing to import")
+
+    def _video(self, path: str, task: Task, work: Work) -> Outcome:
+        origin = task.annotations.get("origin")
+        known = origin.strip() if isinstance(origin, str) else None
+        self.database.import_video(self.music, path, origin=known, check=work.check)
+        return succeed()

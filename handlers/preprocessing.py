@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 from attrs import field, frozen
 
-from ..errors import InvalidPath, MediaError
+from ..errors import ExtraMissing, InvalidPath, MediaError
 from ..files import Directory
 from ..library import (
     IGNORE_SONGS,
@@ -17,6 +17,7 @@ from ..library import (
     SongTags,
     is_song,
     read_song,
+    read_video,
     to_jpeg,
 )
 from ..statemachine import Outcome, Task, Work, fail, reject, succeed
@@ -36,8 +37,9 @@ def preprocessed_name(upload_path: str) -> str:
 class Preprocessing:
     """The handler of the stage `preprocessing`.
 
-    A song's tags become annotations; artwork becomes a JPEG beside the upload, an album's archive
-    a directory. It changes nothing but these, which a second run makes again.
+    What a song or a video tells of itself becomes annotations; artwork becomes a JPEG beside the
+    upload, an album's archive a directory. It changes nothing but these, which a second run makes
+    again.
     """
 
     uploads: Directory
@@ -52,11 +54,10 @@ class Preprocessing:
             "albumfile": self._album_file,
             "album": self._album,
             "artwork": self._artwork,
+            "video": self._video,
         }.get(task.content_type or "")
         if prepare is None:
-            return reject(
-                f"{name}: no upload of type {task.content_type!r} can be preprocessed yet"
-            )
+            return reject(f"{name}: an upload of type {task.content_type!r} is not preprocessed")
         if task.upload_path is None:
             return fail(f"{name}: the task has no uploaded data")
         try:
@@ -66,7 +67,7 @@ class Preprocessing:
             return reject(str(error))
         except FileNotFoundError:
             return fail(f"{name}: the uploaded data is missing; upload it again")
-        except InvalidPath as error:
+        except (InvalidPath, ExtraMissing) as error:
             return fail(str(error))
         except OSError as error:
             return fail(disk_reason(error, name))
@@ -92,6 +93,15 @@ class Preprocessing:
         path = preprocessed_name(task.upload_path)
         self.uploads.write(path, jpeg)
         return succeed(changes={"preprocessed_path": path, **_mime_type(task, _guessed(name))})
+
+    def _video(self, task: Task, work: Work, file: BinaryIO, name: str) -> Outcome:
+        video = read_video(file, name, work.check)
+        found = {
+            "duration": round(video.duration_s, 3),
+            "codec": video.codec,
+            "resolution": f"{video.width_px}x{video.height_px}",
+        }
+        return succeed(changes=_mime_type(task, video.mime_type), annotations=found)
 
 
 def _guessed(name: str) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import (
     ChunkRefused,
+    ExtraMissing,
     IllegalTransition,
     InvalidPath,
     InvalidTaskFile,
@@ -94,7 +95,7 @@ class IntegrationManager(TaskManager):
     """Integration: an uploaded file comes to its place in the Music Directory."""
 
     def InitiateIntegration(self, taskid: str, targetpath: str) -> str | bool:
-        """Begins the integration of an upload; for artwork `targetpath` is the album.
+        """Begins the integration of an upload; for artwork `targetpath` is the album or video.
 
         The task's `triggerimport` and `includeartwork` say what follows.
 
@@ -134,19 +135,19 @@ class ImportManager(TaskManager):
 
         Raises:
             TypeError: An argument has not the expected type.
-            ValueError: There is no such content at the path.
+            ValueError: There is no such content at the path, or what reads videos is not installed.
         """
         check_text(contenttype=contenttype, contentpath=contentpath)
         if contenttype not in {"album", "video"}:
             return None
         try:
             return self._engine.import_music(contenttype, contentpath).id
-        except (InvalidPath, MediaError) as error:
+        except (ExtraMissing, InvalidPath, MediaError) as error:
             raise ValueError(str(error)) from error
 
 
 class ArtworkManager(TaskManager):
-    """Artwork: the pictures of an album are made from a file in the Music Directory."""
+    """Artwork: of an album or a video, made from a file in the Music Directory."""
 
     def InitiateImport(self, sourcepath: str, targetpath: str) -> str:
         """Begins the making of artwork from a song, an image or a video for an album or video.
@@ -156,12 +157,13 @@ class ArtworkManager(TaskManager):
 
         Raises:
             TypeError: An argument has not the expected type.
-            ValueError: The source or the target is not there, or not what it should be.
+            ValueError: The source or the target is not there, or not what it should be, or what
+                reads videos is not installed.
         """
         check_text(sourcepath=sourcepath, targetpath=targetpath)
         try:
             return self._engine.import_artwork(source=sourcepath, target=targetpath).id
-        except (InvalidPath, MediaError) as error:
+        except (ExtraMissing, InvalidPath, MediaError) as error:
             raise ValueError(str(error)) from error
 
 

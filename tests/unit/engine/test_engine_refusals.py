@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from musictasks.engine import Engine, Settings, open_engine
 from musictasks.errors import (
     ChunkRefused,
     DirectoryInUse,
+    ExtraMissing,
     IllegalTransition,
     InvalidPath,
     LifecycleError,
@@ -172,7 +174,6 @@ def test_an_upload_path_that_is_a_link_is_not_followed(
     [
         ({"content_type": "any"}, "not allowed"),
         ({"content_type": "nonsense"}, "not allowed"),
-        ({"content_type": "video"}, "later version"),
         ({"file_size": 0}, "0 bytes"),
         ({"file_size": -1}, "-1 bytes"),
         ({"file_size": 1001}, "maxuploadsize"),
@@ -188,6 +189,24 @@ def test_an_upload_that_is_not_allowed_is_refused(
         begin(engine, **options)
     assert engine.tasks() == []
     assert tree(tmp_path) == before
+
+
+def test_videos_without_the_extra_are_refused(
+    opened: Open, settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    """At once, before a byte of them is sent; what to install is said."""
+    monkeypatch.setitem(sys.modules, "av", None)
+    engine = opened()
+    with pytest.raises(UploadRefused, match=r"pip install 'musictasks\[video\]'"):
+        begin(engine, content_type="video", source_filename="clip.mp4")
+    path = settings.music / "Artist" / "2020 - Clip.mp4"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"any")
+    with pytest.raises(ExtraMissing):
+        engine.import_music("video", "Artist/2020 - Clip.mp4")
+    with pytest.raises(ExtraMissing):
+        engine.import_artwork(source="Artist/2020 - Clip.mp4", target="Artist/2020 - Clip.mp4")
+    assert engine.tasks() == []
 
 
 def test_uploads_that_are_off_are_refused(opened: Open, settings: Settings):

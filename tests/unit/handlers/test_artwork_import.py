@@ -14,6 +14,7 @@ from musictasks.files import Directory
 from musictasks.handlers import ArtworkImport
 from musictasks.library import (
     ArtworkDirectory,
+    FramesDirectory,
     ImageLimits,
     MusicDatabase,
     MusicDirectory,
@@ -22,9 +23,12 @@ from musictasks.library import (
 )
 from musictasks.statemachine import Task, Work, WorkStopped
 from PIL import Image
+from videokit import make_video
 
 ALBUM = "Søren Größenwald/2020 - Über den Wäldern"
 ARTWORK = "Søren Größenwald - Über den Wäldern.jpg"
+VIDEO = "Søren Größenwald/2021 - Clip.mp4"
+FRAMES = "Søren Größenwald/Clip"
 FLAC = f"{ALBUM}/01 Morgenroete.flac"
 MP3 = f"{ALBUM}/02 Ebbe-Flut.mp3"
 
@@ -32,7 +36,7 @@ MP3 = f"{ALBUM}/02 Ebbe-Flut.mp3"
 @pytest.fixture
 def handler(tmp_path: Path) -> ArtworkImport:
     """With the sample album in the Music Directory and in the database."""
-    for name in ("artwork", "uploads"):
+    for name in ("artwork", "uploads", "frames"):
         (tmp_path / name).mkdir()
     shutil.copytree(sample_album(), tmp_path / "music" / ALBUM)
     music = MusicDirectory(tmp_path / "music")
@@ -41,7 +45,8 @@ def handler(tmp_path: Path) -> ArtworkImport:
     database.import_album(music, ALBUM)
     artwork = ArtworkDirectory(tmp_path / "artwork", (20, 50))
     uploads = Directory(tmp_path / "uploads")
-    return ArtworkImport(music, uploads, database, artwork, ImageLimits())
+    frames = FramesDirectory(tmp_path / "frames", 2, ((16, 9),))
+    return ArtworkImport(music, uploads, database, artwork, frames, ImageLimits())
 
 
 def png(color: str) -> bytes:
@@ -74,9 +79,8 @@ def import_task(**changes: Any) -> Task:
 
 
 def upload_task(**changes: Any) -> Task:
-    return Task(
-        id="t", content_type="artwork", album_path=ALBUM, upload_path="artwork-1.png", **changes
-    )
+    fields = {"content_type": "artwork", "album_path": ALBUM, "upload_path": "artwork-1.png"}
+    return Task(**{"id": "t", **fields, **changes})
 
 
 def test_an_import_takes_the_first_picture_of_the_albums_songs(handler: ArtworkImport) -> None:
@@ -264,12 +268,95 @@ def test_an_artwork_directory_that_is_missing_fails(handler: ArtworkImport) -> N
     assert artwork_of(handler) == "default.jpg"
 
 
+def test_a_video_is_no_source_for_an_album(handler: ArtworkImport) -> None:
+    """It is no image."""
+    (handler.music.root / ALBUM / "clip.mp4").write_bytes(make_video())
+    task = import_task(artwork_source_type="videofile", artwork_source_path=f"{ALBUM}/clip.mp4")
+    assert handler(task, Work()).event == "reject"
+    assert artwork_of(handler) == "default.jpg"
+
+
+@pytest.fixture
+def video(handler: ArtworkImport) -> dict[str, Any]:
+    """A video that is in the database; changes by which a task is about it."""
+    (handler.music.root / VIDEO).write_bytes(make_video())
+    handler.database.import_video(handler.music, VIDEO)
+    return {"video_path": VIDEO, "album_path": None}
+
+
+def columns(handler: ArtworkImport) -> list[str | None]:
+    row = handler.database.video(VIDEO)
+    assert row is not None
+    return [row[name] for name in ("framesdirectory", "thumbnailfile", "previewfile")]
+
+
+def frame_files(handler: ArtworkImport) -> dict[str, bytes]:
+    root = handler.frames.root
+    return {path.name: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
 @pytest.mark.parametrize(
-    "changes", [{"video_path": "A/2020 - V.mp4"}, {"artwork_source_type": "videofile"}]
+    "changes",
+    [
+        {"content_type": "video"},
+        {"content_type": "video", "upload_path": "video-1.mp4"},
+        {"artwork_source_type": "videofile", "artwork_source_path": VIDEO},
+    ],
 )
-def test_artwork_of_videos_is_rejected(handler: ArtworkImport, changes: dict[str, str]) -> None:
-    """Videos come with a later version."""
-    assert handler(import_task(**changes), Work()).event == "reject"
+def test_a_video_gets_its_frames(
+    handler: ArtworkImport, video: dict[str, Any], changes: dict[str, str]
+) -> None:
+    """From its file in the Music Directory; the database names them; again changes nothing."""
+    task = import_task(**(video | changes))
+    assert handler(task, Work()).event == "succeed"
+    assert columns(handler) == [FRAMES, "frame-01.jpg", "preview.webp"]
+    made = frame_files(handler)
+    assert len(made) == 6
+    assert handler(task, Work()).event == "succeed"
+    assert frame_files(handler) == made
+
+
+@pytest.mark.parametrize("uploaded", [True, False])
+def test_an_image_stands_for_a_video(
+    handler: ArtworkImport, video: dict[str, Any], uploaded: bool
+) -> None:
+    """Uploaded, or from the Music Directory."""
+    if uploaded:
+        (handler.uploads.root / "artwork-1.png").write_bytes(png("blue"))
+        task = upload_task(**video)
+    else:
+        source = {"artwork_source_type": "imagefile", "artwork_source_path": f"{ALBUM}/cover.png"}
+        task = import_task(**(video | source))
+    assert handler(task, Work()).event == "succeed"
+    assert columns(handler) == [FRAMES, "thumbnail.jpg", None]
+    assert set(frame_files(handler)) == {"thumbnail.jpg", "thumbnail (16×9).jpg"}
+
+
+def test_a_video_that_is_not_in_the_database(handler: ArtworkImport) -> None:
+    """It fails and says what to do; nothing is written."""
+    (handler.music.root / VIDEO).write_bytes(make_video())
+    outcome = handler(import_task(video_path=VIDEO, album_path=None), Work())
+    assert outcome.event == "fail"
+    assert f"{VIDEO} is not in the database: import it first" in (outcome.message or "")
+    assert frame_files(handler) == {}
+
+
+def test_a_video_that_is_none(handler: ArtworkImport, video: dict[str, Any]) -> None:
+    """A file that was exchanged meanwhile is rejected; one that is gone fails."""
+    (handler.music.root / VIDEO).write_bytes(b"no video")
+    assert handler(import_task(**video), Work()).event == "reject"
+    (handler.music.root / VIDEO).unlink()
+    assert handler(import_task(**video), Work()).event == "fail"
+    assert columns(handler) == [None, None, None]
+
+
+def test_frames_without_the_extra(
+    handler: ArtworkImport, video: dict[str, Any], broken_av: None
+) -> None:
+    """It fails, says what to install, and may be retried then."""
+    outcome = handler(import_task(**video), Work())
+    assert outcome.event == "fail"
+    assert "pip install 'musictasks[video]'" in (outcome.message or "")
 
 
 def test_a_stop_passes_through_before_anything_is_written(handler: ArtworkImport) -> None:

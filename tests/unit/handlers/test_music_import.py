@@ -10,8 +10,10 @@ import pytest
 from musictasks.handlers import MusicImport
 from musictasks.library import MusicDatabase, MusicDirectory, sample_album
 from musictasks.statemachine import Task, Work, WorkStopped
+from videokit import make_video
 
 ALBUM = "Søren Größenwald/2020 - Über den Wäldern"
+VIDEO = "Søren Größenwald/2021 - Clip.mp4"
 SONG = f"{ALBUM}/02 Ebbe-Flut.mp3"
 
 
@@ -131,9 +133,43 @@ def test_a_locked_database_fails(handler: MusicImport) -> None:
     assert handler(album_task(), Work()).event == "succeed"
 
 
-@pytest.mark.parametrize("content_type", ["video", "artwork", "any", None])
+def test_a_video_is_imported(handler: MusicImport) -> None:
+    """With the origin of its annotations; a second run changes nothing."""
+    (handler.music.root / VIDEO).write_bytes(make_video())
+    task = Task(
+        id="t", content_type="video", video_path=VIDEO, annotations={"origin": " bandcamp "}
+    )
+    assert handler(task, Work()).event == "succeed"
+    rows = handler.database.rows()
+    assert [(row["path"], row["origin"]) for row in handler.database.videos()] == [
+        (VIDEO, "bandcamp")
+    ]
+    assert handler(task, Work()).event == "succeed"
+    assert handler.database.rows() == rows
+
+
+def test_a_video_that_is_none(handler: MusicImport) -> None:
+    """Rejected where it is no video, failed where it is missing."""
+    (handler.music.root / VIDEO).write_bytes(b"no video")
+    task = Task(id="t", content_type="video", video_path=VIDEO, annotations={"origin": 7})
+    assert handler(task, Work()).event == "reject"
+    (handler.music.root / VIDEO).unlink()
+    assert handler(task, Work()).event == "fail"
+    assert handler(Task(id="t", content_type="video"), Work()).event == "fail"
+    assert handler.database.artists() == []
+
+
+def test_a_video_without_the_extra(handler: MusicImport, broken_av: None) -> None:
+    """It fails, and says what to install."""
+    (handler.music.root / VIDEO).write_bytes(make_video())
+    outcome = handler(Task(id="t", content_type="video", video_path=VIDEO), Work())
+    assert outcome.event == "fail"
+    assert "pip install 'musictasks[video]'" in (outcome.message or "")
+
+
+@pytest.mark.parametrize("content_type", ["artwork", "any", None])
 def test_other_content_is_rejected(handler: MusicImport, content_type: str | None) -> None:
-    """Videos come later; artwork and the rest never go this way."""
+    """Artwork and the rest never go this way."""
     task = Task(id="t", content_type=content_type, album_path=ALBUM, album_file_path=SONG)
 
     assert handler(task, Work()).event == "reject"

@@ -12,6 +12,7 @@ from musictasks.handlers import Preprocessing
 from musictasks.library import ImageLimits, sample_album
 from musictasks.statemachine import Outcome, Task, Work, WorkStopped
 from PIL import Image
+from videokit import make_video, sound_only, without_frames
 
 SONG = "02 Ebbe-Flut.mp3"
 NAME = "albumfile-" + "0" * 40
@@ -116,7 +117,30 @@ def test_too_large_a_picture(tmp_path: Path, limits: ImageLimits):
     assert run(handler, "cover.png", content_type="artwork").event == "reject"
 
 
-@pytest.mark.parametrize("content_type", ["video", "any", None])
+def test_video(handler: Preprocessing):
+    """A video's length, codec and size become annotations, and its MIME type is found."""
+    outcome = run(handler, "clip.mp4", make_video(), content_type="video")
+    assert outcome.event == "succeed"
+    assert outcome.changes == {"mime_type": "video/mp4"}
+    assert outcome.annotations == {"duration": 4.0, "codec": "h264", "resolution": "64x48"}
+
+
+@pytest.mark.parametrize("data", [b"no video", sound_only(), without_frames()])
+def test_no_video(handler: Preprocessing, data: bytes):
+    """It is rejected, and named as the client named it."""
+    outcome = run(handler, "clip.mp4", data, content_type="video")
+    assert outcome.event == "reject"
+    assert (outcome.message or "").startswith("clip.mp4: ")
+
+
+def test_video_without_the_extra(handler: Preprocessing, broken_av: None):
+    """An upload that was begun with the extra waits until it is there again."""
+    outcome = run(handler, "clip.mp4", make_video(), content_type="video")
+    assert outcome.event == "fail"
+    assert "pip install 'musictasks[video]'" in (outcome.message or "")
+
+
+@pytest.mark.parametrize("content_type", ["any", None])
 def test_other_content_types(handler: Preprocessing, content_type: str | None):
     """An upload of another type is rejected, and its type named."""
     outcome = run(handler, SONG, content_type=content_type)
@@ -124,7 +148,7 @@ def test_other_content_types(handler: Preprocessing, content_type: str | None):
     assert str(content_type) in (outcome.message or "")
 
 
-@pytest.mark.parametrize("content_type", ["albumfile", "album", "artwork"])
+@pytest.mark.parametrize("content_type", ["albumfile", "album", "artwork", "video"])
 def test_missing_data(handler: Preprocessing, content_type: str):
     """Without its data a task fails, so that it may be uploaded again."""
     task = Task(id="t", content_type=content_type, source_filename="a.mp3", upload_path="gone.mp3")
