@@ -2,11 +2,10 @@
 
 import io
 import pickle
-import struct
-import zlib
 from pathlib import Path
 
 import pytest
+from imagekit import huge_png
 from musictasks.errors import MediaError
 from musictasks.library.artwork import ArtworkDirectory, artwork_name
 from musictasks.library.images import ImageLimits, to_jpeg
@@ -36,21 +35,6 @@ def color_at(image: Image.Image, x: int, y: int) -> tuple[int, ...]:
     color = image.getpixel((x, y))
     assert isinstance(color, tuple)
     return tuple(round(part / 16) * 16 for part in color)
-
-
-def huge_png(side: int) -> bytes:
-    """A PNG of a few bytes that says it is side x side pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    data = zlib.compress(bytes(1_000_000))
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
-    )
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP"])
