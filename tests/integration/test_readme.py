@@ -103,7 +103,7 @@ def test_make_targets_and_extras():
     extras = set(re.findall(r"`pip install '\.\[([a-z]+)\]'`", README))
     assert extras == set(project["optional-dependencies"]) - {"dev"}
     changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
-    for page in ("docs/testing.md", "docs/musicdb.md"):
+    for page in ("docs/testing.md", "docs/musicdb.md", "docs/uploads.md"):
         assert f"]({page})" in README
         assert f"]({page})" in changes
 
