@@ -204,6 +204,14 @@ def at_path(path: str, found: Mapping[str, T]) -> dict[str, T]:
     return {name: a for name, a in found.items() if name == path or name.startswith(f"{path}/")}
 
 
+def half(music: Path, path: str | None, wanted: dict[str, tuple[str, str]]) -> list[str]:
+    """What is at a path of the Music Directory in part; nothing of it may be there, or all."""
+    if path is None or not (music / path).exists():
+        return []
+    found = tree(music, path)
+    return [] if found == at_path(path, wanted) else [f"{path} is there, but not whole: {found}"]
+
+
 def rows(database: Path) -> dict[str, list[tuple[Any, ...]]]:
     """The rows of every table, without `added`: the moment of the import."""
     with closing(sqlite3.connect(database)) as connection:

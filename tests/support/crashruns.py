@@ -11,16 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import Factory, define
-from crashkit import (
-    Room,
-    Struck,
-    at_path,
-    descriptors,
-    differences,
-    fresh_copy,
-    in_child,
-    tree,
-)
+from crashkit import Room, Struck, descriptors, differences, fresh_copy, half, in_child
 from crashways import FirstStart, Way
 from musictasks.files import using
 
@@ -50,10 +41,10 @@ class Lane:
 
     def run(self, room: Room, effects: Struck, **options: Any) -> None:
         """The whole way, from the opening of the engine to its close."""
-        half, strike = list[str](), effects.strike
+        wrong, strike = list[str](), effects.strike
 
         def look(number: int, name: str) -> int | None:
-            half.extend(self.half(room))
+            wrong.extend(self.half(room))
             return strike(number, name)
 
         effects.strike = look
@@ -64,16 +55,14 @@ class Lane:
                 self.way.go(room, **options)
             finally:
                 room.close()
-        half += self.half(room)
-        assert not half, half[0]
+        wrong += self.half(room)
+        assert not wrong, wrong[0]
 
     def half(self, room: Room) -> list[str]:
         """What is at its place in part, of that which appears as a whole."""
-        path = self.way.whole
-        if path is None or not self.wanted or not (room.settings.music / path).exists():
+        if not self.wanted:
             return []
-        found, wanted = tree(room.settings.music, path), at_path(path, self.wanted["music"])
-        return [] if found == wanted else [f"{path} is there, but not whole: {found}"]
+        return half(room.settings.music, self.way.whole, self.wanted["music"])
 
     def undisturbed(self) -> None:
         room, effects = self.room(), Struck()

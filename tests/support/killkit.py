@@ -1,7 +1,7 @@
-"""Real processes that run `musictasks` and are really killed, at moments that can be numbered.
+"""Real processes that run our programs and are really killed, at moments that can be numbered.
 
 A server process imports everything once and forks for each run: the child is a process of its
-own, which calls the command line's `main` and kills itself with SIGKILL at its moment. So a moment
+own, which calls a program (`killprograms`) and kills itself with SIGKILL at its moment. So a moment
 costs a run, and not half a second of imports. (The server has no threads when it forks.)
 """
 
@@ -9,28 +9,28 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import itertools
 import json
 import os
 import signal
 import sqlite3
-import stat
 import subprocess
 import sys
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from attrs import asdict, define, field, frozen
-from musictasks.cli import main
+from killlibraries import CACHE, DATABASE
+from killprograms import PROGRAMS
 from musictasks.engine import runner, working
 from musictasks.engine.notifications import Notifier
 from musictasks.files import Effects
 from musictasks.files.effects import using
-from musictasks.library import MusicDatabase
-from sqlalchemy import Engine, event
+from musictasks.statemachine import Handler, Task, Work
 
 #: Longer than any run takes; only broken code meets it.
 PATIENCE_S = 60
@@ -59,6 +59,10 @@ class Moment:
     kind: str
     #: From 1.
     number: int
+    #: Only what happens here counts: in the handler of a working state, `integrating`; an effect
+    #: of a name there, `integrating link`, or a function of a name; a statement on one database,
+    #: `scanningfs scancache.db`; what is told of a state, by its name.
+    place: str = ""
 
 
 @frozen
@@ -69,12 +73,17 @@ class Ended:
     returncode: int
     #: What it printed.
     output: str
-    #: How many moments of each kind there were; only if it was not killed.
+    #: How many moments of each kind and place there were (`counted`); only if it was not killed.
     counts: dict[str, int]
 
     @property
     def killed(self) -> bool:
         return self.returncode == -signal.SIGKILL
+
+
+def counted(kind: str, place: str = "") -> str:
+    """What the moments of a kind at a place are counted under."""
+    return f"{kind} {place}".rstrip()
 
 
 def die() -> None:
@@ -86,18 +95,43 @@ class _Clockwork:
     """Counts what happens, from all threads, and kills at the moment."""
 
     moment: Moment
-    counts: dict[str, int] = field(factory=lambda: dict.fromkeys(KINDS, 0))
+    counts: dict[str, int] = field(factory=dict)
+    #: The state whose handler a thread runs.
+    _working: threading.local = field(factory=threading.local)
     # No lock: a profiled thread would come back here while it holds it.
-    _numbers: dict[str, Iterator[int]] = field(
-        factory=lambda: {kind: itertools.count(1) for kind in KINDS}
+    _numbers: defaultdict[str, Iterator[int]] = field(
+        factory=lambda: defaultdict(lambda: itertools.count(1))
     )
 
-    def is_due(self, kind: str) -> bool:
-        number = self.counts[kind] = next(self._numbers[kind])
-        return number == self.moment.number and kind == self.moment.kind
+    @contextlib.contextmanager
+    def working(self, state: str) -> Iterator[None]:
+        self._working.state = state
+        sys.setprofile(
+            lambda frame, what, arg: what == "call" and self.tick(WORKING, frame.f_code.co_name)
+        )
+        try:
+            yield
+        finally:
+            sys.setprofile(None)
+            self._working.state = None
 
-    def tick(self, kind: str) -> None:
-        if self.is_due(kind):
+    def is_due(self, kind: str, what: str = "") -> bool:
+        """Counts one; `what`: what it is, or where, within the handler."""
+        state = getattr(self._working, "state", None)
+        due = self._is_due(kind, "")
+        if state is not None:
+            due |= self._is_due(kind, state)
+        if what:
+            due |= self._is_due(kind, what if state is None else f"{state} {what}")
+        return due
+
+    def _is_due(self, kind: str, place: str) -> bool:
+        key = counted(kind, place)
+        number = self.counts[key] = next(self._numbers[key])
+        return Moment(kind, number, place) == self.moment
+
+    def tick(self, kind: str, what: str = "") -> None:
+        if self.is_due(kind, what):
             die()
 
 
@@ -112,8 +146,8 @@ def _mortal(name: str) -> Callable[..., Any]:
 
     @functools.wraps(effect)
     def mortal(self: _Mortal, *args: Any, **options: Any) -> Any:
-        self.clockwork.tick(EFFECT)
-        if not self.clockwork.is_due(TORN):
+        self.clockwork.tick(EFFECT, name)
+        if not self.clockwork.is_due(TORN, name):
             return effect(self, *args, **options)
         if name == "write":
             fd, data, offset = args
@@ -131,36 +165,37 @@ for _name in vars(Effects):
 
 def _arm(clockwork: _Clockwork) -> None:
     """Puts the other moments in their places; for a process that is to end soon."""
-    tell = Notifier.tell
+    tell, connect = Notifier.tell, sqlite3.connect
 
-    def telling(*args: Any, **options: Any) -> None:
-        clockwork.tick(TOLD)
-        tell(*args, **options)
+    def telling(self: Notifier, name: str, record: Any, *args: Any, **options: Any) -> None:
+        clockwork.tick(TOLD, record.state if isinstance(record, Task) else "")
+        tell(self, name, record, *args, **options)
 
-    def running(*args: Any) -> Any:
-        sys.setprofile(lambda frame, what, arg: what == "call" and clockwork.tick(WORKING))
-        try:
-            return working.run(*args)
-        finally:
-            sys.setprofile(None)
+    def running(handler: Handler, task: Task, work: Work) -> Any:
+        with clockwork.working(task.state):
+            return working.run(handler, task, work)
 
-    def connected(connection: sqlite3.Connection, record: object) -> None:
-        connection.set_trace_callback(lambda statement: clockwork.tick(STATEMENT))
-        connection.set_progress_handler(lambda: clockwork.tick(STEP), _STEP_INSTRUCTIONS)
+    def connecting(database: str, *args: Any, **options: Any) -> sqlite3.Connection:
+        name = CACHE if CACHE in database else DATABASE
+        connection = connect(database, *args, **options)
+        connection.set_trace_callback(lambda statement: clockwork.tick(STATEMENT, name))
+        connection.set_progress_handler(lambda: clockwork.tick(STEP, name), _STEP_INSTRUCTIONS)
+        return connection
 
     Notifier.tell = telling
     runner.run = running  # pyright: ignore[reportPrivateImportUsage]
-    event.listen(Engine, "connect", connected)
+    sqlite3.connect = connecting
 
 
-def _run(arguments: list[str], moment: Moment | None) -> int:
+def _run(program: str, config: str, arguments: list[str], moment: Moment | None) -> int:
+    call = functools.partial(PROGRAMS[program], Path(config), *arguments)
     if moment is None:
-        return main(arguments)
+        return call()
     clockwork, effects = _Clockwork(moment), _Mortal()
     effects.clockwork = clockwork
     _arm(clockwork)
     with using(effects):
-        code = main(arguments)
+        code = call()
     print(json.dumps(clockwork.counts))
     return code
 
@@ -182,14 +217,15 @@ def _be_the_run(job: dict[str, Any]) -> None:
         for fd in (1, 2):
             os.dup2(log, fd)
         signal.alarm(PATIENCE_S)
-        code = _run(job["arguments"], Moment(**job["moment"]) if job["moment"] else None)
+        moment = Moment(**job["moment"]) if job["moment"] else None
+        code = _run(job["program"], job["config"], job["arguments"], moment)
         sys.stdout.flush()
     finally:
         os._exit(code)
 
 
 class Server:
-    """Runs `musictasks` in processes of their own, one after the other."""
+    """Runs programs in processes of their own, one after the other."""
 
     def __init__(self, log: Path) -> None:
         self._log = log
@@ -197,11 +233,15 @@ class Server:
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def run(self, *arguments: str, moment: Moment | None = None) -> Ended:
+    def run(
+        self, program: str, config: Path, *arguments: str, moment: Moment | None = None
+    ) -> Ended:
         """One run to its end, or to its moment."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         job = {
+            "program": program,
+            "config": str(config),
             "arguments": arguments,
             "moment": None if moment is None else asdict(moment),
             "log": str(self._log),
@@ -228,38 +268,6 @@ class Server:
         self._process.stdin.close()
         self._process.wait(PATIENCE_S)
         self._process.stdout.close()
-
-
-def make_config(directory: Path) -> Path:
-    """A `musicdb.ini` for a library in `directory`: small artwork, several chunks a file."""
-    directory.mkdir()
-    config = directory / "musicdb.ini"
-    config.write_text(
-        "[directories]\nmusic = music\ndata = data\n"
-        "[albumcover]\nscales = 16, 32\n"
-        "[tasks]\nchunksize = 16384\n"
-    )
-    return config
-
-
-def snapshot(library: Path) -> dict[str, Any]:
-    """All that a library is, but for times: files by hash, directories, modes, database rows."""
-    found: dict[str, Any] = {}
-    for path in sorted(library.rglob("*")):
-        status = path.lstat()
-        mode, name = stat.filemode(status.st_mode), str(path.relative_to(library))
-        if path.name in {"music.db", "tasks.owner.json"}:
-            found[name] = mode
-        elif stat.S_ISREG(status.st_mode):
-            found[name] = (mode, hashlib.sha256(path.read_bytes()).hexdigest())
-        else:
-            found[name] = mode
-    found["rows"] = rows = MusicDatabase(library / "data" / "music.db").rows()
-    with contextlib.closing(sqlite3.connect(library / "data" / "music.db")) as connection:
-        names = [column[1] for column in connection.execute("PRAGMA table_info(albums)")]
-    added = names.index("added")  # the modification time of the album's directory
-    rows["albums"] = [(*row[:added], None, *row[added + 1 :]) for row in rows["albums"]]
-    return found
 
 
 if __name__ == "__main__":
