@@ -10,7 +10,7 @@ import bz2
 import gzip
 import io
 import lzma
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -76,15 +76,16 @@ class Source:
 def decompressed(source: Source, kind: str | None, name: str, most_bytes: int) -> Any:
     """The bytes of a tar, as a file that only goes forward; `kind` is gz, bz2, xz or none of them.
 
-    Raises MediaError where they are more than `most_bytes`.
+    Read to its end, it has compared every checksum there is, and found nothing behind the last
+    stream. Raises MediaError where they are more than `most_bytes`.
     """
     raw: Any = source
     if kind == "gz":
         raw = gzip.GzipFile(fileobj=raw, mode="rb")
     elif kind == "bz2":
-        raw = bz2.BZ2File(raw)
+        raw = _Streams(source, bz2.BZ2Decompressor)
     elif kind == "xz":
-        raw = _Xz(source)
+        raw = _Streams(source, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _XZ_MEMORY_BYTES))
     return _Forward(raw, name, most_bytes)
 
 
@@ -121,11 +122,17 @@ class _Forward:
 
 
 @define(eq=False)
-class _Xz:
-    """As `lzma.LZMAFile`, which cannot be told how much memory it may take."""
+class _Streams:
+    """Streams of bz2 or xz, one after the other.
+
+    `BZ2File` passes over what lies behind the last one, and `LZMAFile` cannot be told how much
+    memory it may take.
+    """
 
     source: Source
-    _decoder: lzma.LZMADecompressor | None = field(default=None, init=False)
+    #: What unpacks one stream.
+    new_decoder: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]
+    _decoder: bz2.BZ2Decompressor | lzma.LZMADecompressor | None = field(default=None, init=False)
     _packed: bytes = field(default=b"", init=False)
 
     def read(self, size: int) -> bytes:
@@ -152,5 +159,5 @@ class _Xz:
                 return False
             packed = packed.lstrip(b"\0")
         self._packed = packed
-        self._decoder = lzma.LZMADecompressor(memlimit=_XZ_MEMORY_BYTES)
+        self._decoder = self.new_decoder()
         return True

@@ -12,7 +12,12 @@ import stat
 import tarfile
 import zipfile
 from collections.abc import Iterator
-from typing import IO, Any, BinaryIO
+from tarfile import (
+    EOFHeaderError,  # pyright: ignore[reportAttributeAccessIssue] - not in typeshed
+    HeaderError,
+    ReadError,
+)
+from typing import IO, Any, BinaryIO, Self
 
 from attrs import define, field, frozen
 
@@ -177,7 +182,7 @@ def _unmarked(name: str) -> str:
 def _tar_members(archive: _Archive, kind: str | None) -> Iterator[ArchiveMember]:
     most_bytes = archive.limits.bytes + (archive.limits.files + 2) * _HEADERS_BYTES
     file = decompressed(archive.source, kind, archive.name, most_bytes)
-    with tarfile.open(fileobj=file, mode="r:", encoding="utf-8") as opened:
+    with tarfile.open(fileobj=file, mode="r:", encoding="utf-8", tarinfo=_TarHeader) as opened:
         for info in opened:
             archive.count_file()
             path = archive.path(info.name, is_directory=info.isdir())
@@ -187,3 +192,24 @@ def _tar_members(archive: _Archive, kind: str | None) -> Iterator[ArchiveMember]
             if content is None:
                 raise archive.refuse(f"{'/'.join(path)} in it is a link or a device, and no file")
             yield archive.member(path, content)
+    # Only here the checksums of the compression are compared, and the last song may be wrong.
+    while block := file.read(BLOCK_BYTES):
+        if block.strip(b"\0"):
+            raise archive.refuse("it is broken, or not one archive: there is more behind its end")
+
+
+class _TarHeader(tarfile.TarInfo):
+    """A damaged header is an error; tarfile takes one for the end, and the files behind it go.
+
+    The end is a block of zeros. A tar without one cannot be told from one that is cut off between
+    two files.
+    """
+
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(tarfile)
+        except EOFHeaderError:
+            raise
+        except HeaderError as error:
+            raise ReadError(f"cut off or damaged: {error}") from error

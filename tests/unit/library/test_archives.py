@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import lzma
 import os
@@ -226,6 +228,90 @@ def test_a_cut_archive(data: bytes) -> None:
     """Wherever it is cut off."""
     for size in (1, 100, 512, 1000, len(data) // 2, len(data) - 2000):
         assert refused(data[:size])
+
+
+SMALL = {"Album/01 One.flac": NOISE[:700], "Album/02 Two.flac": NOISE[700:1400]}
+SMALL_TAR = make_tar(SMALL)
+SECOND = SMALL_TAR.index(b"Album/02")
+END = SECOND + 512 + 1024
+
+
+def test_every_bit_of_a_later_header() -> None:
+    """A damaged header is no end: all files are there, or the archive is refused."""
+    refusals = 0
+    for bit in range(512 * 8):
+        data = bytearray(SMALL_TAR)
+        data[SECOND + bit // 8] ^= 1 << bit % 8
+        try:
+            assert read(bytes(data)) == SMALL
+        except MediaError:
+            refusals += 1
+    assert refusals > 500 * 8
+
+
+@pytest.mark.parametrize("mode", TAR_MODES)
+@pytest.mark.parametrize("size", [SECOND, SECOND + 100, SECOND + 512, END - 512, END, END + 511])
+def test_a_tar_without_its_end(mode: str, size: int) -> None:
+    """Cut off, also between two files: that cannot be told from a tar that never had an end."""
+    reason = refused(_packed(SMALL_TAR[:size], mode))
+    assert "cut off" in reason or "unexpected end of data" in reason
+
+
+@pytest.mark.parametrize("mode", TAR_MODES)
+def test_a_tar_with_more_behind_its_end(mode: str) -> None:
+    """Another archive, or files behind a block of zeros: they must not get lost."""
+    for data in (SMALL_TAR[:SECOND] + bytes(512) + SMALL_TAR[SECOND:], SMALL_TAR * 2):
+        assert "there is more behind its end" in refused(_packed(data, mode))
+
+
+@pytest.mark.parametrize("mode", TAR_MODES)
+@pytest.mark.parametrize("zeros", [512, 1000, 1024, 100_000])
+def test_the_ends_that_tars_have(mode: str, zeros: int) -> None:
+    """Two blocks of zeros, filled up to a record of any size; one block tells the end, too."""
+    assert read(_packed(SMALL_TAR[:END] + bytes(zeros), mode)) == SMALL
+
+
+def _packed(data: bytes, mode: str) -> bytes:
+    pack = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}.get(mode[2:])
+    return pack(data) if pack else data
+
+
+@pytest.mark.parametrize("mode", TAR_MODES[1:])
+def test_damage_in_compressed_data(mode: str) -> None:
+    """Any bit, up to the last checksum: refused, or without an effect on what is read."""
+    data = make_tar(SMALL, mode)
+    for position in range(len(data)):
+        damaged = bytearray(data)
+        damaged[position] ^= 1 << position % 8
+        with suppress(MediaError):
+            assert read(bytes(damaged)) == SMALL
+
+
+@pytest.mark.parametrize("mode", TAR_MODES[1:])
+def test_a_missing_checksum(mode: str) -> None:
+    """It comes behind the last byte of the tar."""
+    data = make_tar(SMALL, mode)
+    for cut in range(1, 12):
+        reason = refused(data[:-cut])
+        assert "cut off" in reason or "ended before" in reason
+
+
+def test_a_wrong_checksum() -> None:
+    """A song that is read to its end may be damaged all the same."""
+    stored = bytearray(gzip.compress(SMALL_TAR, 0))
+    stored[stored.index(NOISE[700:1400]) + 350] ^= 1
+    assert "CRC" in refused(bytes(stored))
+
+
+@pytest.mark.parametrize("mode", TAR_MODES[1:])
+def test_garbage_behind_compressed_data(mode: str) -> None:
+    """Refused; zeros are padding, and further streams belong to it."""
+    data = make_tar(SMALL, mode)
+    assert "broken" in refused(data + b"garbage")
+    assert read(data + bytes(512)) == SMALL
+    for at in (512, SECOND, END):
+        parts = _packed(SMALL_TAR[:at], mode), _packed(b"", mode), _packed(SMALL_TAR[at:], mode)
+        assert read(b"".join(parts)) == SMALL
 
 
 def test_a_broken_archive_never_raises_anything_else() -> None:
