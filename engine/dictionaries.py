@@ -134,8 +134,15 @@ def save(entry: Entry, task: JSONObject, tasks: Tasks, uploads: Uploads) -> Task
     """Takes over a dictionary, with its state; the caller holds the entry's lock."""
     state = task.copy().get("state")
     if state == entry.record.state:
-        return tasks.change(entry, lambda ours: edited(ours, task, tasks, entry.passed))
+        return tasks.change(entry, lambda ours: _edited(ours, entry, task, tasks, uploads))
     return move(entry, task, str(state), None, tasks, uploads)
+
+
+def _edited(ours: Task, entry: Entry, task: JSONObject, tasks: Tasks, uploads: Uploads) -> Task:
+    record = edited(ours, task, tasks, entry.passed)
+    if record.preprocessed_path != ours.preprocessed_path:
+        uploads.check_preprocessed(record)
+    return record
 
 
 def move(
@@ -150,7 +157,7 @@ def move(
     starts_over = False
 
     def edit(ours: Task) -> Task:
-        record = edited(ours, task, tasks, entry.passed)
+        record = _edited(ours, entry, task, tasks, uploads)
         return evolve(record, offset=0) if starts_over else record
 
     def choose(record: Task) -> str | None:

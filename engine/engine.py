@@ -529,6 +529,7 @@ class Engine:
         if self._tasks.removed(task_id):
             raise IllegalTransition(task_id, self.lifecycle.gone, f"to {state}", ())
         record = dictionaries.made(values, task_id, self._tasks)
+        self._uploads.check_preprocessed(record)
         event = dictionaries.event_to(record, state, self.lifecycle)
         if self._tasks.wants_chunks(evolve(record, state=state)):
             content_type, checksum = record.content_type or "", record.source_checksum or ""

@@ -29,7 +29,7 @@ from .tasks import Tasks
 _log = logging.getLogger(__name__)
 
 #: The names that we give: two uploads of one type and checksum are one, whatever they are called.
-_OURS = re.compile(r"([a-z]+-[0-9a-f]{40})(\..*)?")
+_OURS = re.compile(r"([a-z]+-([0-9a-f]{40}))(\..*)?")
 #: What an archive was unpacked into, or an interrupted try of it.
 _UNPACKED = re.compile(r"[a-z]+-[0-9a-f]{40}\.preprocessed")
 _TEMPORARY = re.compile(r"\..+\.[0-9]+\.[0-9]+\.tmp")
@@ -43,15 +43,14 @@ class Uploads:
         self._tasks = tasks
         self._durable = durable
         self._lock = threading.Lock()
+        #: By the key of the name.
         self._holders: dict[str, str] = {}
+        #: The keys that more than one task was loaded with: somebody copied a task file.
+        self._shared: set[str] = set()
 
     def holds(self, record: Task) -> bool:
-        """Whether a task in this state still has use for its data."""
-        if record.upload_path is None:
-            return False
-        if record.state == "uploadfailed":
-            return record.came_from == "preprocessing"
-        return record.state not in {"invalidcontent", "importcomplete", "remove", "notexisting"}
+        """Whether a task in this state still has use for its uploaded data."""
+        return record.upload_path is not None and _has_use_for_data(record)
 
     def claim(self, name: str, task_id: str) -> bool:
         """Reserves the name of a data file; False where the task has it already.
@@ -60,6 +59,8 @@ class Uploads:
             UploadRefused: Another task holds it; or a file of a task that does not load may.
         """
         key = _key(name)
+        if key == name and self._is_named_elsewhere(name, task_id):
+            raise UploadRefused(f"{name} is the data of another task")
         with self._lock:
             holder = self._holders.get(key)
             if holder not in (None, task_id):
@@ -73,6 +74,37 @@ class Uploads:
             self._holders[key] = task_id
             return holder is None
 
+    def check_preprocessed(self, record: Task) -> None:
+        """Raises ValueError where a program gave a task preprocessed data that it may not have.
+
+        It is deleted with the task, so it must be nobody else's.
+        """
+        path = record.preprocessed_path
+        if path is None:
+            return
+        if self._is_of_another(path, record.id):
+            raise ValueError(f"{path} is the data of another task @ $.preprocessedpath")
+        if self._tasks.invalid and self._directory.status(path):
+            raise ValueError(
+                f"{path} is perhaps the data of a task file that does not load: see "
+                "`musictasks check` @ $.preprocessedpath"
+            )
+
+    def _is_of_another(self, path: str, task_id: str) -> bool:
+        """Whether it, or a part of it, is what another task holds, names, or will make."""
+        holder = self._holders.get(_key(path), task_id)
+        return holder != task_id or self._is_named_elsewhere(path, task_id)
+
+    def _is_named_elsewhere(self, path: str, task_id: str) -> bool:
+        return any(_overlap(path, named) for named in self._named_elsewhere(task_id))
+
+    def _named_elsewhere(self, task_id: str) -> Iterator[str]:
+        """What other tasks name that still have use for it."""
+        for record in self._records():
+            for named in (record.upload_path, record.preprocessed_path):
+                if named and record.id != task_id and _has_use_for_data(record):
+                    yield named
+
     def unclaim(self, name: str, task_id: str) -> None:
         with self._lock:
             if self._holders.get(_key(name)) == task_id:
@@ -84,8 +116,10 @@ class Uploads:
             record = entry.record
             if record.upload_path is None or not self.holds(record):
                 return
+            key = _key(record.upload_path)
             with self._lock:
-                self._holders.setdefault(_key(record.upload_path), record.id)
+                if self._holders.setdefault(key, record.id) != record.id:
+                    self._shared.add(key)
             if self._tasks.wants_chunks(record):
                 try:
                     self._measure(entry)
@@ -210,25 +244,50 @@ class Uploads:
             raise
 
     def drop(self, entry: Entry) -> None:
-        """Deletes the data of a task and gives its name free; OSError if it cannot be."""
+        """Deletes the data of a task and gives its name free; OSError if it cannot be.
+
+        Of its own are the upload that was named after its checksum, if no other task holds that
+        name, and the preprocessed data. Nothing goes that another task holds or names.
+        """
         record = entry.record
+        path = record.preprocessed_path
+        if record.upload_path is not None and self._is_its_own_upload(record):
+            self._drop_upload(entry, record.upload_path)
+        if path is not None and not self._is_of_another(path, record.id):
+            remove_tree(self._directory, path)
         if record.upload_path is not None:
-            key = _key(record.upload_path)
-            with self._lock:
-                if self._holders.get(key, record.id) != record.id:
-                    return
-            if "/" in record.upload_path:
-                self._directory.remove(record.upload_path)  # of another program's making
-            else:
-                self.data(entry).discard()
-            if _OURS.fullmatch(record.upload_path):
-                # Also what a handler made of it whose outcome came too late.
-                self._directory.remove_where("", lambda name: _key(name) == key)
-                remove_tree(self._directory, f"{key}.preprocessed")
-        if record.preprocessed_path is not None:
-            remove_tree(self._directory, record.preprocessed_path)
-        if record.upload_path is not None:
-            self.unclaim(record.upload_path, record.id)
+            self._hand_on(record.upload_path, record.id)
+
+    def _is_its_own_upload(self, record: Task) -> bool:
+        ours = _OURS.fullmatch(record.upload_path or "")
+        checksum = (record.source_checksum or "").lower()
+        return ours is not None and ours[2] == checksum and self._holders.get(ours[1]) == record.id
+
+    def _drop_upload(self, entry: Entry, upload_path: str) -> None:
+        key = _key(upload_path)
+        others = [name for name in self._named_elsewhere(entry.record.id) if name.startswith(key)]
+
+        def is_free(name: str) -> bool:
+            return not any(_overlap(name, other) for other in others)
+
+        if is_free(upload_path):
+            self.data(entry).discard()
+        # Also what a handler made of it whose outcome came too late.
+        self._directory.remove_where("", lambda name: _key(name) == key and is_free(name))
+        if is_free(f"{key}.preprocessed"):
+            remove_tree(self._directory, f"{key}.preprocessed")
+
+    def _hand_on(self, name: str, task_id: str) -> None:
+        """Gives a name free; a task whose file was a copy of this one's has it from now on."""
+        self.unclaim(name, task_id)
+        key = _key(name)
+        if key not in self._shared:
+            return
+        for record in self._records():
+            path = record.upload_path
+            if path is not None and _key(path) == key and self.holds(record):
+                with self._lock:
+                    self._holders.setdefault(key, record.id)
 
     def activity(self, entry: Entry) -> float:
         """When something last happened to a task: its file or its data changed, unix seconds."""
@@ -263,7 +322,12 @@ def orphaned(uploads: Directory, records: Callable[[], Iterable[Task]]) -> list[
     """
     # Invariant: names before records, so that data of a task made meanwhile is not among them.
     names = [name for name in uploads.names() if not name.startswith(".")]
-    owned = {path for task in records() for path in (task.upload_path, task.preprocessed_path)}
+    owned = {
+        path.partition("/")[0]
+        for task in records()
+        for path in (task.upload_path, task.preprocessed_path)
+        if path is not None
+    }
     return [name for name in names if name not in owned and _is_data(uploads, name)]
 
 
@@ -297,6 +361,18 @@ def data_name(content_type: str, checksum: str, source_filename: str | None) -> 
 
 
 def _key(name: str) -> str:
-    """What two names for the same bytes have in common."""
-    ours = _OURS.fullmatch(name)
+    """What the names for the same bytes, and for what was made of them, have in common."""
+    ours = _OURS.fullmatch(name.partition("/")[0])
     return ours[1] if ours else name
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two paths are the same, or one is in the other."""
+    return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
+
+
+def _has_use_for_data(record: Task) -> bool:
+    """Whether a task in this state still has use for the data that it names."""
+    if record.state == "uploadfailed":
+        return record.came_from == "preprocessing"
+    return record.state not in {"invalidcontent", "importcomplete", "remove", "notexisting"}

@@ -639,9 +639,9 @@ def test_a_file_that_does_not_load_is_left_and_listed(opened: Open, settings: Se
         upload(engine)
         assert bad.read_text() == '{"id": "bad"'
         assert (settings.uploads / "albumfile-orphan").exists()
+        recorder = Recorder(engine)
         bad.unlink()
         bad.write_text(json.dumps({"id": "bad", "state": "startfsscan", "contenttype": "any"}))
-        recorder = Recorder(engine)
         recorder.wait_for(lambda r: "fsscancomplete" in r.states("bad"))
         assert engine.invalid() == []
 

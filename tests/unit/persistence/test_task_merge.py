@@ -25,7 +25,6 @@ def test_annotations_paths_flags_and_unknown_keys_are_the_persons() -> None:
     edited = evolve(
         OURS,
         annotations={"artist": "B"},
-        upload_path="u",
         preprocessed_path="p",
         video_path="v",
         album_path="a",
@@ -49,6 +48,7 @@ def test_all_else_is_ours(caplog: pytest.LogCaptureFixture) -> None:
         initialization_time=7,
         file_size=6,
         offset=6,
+        upload_path="anothers.flac",
         source_checksum="x",
         attempts=0,
         unknown=OURS.unknown,
@@ -87,12 +87,20 @@ def test_true_is_not_one() -> None:
 def test_every_field_has_its_side() -> None:
     """A field that is new in Task has to be put on one side or the other, here too."""
     persons = {
-        *("_annotations", "_unknown", "upload_path", "preprocessed_path", "video_path"),
+        *("_annotations", "_unknown", "preprocessed_path", "video_path"),
         *("album_path", "album_file_path", "artwork_source_type", "artwork_source_path"),
         *("trigger_import", "include_artwork"),
     }
     engines = {
-        *("id", "state", "content_type", "mime_type", "initialization_time", "update_time"),
+        *(
+            "id",
+            "state",
+            "content_type",
+            "mime_type",
+            "upload_path",
+            "initialization_time",
+            "update_time",
+        ),
         *("file_size", "offset", "source_filename", "source_checksum", "attempts", "history"),
         "handler_keys",
     }
