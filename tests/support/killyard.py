@@ -141,7 +141,12 @@ class Yard:
         """Runs it again, to the end."""
         ended = self.run(undisturbed.errand, config)
         assert ended.returncode == 0, ended.output
-        assert snapshot(config.parent) == undisturbed.library
+        found, wanted = snapshot(config.parent), undisturbed.library
+        names = (
+            name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name)
+        )
+        wrong = [f"{name} is {found.get(name)}, and not {wanted.get(name)}" for name in names]
+        assert not wrong, "; ".join(wrong)
         assert lies(config.parent) == []
         shutil.rmtree(config.parent)
 
