@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..errors import InvalidPath, MediaError
 from ..files import same_name
-from .naming import AlbumPath, SongPath, check_new_file, is_song, parse_song
+from .naming import AlbumPath, SongPath, is_song, parse_song
 from .safe_names import safe_name, safe_song_path
 from .tags import SongTags
 
 #: Where no album is known yet: only the names of the files count.
 _SOME_ALBUM = AlbumPath("A", 2000, "A")
+
+#: What stands between number and title and is part of neither. Of dots, one with a space behind
+#: it: a title may begin with "...".
+_SEPARATOR = re.compile(r"^(?:[-–—_]+\s*|\.\s+)+")
+
+_DISC = r"(?:cd|dis[ck])[ ._-]*0?([1-9][0-9]?)(?![^\W_])"
+_DISC_FOLDER = re.compile(rf"{_DISC}.*", re.IGNORECASE | re.DOTALL)
+#: In the name of an album: "Album (Disc 1)", "Album - CD2: Live".
+_DISC_SUFFIX = re.compile(rf"[\s,;:–—-]*[(\[]?\b{_DISC}.*", re.IGNORECASE | re.DOTALL)
 
 
 @frozen
@@ -36,80 +47,137 @@ def is_left_out(path: Sequence[str], ignored: frozenset[str]) -> bool:
     return path[-1] in ignored or any(part.startswith(".") or part == "__MACOSX" for part in path)
 
 
+@frozen
+class _Song:
+    """A song of the archive, and what its name is made of."""
+
+    file: ArchivedFile
+    #: None where neither tags nor names tell.
+    disc: int | None
+    #: How many discs the album has, if the tags tell.
+    disc_count: int | None
+    album: str | None
+    number: int
+    title: str
+
+    @property
+    def place(self) -> tuple[int, int]:
+        return self.disc or 1, self.number
+
+    def name(self, archive: str, *, with_disc: bool) -> str:
+        extension = self.file.path[-1].rpartition(".")[2].lower()
+        disc = self.place[0] if with_disc else None
+        try:
+            path = safe_song_path(_SOME_ALBUM, disc, self.number, self.title, extension)
+        except InvalidPath as error:
+            reason = f"{self.file} in it has no usable name: {error.reason}"
+            raise MediaError(archive, reason) from error
+        return path.file_name
+
+
 def album_names(archive: str, files: Sequence[ArchivedFile]) -> list[str]:
     """The names that the files of `archive` get in an album directory, in their order.
 
-    A song's name that follows the naming scheme stays, unless songs lie in several folders (one for
-    each disc) and it tells of no disc; all other songs are named by their tags. What is no song
-    keeps its name; from a folder beside the songs it takes the folder's along.
+    A song is named by its tags, as `musictasks add` does, if they give number and title; else by
+    its name, if that is like `01 Song.flac`, `01 - Song.flac` or `1-01 Song.flac`. The disc is
+    the tags', else the one in its name (where that has the same number), else the one of a folder
+    like `CD 1`, `Disc 1` or `CD1 - Name`; all names tell the disc as soon as there is a second
+    one. What is no song keeps its name; from a folder beside the songs it takes the folder's
+    along.
 
     Raises:
-        MediaError: It names the archive: there is no song, a song has no such name and no such
-            tags, or two files would become one.
+        MediaError: It names the archive: there is no song, or there are several albums; a song
+            has no such name and no such tags; two songs have one number, or two files would
+            become one.
     """
-    songs = [file for file in files if file.tags is not None]
+    found = [_song(archive, file, file.tags) if file.tags else None for file in files]
+    songs = [song for song in found if song is not None]
     if not songs:
         raise MediaError(archive, "there is no song in it")
-    folders = {file.path[:-1] for file in songs}
-    base = _common(folders)
-    discs = _has_discs(songs)
+    _check_one_album(archive, songs)
+    base = _common({song.file.path[:-1] for song in songs})
+    discs = any((song.disc or 1) > 1 or (song.disc_count or 1) > 1 for song in songs)
     names = [
-        _other_name(file.path, base)
-        if file.tags is None
-        else _song_name(archive, file, file.tags, discs=discs, one_folder=len(folders) == 1)
-        for file in files
+        song.name(archive, with_disc=discs) if song else _other_name(file.path, base)
+        for song, file in zip(found, files, strict=True)
     ]
+    _check_different(archive, files, names)
+    _check_places(archive, songs)
+    return names
+
+
+def _song(archive: str, file: ArchivedFile, tags: SongTags) -> _Song:
+    named = _named(file)
+    if tags.number is not None and tags.title is not None:
+        number, title = tags.number, tags.title
+    elif named is not None:
+        number, title = named.number, named.song
+    else:
+        reason = f"{file} in it has no name like '01 Song.flac', and no tags with number and title"
+        raise MediaError(archive, reason)
+    in_name = named.disc if named is not None and named.number == number else None
+    disc = tags.disc or in_name or _disc_of(file.path)
+    return _Song(file, disc, tags.disc_count, tags.album, number, title)
+
+
+def _named(file: ArchivedFile) -> SongPath | None:
+    """What a name tells that follows the naming scheme, but for a separator: `01 - Song.flac`."""
+    stem, _, extension = file.path[-1].rpartition(".")
+    try:
+        parsed = parse_song(f"{_SOME_ALBUM.path}/{safe_name(stem, extension)}")
+        return evolve(parsed, song=_SEPARATOR.sub("", parsed.song))
+    except InvalidPath:
+        return None
+
+
+def _disc_of(path: Sequence[str]) -> int | None:
+    """The disc that a song's folders name; the innermost counts."""
+    found = (_DISC_FOLDER.fullmatch(folder) for folder in reversed(path[:-1]))
+    return next((int(match[1]) for match in found if match), None)
+
+
+def _check_one_album(archive: str, songs: Iterable[_Song]) -> None:
+    """Folders of songs are discs or parts of one album, unless their tags have none in common."""
+    by_folder: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
+    for song in songs:
+        folder = takewhile(lambda part: not _DISC_FOLDER.fullmatch(part), song.file.path[:-1])
+        if album := _without_disc(song.album):
+            by_folder[tuple(folder)].setdefault(same_name(album), album)
+    folders = list(by_folder.values())
+    if folders and not set(folders[0]).intersection(*folders):
+        albums = list(dict.fromkeys(album for one in folders for album in one.values()))
+        shown = ", ".join(albums[:4]) + (" and more" if albums[4:] else "")
+        reason = f"it holds several albums: {shown}; send one archive for each"
+        raise MediaError(archive, reason)
+
+
+def _without_disc(album: str | None) -> str | None:
+    return _DISC_SUFFIX.sub("", album) if album else None
+
+
+def _check_different(archive: str, files: Sequence[ArchivedFile], names: Sequence[str]) -> None:
     taken: dict[str, ArchivedFile] = {}
     for name, file in zip(names, files, strict=True):
         other = taken.setdefault(same_name(name), file)
         if other is not file:
             raise MediaError(archive, f"{other} and {file} in it would become the same file")
-    return names
+
+
+def _check_places(archive: str, songs: Iterable[_Song]) -> None:
+    taken: dict[tuple[int, int], _Song] = {}
+    for song in songs:
+        other = taken.setdefault(song.place, song)
+        if other is not song:
+            disc, number = song.place
+            reason = f"{other.file} and {song.file} in it are both number {number} of disc {disc}"
+            remedy = "give each its number in the tags, or each disc a folder like 'CD 1'"
+            raise MediaError(archive, f"{reason}: {remedy}")
 
 
 def _common(folders: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     """The folder that all of them lie in."""
     levels = zip(*folders, strict=False)
     return tuple(one[0] for one in takewhile(lambda level: len(set(level)) == 1, levels))
-
-
-def _parsed(file: ArchivedFile) -> SongPath | None:
-    """The parts of a name that can stay."""
-    path = f"{_SOME_ALBUM.path}/{file.path[-1]}"
-    try:
-        check_new_file(path)
-        return parse_song(path)
-    except InvalidPath:
-        return None
-
-
-def _has_discs(songs: Sequence[ArchivedFile]) -> bool:
-    """Whether a name or a tag tells of a second disc."""
-    parsed = filter(None, map(_parsed, songs))
-    tags = [song.tags for song in songs if song.tags is not None]
-    return any(song.disc is not None for song in parsed) or any(
-        (one.disc or 1) > 1 or (one.disc_count or 1) > 1 for one in tags
-    )
-
-
-def _song_name(
-    archive: str, file: ArchivedFile, tags: SongTags, *, discs: bool, one_folder: bool
-) -> str:
-    parsed, name = _parsed(file), file.path[-1]
-    if parsed is not None and (one_folder or parsed.disc is not None):
-        return name
-    if tags.number is None or tags.title is None:
-        if parsed is not None:
-            return name
-        reason = f"{file} in it has no name like '01 Song.flac', and no tags with number and title"
-        raise MediaError(archive, reason)
-    disc = (tags.disc or 1) if discs else None
-    extension = name.rpartition(".")[2]
-    try:
-        path = safe_song_path(_SOME_ALBUM, disc, tags.number, tags.title, extension)
-    except InvalidPath as error:
-        raise MediaError(archive, f"{file} in it has no usable name: {error.reason}") from error
-    return path.path.rpartition("/")[2]
 
 
 def _other_name(path: tuple[str, ...], base: tuple[str, ...]) -> str:
@@ -125,7 +193,8 @@ def album_annotations(names: Sequence[str], songs: Sequence[SongTags]) -> dict[s
     """What is told of an album: its files, and its artist, name and year if its songs agree."""
     found = {
         "artist": _agreed([song.album_artist or song.artist for song in songs]),
-        "album": _agreed([song.album for song in songs]),
+        "album": _agreed([song.album for song in songs])
+        or _agreed([_without_disc(song.album) for song in songs]),
         "releaseyear": _agreed([song.year for song in songs]),
         "songs": sorted(name for name in names if is_song(name)),
         "otherfiles": sorted(name for name in names if not is_song(name)),

@@ -26,8 +26,12 @@ TASK = Task(
     preprocessed_path=UNPACKED,
     album_path=ALBUM,
 )
-SONGS = ["01 Morgenroete.flac", "02 Ebbe-Flut.mp3", "03 Nacht - Reprise.m4a"]
-FILES = {name.rpartition("/")[2]: data for name, data in album_files().items()}
+SONGS = ["01 Morgenröte.flac", "02 Ebbe∕Flut.mp3", "03 Nacht - Reprise.m4a"]
+#: By the names that the tags give them.
+FILES = {
+    name.rpartition("/")[2].replace("oe", "ö").replace("Ebbe-", "Ebbe∕"): data
+    for name, data in album_files().items()
+}
 
 
 class Stopping(Work):

@@ -37,44 +37,162 @@ def refused(*files: ArchivedFile) -> str:
 
 
 @pytest.mark.parametrize("folder", ["", "Album/", "Artist/Album/"])
-def test_names_that_follow_the_scheme_stay(folder: str) -> None:
-    """Whatever the tags say; the folders above all songs count for nothing."""
-    files = [f"{folder}{name}" for name in ("01 One.flac", "1-02 Two.MP3", "3 Three.m4a")]
-    found = names(*(song(path, number=9, title="Other") for path in files))
-    assert found == ["01 One.flac", "1-02 Two.MP3", "3 Three.m4a"]
+@pytest.mark.parametrize(
+    ("name", "number", "title", "expected"),
+    [
+        ("01 One.flac", 1, "One", "01 One.flac"),
+        ("01 - One.flac", 1, "One", "01 One.flac"),
+        ("Artist - Album - 01 One.flac", 1, "One", "01 One.flac"),
+        ("10 Years - Album - 01 One.flac", 1, "One", "01 One.flac"),
+        ("24 Hours.flac", 2, "24 Hours", "02 24 Hours.flac"),
+        ("one.FLAC", 1, "Über/Unter", "01 Über∕Unter.flac"),
+        ("01 a\u202egpj.flac", 1, "One", "01 One.flac"),
+        ("two.mp3", 2, "a" * 300, f"02 {'a' * 248}.mp3"),
+        (f"02 {'a' * 300}.mp3", 2, "a", "02 a.mp3"),
+    ],
+)
+def test_songs_are_named_by_their_tags(
+    folder: str, name: str, number: int, title: str, expected: str
+) -> None:
+    """As by `musictasks add`; the folders above all songs count for nothing."""
+    assert names(song(folder + name, number=number, title=title)) == [expected]
 
 
-def test_other_songs_are_named_by_their_tags() -> None:
-    """Slashes and dots that begin a name become what looks like them; the extension stays."""
-    found = names(
-        song("Album/one.FLAC", number=1, title="Über/Unter", disc=1),
-        song("Album/two.mp3", number=2, title="a" * 300),
-    )
-    assert found == ["01 Über∕Unter.FLAC", f"02 {'a' * 248}.mp3"]
+@pytest.mark.parametrize("known", [{}, {"number": 9}, {"title": "Other"}])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("01 One.flac", "01 One.flac"),
+        ("3 Three.M4A", "03 Three.m4a"),
+        (" 01 One.flac", "01 One.flac"),
+        ("01 - One.flac", "01 One.flac"),
+        ("01 – One.flac", "01 One.flac"),
+        ("01 — One.flac", "01 One.flac"),
+        ("01 -One.flac", "01 One.flac"),
+        ("01 _One.flac", "01 One.flac"),
+        ("01 . One.flac", "01 One.flac"),
+        ("01 ...One.flac", "01 ...One.flac"),
+        ("01 .5 - One.flac", "01 .5 - One.flac"),
+        ("2-01 One.flac", "2-01 One.flac"),
+        ("2-01 - One.flac", "2-01 One.flac"),
+        (f"02 {'ä' * 150}.mp3", f"02 {'ä' * 124}.mp3"),
+    ],
+)
+def test_without_tags_their_names_count(known: dict[str, object], name: str, expected: str) -> None:
+    """What separates the number from the title is part of neither, and the title is cut."""
+    assert names(song(f"Album/{name}", **known)) == [expected]
 
 
-@pytest.mark.parametrize("told", [{"disc": 2}, {"disc_count": 2}])
+@pytest.mark.parametrize("name", ["01 - .flac", "01 .flac", "01-One.flac", "One.flac", "01.flac"])
+def test_a_name_that_tells_no_song(name: str) -> None:
+    """Without tags it is refused, and named."""
+    assert refused(song(name)).startswith(f"{name} in it has no name like '01 Song.flac'")
+
+
+@pytest.mark.parametrize("told", [{"disc": 2}, {"disc": 1, "disc_count": 2}])
 def test_a_tag_of_a_second_disc_gives_all_a_disc(told: dict[str, int]) -> None:
     """The songs that name none are of the first."""
-    found = names(song("a.flac", number=1, title="A"), song("b.flac", number=1, title="B", **told))
-    assert found == ["1-01 A.flac", f"{told.get('disc', 1)}-01 B.flac"]
+    found = names(song("a.flac", number=1, title="A"), song("b.flac", number=2, title="B", **told))
+    assert found == ["1-01 A.flac", f"{told['disc']}-02 B.flac"]
 
 
-def test_songs_in_several_folders_need_a_disc() -> None:
-    """From the name or the tags; a name that follows the scheme counts where there is neither."""
+def test_a_name_tells_the_disc_of_its_own_number() -> None:
+    """Else it is part of the title; the tags count more."""
     found = names(
-        song("Album/CD1/01 One.flac", number=1, title="One", disc=1),
-        song("Album/CD2/01 Two.flac", number=1, title="Two", disc=2),
-        song("Album/CD2/2-02 Three.flac"),
-        song("Album/CD2/03 Four.flac"),
-        other("Album/CD1/cover.jpg"),
-        other("Album/CD2/cover.jpg"),
+        song("2-01 One.flac", number=1, title="One"),
+        song("24-7 Two.flac", number=2, title="24-7 Two"),
+        song("2-03 Three.flac", number=3, title="Three", disc=3),
+    )
+    assert found == ["2-01 One.flac", "1-02 24-7 Two.flac", "3-03 Three.flac"]
+
+
+@pytest.mark.parametrize("folder", ["CD {}", "CD{}", "cd0{}", "Disc {}", "DISK_{}", "CD {} - Name"])
+def test_folders_tell_the_disc(folder: str) -> None:
+    """Where the tags and the name do not, and whether all songs have tags or not."""
+    one, two = (f"Album/{folder.format(number)}" for number in (1, 2))
+    found = names(
+        song(f"{one}/01 One.flac", number=1, title="One", disc=1),
+        song(f"{one}/02 Uno.flac"),
+        song(f"{two}/01 One.flac", number=1, title="One"),
+        song(f"{two}/02 Duo.flac"),
+        song(f"{two}/1-03 Tre.flac"),
+        song(f"{two}/04 More.flac", number=4, title="More", disc=1),
+        other(f"{one}/cover.jpg"),
+        other(f"{two}/cover.jpg"),
         other("Album/info.txt"),
     )
     assert found == [
-        *("1-01 One.flac", "2-01 Two.flac", "2-02 Three.flac", "03 Four.flac"),
-        *("CD1 - cover.jpg", "CD2 - cover.jpg", "info.txt"),
+        *("1-01 One.flac", "1-02 Uno.flac", "2-01 One.flac", "2-02 Duo.flac"),
+        *("1-03 Tre.flac", "1-04 More.flac"),
+        *(f"{path.rpartition('/')[2]} - cover.jpg" for path in (one, two)),
+        "info.txt",
     ]
+
+
+def test_one_folder_of_a_disc() -> None:
+    """The first disc alone is a one-disc album; the second alone is a second disc."""
+    assert names(song("Album/CD1/01 One.flac")) == ["01 One.flac"]
+    assert names(song("Album/CD2/01 One.flac")) == ["2-01 One.flac"]
+
+
+@pytest.mark.parametrize("folder", ["CD", "CDs", "CD1999", "CD 1a", "Discover 1", "Bonus CD 2"])
+def test_folders_that_tell_no_disc(folder: str) -> None:
+    """They only look like it."""
+    assert names(song(f"{folder}/01 One.flac")) == ["01 One.flac"]
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("Album/01 One.flac", "Album/01 Two.flac"),
+        ("Album/01 One.flac", "Album/1 Two.flac"),
+        ("Album/01 One.flac", "Album/Bonus/01 Two.flac"),
+        ("Album/01 One.flac", "Album/01 One.mp3"),
+        ("2-01 One.flac", "CD2/01 Two.flac"),
+    ],
+)
+def test_two_songs_of_one_number(one: str, two: str) -> None:
+    """Both are named: one of them is of another disc, or of another album."""
+    disc = 2 if "CD2" in two else 1
+    expected = f"{one} and {two} in it are both number 1 of disc {disc}: "
+    assert refused(song(one), song(two)).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("Art/2001 - X/01 One.flac", "Art/2002 - Y/02 Two.flac"),
+        ("01 One.flac", "Y/CD2/02 Two.flac"),
+        ("X/CD1/01 One.flac", "Y/CD2/02 Two.flac"),
+    ],
+)
+def test_several_albums(one: str, two: str) -> None:
+    """Folders whose songs are of different albums are refused, and the albums named."""
+    reason = refused(song(one, album="X"), song(two, album="Y"), song(f"{two}3 A.mp3", album="Y"))
+    assert reason == "it holds several albums: X, Y; send one archive for each"
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        (("01 One.flac", "X"), ("02 Two.flac", "Y")),
+        (("A/01 One.flac", "X"), ("B/02 Two.flac", "x")),
+        (("A/01 One.flac", "X"), ("B/02 Two.flac", None)),
+        (("A/01 One.flac", "X (Disc 1)"), ("B/02 Two.flac", "X [CD2]")),
+        (("A/01 One.flac", "X"), ("B/02 Two.flac", "X, Disc 2: Live")),
+        (("A/CD1/01 One.flac", "X"), ("A/CD2/02 Two.flac", "Y")),
+    ],
+)
+def test_one_album(one: tuple[str, str], two: tuple[str, str]) -> None:
+    """The songs of one folder, of discs, and of folders whose tags agree or tell nothing."""
+    found = names(*(song(path, album=album, disc=1) for path, album in (one, two)))
+    assert [name[-7:] for name in found] == ["ne.flac", "wo.flac"]
+
+
+def test_many_albums() -> None:
+    """Not all are named."""
+    reason = refused(*(song(f"{n}/{n} One.flac", album=f"Album {n}") for n in range(1, 10)))
+    assert reason.startswith("it holds several albums: Album 1, Album 2, Album 3, Album 4 and more")
 
 
 def test_other_files_keep_their_names() -> None:
@@ -137,4 +255,7 @@ def test_annotations() -> None:
     files = {"songs": ["1 a.mp3", "2 b.mp3"], "otherfiles": ["c.pdf"]}
     found = album_annotations(["2 b.mp3", "c.pdf", "1 a.mp3"], [one, two])
     assert found == {"artist": "Both", "album": "Album", **files}
+    discs = [tags(album="Album (Disc 1)"), tags(album="Album (Disc 2)")]
+    assert album_annotations([], discs)["album"] == "Album"
+    assert album_annotations([], discs[:1])["album"] == "Album (Disc 1)"
     assert album_annotations([], [tags()]) == {"songs": [], "otherfiles": []}
