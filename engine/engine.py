@@ -27,7 +27,8 @@ from .notifications import NOTIFICATIONS, Callback, EntryCallback, Notifier, Uns
 from .runner import Runner
 from .settings import Settings
 from .tasks import Tasks
-from .uploads import Uploads, data_name
+from .upload_names import data_name
+from .uploads import Uploads
 
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _CHECKSUM = re.compile(r"[0-9A-Fa-f]{40}")

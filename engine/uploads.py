@@ -7,7 +7,6 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import PurePosixPath
 
 from attrs import evolve
 
@@ -25,11 +24,10 @@ from ..statemachine import Task
 from .entry import Entry
 from .notifications import CHUNK_REQUEST
 from .tasks import Tasks
+from .upload_names import has_use_for_data, is_named_after_checksum, key_of, overlap
 
 _log = logging.getLogger(__name__)
 
-#: The names that we give: two uploads of one type and checksum are one, whatever they are called.
-_OURS = re.compile(r"([a-z]+-([0-9a-f]{40}))(\..*)?")
 #: What an archive was unpacked into, or an interrupted try of it.
 _UNPACKED = re.compile(r"[a-z]+-[0-9a-f]{40}\.preprocessed")
 _TEMPORARY = re.compile(r"\..+\.[0-9]+\.[0-9]+\.tmp")
@@ -50,7 +48,7 @@ class Uploads:
 
     def holds(self, record: Task) -> bool:
         """Whether a task in this state still has use for its uploaded data."""
-        return record.upload_path is not None and _has_use_for_data(record)
+        return record.upload_path is not None and has_use_for_data(record)
 
     def claim(self, name: str, task_id: str) -> bool:
         """Reserves the name of a data file; False where the task has it already.
@@ -58,7 +56,7 @@ class Uploads:
         Raises:
             UploadRefused: Another task holds it; or a file of a task that does not load may.
         """
-        key = _key(name)
+        key = key_of(name)
         if key == name and self._is_named_elsewhere(name, task_id):
             raise UploadRefused(f"{name} is the data of another task")
         with self._lock:
@@ -92,23 +90,23 @@ class Uploads:
 
     def _is_of_another(self, path: str, task_id: str) -> bool:
         """Whether it, or a part of it, is what another task holds, names, or will make."""
-        holder = self._holders.get(_key(path), task_id)
+        holder = self._holders.get(key_of(path), task_id)
         return holder != task_id or self._is_named_elsewhere(path, task_id)
 
     def _is_named_elsewhere(self, path: str, task_id: str) -> bool:
-        return any(_overlap(path, named) for named in self._named_elsewhere(task_id))
+        return any(overlap(path, named) for named in self._named_elsewhere(task_id))
 
     def _named_elsewhere(self, task_id: str) -> Iterator[str]:
         """What other tasks name that still have use for it."""
         for record in self._records():
             for named in (record.upload_path, record.preprocessed_path):
-                if named and record.id != task_id and _has_use_for_data(record):
+                if named and record.id != task_id and has_use_for_data(record):
                     yield named
 
     def unclaim(self, name: str, task_id: str) -> None:
         with self._lock:
-            if self._holders.get(_key(name)) == task_id:
-                del self._holders[_key(name)]
+            if self._holders.get(key_of(name)) == task_id:
+                del self._holders[key_of(name)]
 
     def adopt(self, entry: Entry) -> None:
         """Takes note of what a loaded task holds; the offset is what the file really has."""
@@ -116,10 +114,12 @@ class Uploads:
             record = entry.record
             if record.upload_path is None or not self.holds(record):
                 return
-            key = _key(record.upload_path)
-            with self._lock:
-                if self._holders.setdefault(key, record.id) != record.id:
-                    self._shared.add(key)
+            key = key_of(record.upload_path)
+            # A person may have written another task's name into this one's file.
+            if key == record.upload_path or is_named_after_checksum(record):
+                with self._lock:
+                    if self._holders.setdefault(key, record.id) != record.id:
+                        self._shared.add(key)
             if self._tasks.wants_chunks(record):
                 try:
                     self._measure(entry)
@@ -166,6 +166,10 @@ class Uploads:
         if at + len(data) > total:
             reason = f"{at} + {len(data)} bytes are more than the announced {total}"
             raise ChunkRefused(record.id, reason, at)
+        try:
+            self.claim(record.upload_path, record.id)
+        except UploadRefused as error:
+            raise ChunkRefused(record.id, error.reason, at) from error
         size = at + len(data)
         self._write(entry, data, at, last=size == total)
         try:
@@ -259,33 +263,32 @@ class Uploads:
             self._hand_on(record.upload_path, record.id)
 
     def _is_its_own_upload(self, record: Task) -> bool:
-        ours = _OURS.fullmatch(record.upload_path or "")
-        checksum = (record.source_checksum or "").lower()
-        return ours is not None and ours[2] == checksum and self._holders.get(ours[1]) == record.id
+        holder = self._holders.get(key_of(record.upload_path or ""))
+        return holder == record.id and is_named_after_checksum(record)
 
     def _drop_upload(self, entry: Entry, upload_path: str) -> None:
-        key = _key(upload_path)
+        key = key_of(upload_path)
         others = [name for name in self._named_elsewhere(entry.record.id) if name.startswith(key)]
 
         def is_free(name: str) -> bool:
-            return not any(_overlap(name, other) for other in others)
+            return not any(overlap(name, other) for other in others)
 
         if is_free(upload_path):
             self.data(entry).discard()
         # Also what a handler made of it whose outcome came too late.
-        self._directory.remove_where("", lambda name: _key(name) == key and is_free(name))
+        self._directory.remove_where("", lambda name: key_of(name) == key and is_free(name))
         if is_free(f"{key}.preprocessed"):
             remove_tree(self._directory, f"{key}.preprocessed")
 
     def _hand_on(self, name: str, task_id: str) -> None:
         """Gives a name free; a task whose file was a copy of this one's has it from now on."""
         self.unclaim(name, task_id)
-        key = _key(name)
+        key = key_of(name)
         if key not in self._shared:
             return
         for record in self._records():
             path = record.upload_path
-            if path is not None and _key(path) == key and self.holds(record):
+            if path is not None and key_of(path) == key and self.holds(record):
                 with self._lock:
                     self._holders.setdefault(key, record.id)
 
@@ -352,27 +355,3 @@ def measured(record: Task, uploads: Directory) -> Task:
         status = None
     size = 0 if status is None else status.st_size
     return evolve(record, offset=min(size, record.file_size or 0))
-
-
-def data_name(content_type: str, checksum: str, source_filename: str | None) -> str:
-    """`{contenttype}-{checksum}.{extension}`, lower case; no dot where there is no extension."""
-    extension = PurePosixPath(source_filename or "").suffix
-    return f"{content_type}-{checksum}{extension}".lower()
-
-
-def _key(name: str) -> str:
-    """What the names for the same bytes, and for what was made of them, have in common."""
-    ours = _OURS.fullmatch(name.partition("/")[0])
-    return ours[1] if ours else name
-
-
-def _overlap(one: str, other: str) -> bool:
-    """Whether two paths are the same, or one is in the other."""
-    return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
-
-
-def _has_use_for_data(record: Task) -> bool:
-    """Whether a task in this state still has use for the data that it names."""
-    if record.state == "uploadfailed":
-        return record.came_from == "preprocessing"
-    return record.state not in {"invalidcontent", "importcomplete", "remove", "notexisting"}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from enginekit import begin, upload, wait_gone
 from musictasks.engine import Engine, Settings, as_dictionary
+from musictasks.errors import ChunkRefused, UploadRefused
 from musictasks.statemachine import Outcome, Task, Work, succeed
 
 Open = Callable[..., Engine]
@@ -145,6 +146,22 @@ def test_a_persons_edit_does_not_delete_anothers_data(
         engine.discard(thief.id)
         assert paths(victim) <= files(settings)
         assert engine.wait(victim.id, "readyforintegration", timeout=30).upload_path
+
+
+@pytest.mark.parametrize("thief", ["000", "zzz"])
+def test_an_upload_does_not_go_on_in_anothers_data(opened: Open, settings: Settings, thief: str):
+    """Whose path a person wrote over: its chunks are refused, and it does not start over there."""
+    with opened() as engine:
+        victim = ready(engine)
+        begin(engine, b"the thief's", task_id=thief)
+    edit(settings, thief, uploadpath=victim.upload_path)
+    with opened() as engine:
+        with pytest.raises(ChunkRefused, match=victim.id):
+            engine.receive_chunk(thief, b"t")
+        engine.move(as_dictionary(engine.get(thief)), "uploadfailed")
+        with pytest.raises(UploadRefused, match=victim.id):
+            engine.retry(thief)
+        assert (settings.uploads / str(victim.upload_path)).read_bytes() == b"some bytes"
 
 
 @pytest.mark.parametrize("first", ["task", "copy"])

@@ -340,7 +340,7 @@ def test_rule_10_an_outcome_that_cannot_be_saved_is_kept(opened: Open, settings:
         assert gate.entered.wait(30)
         full.set()
         gate.opened.set()
-        recorder.wait_for(lambda r: r.all[-1][0] == "InternalError")
+        recorder.wait_for(lambda r: r.all and r.all[-1][0] == "InternalError")
         assert "No space" in recorder.all[-1][1]["message"]
         assert engine.get(task.id).state == "preprocessing"
         full.clear()
@@ -621,7 +621,7 @@ def test_a_person_breaks_a_task_file_and_mends_it(opened: Open, settings: Settin
     good = path.read_bytes()
     path.write_bytes(b"{ broken")
     with engine:
-        recorder.wait_for(lambda r: r.all[-1][0] == "InternalError")
+        recorder.wait_for(lambda r: r.all and r.all[-1][0] == "InternalError")
         assert path.read_bytes() == b"{ broken"
         path.write_bytes(good)
         engine.wait(task.id, "readyforintegration", timeout=30)
@@ -667,7 +667,7 @@ def test_a_checksum_of_another_file_fails_and_can_be_tried_again(opened: Open, s
         task = begin(engine, right)
         failed = engine.receive_chunk(task.id, b"9876543210")
         assert failed.state == "uploadfailed"
-        recorder.wait_for(lambda r: r.all[-1][0] == "InternalError")
+        recorder.wait_for(lambda r: r.all and r.all[-1][0] == "InternalError")
         assert hashlib.sha1(right).hexdigest() in recorder.all[-1][1]["message"]
         while list(Path(settings.uploads).iterdir()):
             pass
