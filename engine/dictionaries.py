@@ -54,13 +54,15 @@ def edited(ours: Task, task: JSONObject, tasks: Tasks, before: Mapping[str, Task
     has it by state): what a handler has noted since is not undone.
 
     Raises:
-        ValueError: A record cannot hold it; the message says where.
+        ValueError: A record cannot hold it, or more than 1 MiB of annotations were changed; the
+            message says where.
     """
     values = task.copy()
     theirs = {key: value for key, value in values.items() if key not in _OURS}
     state = _read_in(values)
     if state != ours.state and state in before:
         theirs = _changes(theirs, as_dictionary(before[state]), ours.annotations)
+    _check_changed(theirs.get("annotations"), ours.annotations)
     record = _parsed(as_dictionary(ours) | theirs, ours.id, tasks)
     return evolve(
         merge_edit(ours, record),
@@ -98,11 +100,21 @@ def made(task: JSONObject, task_id: str, tasks: Tasks) -> Task:
     values = task.copy()
     for key in ("initializationtime", "updatetime", "offset", "attempts", "history", "handlerkeys"):
         values.pop(key, None)
+    if isinstance(values.get("annotations"), dict):
+        check_annotations(values["annotations"])
     return _parsed(values | {"state": tasks.lifecycle.initial}, task_id, tasks)
 
 
+def _check_changed(annotations: object, known: dict[str, Any]) -> None:
+    """Counts what a program changed: the result of a scan may be larger than a client may send."""
+    if isinstance(annotations, dict):
+        missing = object()
+        check_annotations(
+            {key: value for key, value in annotations.items() if value != known.get(key, missing)}
+        )
+
+
 def _parsed(values: dict[str, Any], task_id: str, tasks: Tasks) -> Task:
-    check_annotations(values.get("annotations") or {})
     data = json.dumps(values, ensure_ascii=False).encode()
     try:
         return tasks.store.converter.load(data, task_id, edited=True)

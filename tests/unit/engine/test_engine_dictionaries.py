@@ -89,6 +89,23 @@ def test_an_old_dictionary_undoes_nothing(opened: Open):
     assert moved.annotations == ready.annotations | {"cd": 2}
 
 
+def test_only_what_was_changed_of_the_annotations_counts(opened: Open):
+    """A task with more than 1 MiB of them, a scan's result, can be saved, and moved on."""
+    large = {"newpaths": ["y" * 1000] * 2000}
+    handlers = {"file system scan": lambda task, work: succeed(annotations=large)}
+    with opened(handlers=handlers) as engine:
+        task = as_dictionary(engine.wait(engine.scan().id, "fsscancomplete", timeout=30))
+        assert engine.save(task).annotations == large
+        with pytest.raises(ValueError, match="1 MiB"):
+            engine.save(task | {"annotations": large | {"mine": "y" * 2**20}})
+        with pytest.raises(ValueError, match="1 MiB"):
+            engine.save(task | {"annotations": {"newpaths": ["z" * 1000] * 2000}})
+        task["annotations"]["mine"] = 1
+        assert engine.save(task).annotations == large | {"mine": 1}
+        task["annotations"] = {"newpaths": []}
+        assert engine.move(task, "remove").annotations == {"newpaths": []}
+
+
 @pytest.mark.parametrize(
     ("keys", "where"),
     [
