@@ -206,7 +206,8 @@ class Engine:
             content_type: `albumfile`, `album`, `artwork` or `video`.
             file_size: Bytes of the whole file.
             checksum: Its SHA-1, 40 hex digits.
-            mime_type: Found out by the preprocessing where it is None.
+            mime_type: Found out by the preprocessing where it is None, or empty, as a browser
+                has it for what it does not know.
             source_filename: The client's name of the file; only its extension is used.
             task_id: 1 to 64 of `A-Z a-z 0-9 -`; a new UUID4 where it is None.
 
@@ -216,6 +217,7 @@ class Engine:
             TaskNotSaved: The disk refused.
         """
         self._open()
+        mime_type = None if mime_type == "" else mime_type
         _check_types(content_type, file_size, checksum, mime_type, source_filename, task_id)
         content_type = str(content_type)
         if task_id is not None and not _ID.fullmatch(task_id):

@@ -146,7 +146,7 @@ class TaskManager:
                 return
             task = {
                 "id": taskid,
-                "mimetype": mimetype,
+                "mimetype": mimetype or None,
                 "contenttype": contenttype,
                 "filesize": filesize,
                 "sourcechecksum": checksum,

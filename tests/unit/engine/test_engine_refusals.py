@@ -412,3 +412,8 @@ def test_a_stage_without_a_handler_is_refused(settings: Settings):
         task = upload(engine)
         walk = engine.wait(task.id, "readyforintegration", timeout=30).history
     assert [entry.target for entry in walk][3:5] == ["starttranscoding", "transcoding"]
+
+
+def test_an_empty_mime_type_is_none(opened: Open, settings: Settings):
+    """A browser has no other word for a type that it does not know."""
+    assert begin(opened(), mime_type="").mime_type is None

@@ -68,6 +68,7 @@ WRONG_CHECKSUM = [("InternalError", "uploadfailed")]
 UPLOADS: list[tuple[str, Callable[[World], None], Call, Any, list[tuple[str, str]]]] = [
     ("a new upload", nothing, initiate(), None, [("ChunkRequest", "waitforchunk")]),
     ("any letters", nothing, initiate(checksum="A" * 40), None, [("ChunkRequest", "waitforchunk")]),
+    ("no type known", nothing, initiate(mimetype=""), None, [("ChunkRequest", "waitforchunk")]),
     ("too large", nothing, initiate(filesize=10**13), None, REFUSED),
     ("no SHA-1", nothing, initiate(checksum="no"), None, REFUSED),
     ("no id", nothing, initiate(taskid="../x"), None, REFUSED),
@@ -277,6 +278,13 @@ BASE: list[tuple[str, Callable[[World], None], Call, Any, list[tuple[str, str]]]
         process("waitforchunk", "artwork"),
         None,
         [("ChunkRequest", "waitforchunk")],
+    ),
+    (
+        "no type known",
+        nothing,
+        process("startfsscan", "any", mimetype=""),
+        None,
+        [("StateUpdate", "startfsscan")],
     ),
     ("a known id", waiting, process("startfsscan", "any", taskid="task"), None, REFUSED),
     ("unknown type", nothing, process("startfsscan", "all"), ValueError, []),
