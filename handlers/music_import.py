@@ -56,7 +56,7 @@ class MusicImport:
         check_album_file(path)
         work.check()
         if is_song(path):
-            self.database.import_song(self.music, path)
+            self.database.import_song(self.music, path, work.check)
             return succeed()
         if not self.music.directory.is_file(path):
             return fail(f"there is no file {path} in the Music Directory")

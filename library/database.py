@@ -6,14 +6,14 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from attrs import frozen
 from sqlalchemy import Connection, Engine, Select, Table, create_engine, event, select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from ..errors import DatabaseUnusable
@@ -36,6 +36,10 @@ from .video_import import find_video, write_video
 
 #: The option of a connection whose transactions are begun with the lock for writing.
 _WRITES = "musictasks_writes"
+#: The option with what is called while a transaction waits for another process.
+_CHECK = "musictasks_check"
+#: How long SQLite waits at a time, where somebody may ask to stop meanwhile, in seconds.
+_TRY_S = 0.25
 
 
 @frozen
@@ -108,15 +112,19 @@ class MusicDatabase:
         with self._reading() as connection:
             return {name: of_table(connection, table) for name, table in metadata.tables.items()}
 
-    def content(self) -> dict[str, list[dict[str, Any]]]:
-        """All artists, albums, songs and videos at one moment, by the name of their table."""
+    def content(self, check: Callable[[], object] | None = None) -> dict[str, list[dict[str, Any]]]:
+        """All artists, albums, songs and videos at one moment, by the name of their table.
+
+        `check` is called now and then while another process keeps the database, and may raise to
+        stop.
+        """
 
         def of_table(connection: Connection, table: Table) -> list[dict[str, Any]]:
             names = [str(column.name) for column in table.columns]
             rows = connection.execute(select(table))
             return [dict(zip(names, row, strict=True)) for row in rows]
 
-        with self._reading() as connection:
+        with self._reading(check) as connection:
             tables = (artists, albums, songs, videos)
             return {str(table.name): of_table(connection, table) for table in tables}
 
@@ -129,7 +137,8 @@ class MusicDatabase:
         """Brings the album, its artist and the songs on disk into the database, all or none.
 
         What is there already and unchanged stays as it is; where all is, nothing is written.
-        `check(done, total, path)` is called before each song is read, and may raise to stop.
+        `check(done, total, path)` is called before each song is read and while the database is
+        another process's, and may raise to stop.
 
         Raises:
             InvalidPath: There is no such album, or something in it should not be there.
@@ -138,17 +147,26 @@ class MusicDatabase:
         """
         album = parse_album(album_path)
         found = read_songs(music, music.check_album(album_path), check)
-        with self._writing() as connection:
+        done = len(found)
+        waiting = None if check is None else lambda: check(done, done, album_path)
+        with self._writing(waiting) as connection:
             return write_songs(connection, album, music.modified(album_path), found)
 
-    def import_song(self, music: MusicDirectory, song_path: str) -> ImportResult:
+    def import_song(
+        self,
+        music: MusicDirectory,
+        song_path: str,
+        check: Callable[[], object] | None = None,
+    ) -> ImportResult:
         """Brings one song into its album, which is made where it is missing.
+
+        `check` is called while the database is another process's, and may raise to stop.
 
         Raises what `import_album` raises, of this one song; FileNotFoundError where it is missing.
         """
         album = parse_song(song_path).album_path
         found = read_songs(music, [song_path])
-        with self._writing() as connection:
+        with self._writing(check) as connection:
             return write_songs(connection, album, music.modified(album.path), found)
 
     def import_video(
@@ -162,7 +180,7 @@ class MusicDatabase:
         """Brings a video and its artist into the database.
 
         What is there already and unchanged stays as it is. `check` is called now and then while
-        the video is read, and may raise to stop.
+        the video is read and while the database is another process's, and may raise to stop.
 
         Raises:
             InvalidPath, MediaError: It is no video, or does not lie where one should.
@@ -170,7 +188,7 @@ class MusicDatabase:
             OSError: The disk does not give the file.
         """
         found = find_video(music, video_path, check)
-        with self._writing() as connection:
+        with self._writing(check) as connection:
             return write_video(connection, found, origin, int(time.time()))
 
     def set_frames(self, video_path: str, frames: VideoFrames) -> bool:
@@ -195,16 +213,20 @@ class MusicDatabase:
         return rows[0] if rows else None
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with self._connection() as connection, connection.begin():
-            check_schema(connection, str(self.path))
-            yield connection
+    def _reading(self, check: Callable[[], object] | None = None) -> Iterator[Connection]:
+        with self._connection() as connection:
+            connection = connection.execution_options(**{_CHECK: check})
+            with connection.begin():
+                check_schema(connection, str(self.path))
+                yield connection
 
     @contextmanager
-    def _writing(self, *, create: bool = False) -> Iterator[Connection]:
+    def _writing(
+        self, check: Callable[[], object] | None = None, *, create: bool = False
+    ) -> Iterator[Connection]:
         """One transaction that holds the lock for writing before its first look-up."""
         with self._connection(create=create) as connection:
-            connection = connection.execution_options(**{_WRITES: True})
+            connection = connection.execution_options(**{_WRITES: True, _CHECK: check})
             with connection.begin():
                 if not create:
                     check_schema(connection, str(self.path))
@@ -228,18 +250,49 @@ def _engine(path: Path, busy_timeout_s: float, create: bool) -> Engine:
 
     def connect() -> sqlite3.Connection:
         # No transaction of the driver's own: the "begin" event below says how it begins.
-        connection = sqlite3.connect(
-            address, timeout=busy_timeout_s, isolation_level=None, uri=True
-        )
-        # FULL, and the directory too: a commit that was told is there after a power cut.
-        connection.execute("PRAGMA synchronous = EXTRA")
-        return connection
+        return sqlite3.connect(address, timeout=busy_timeout_s, isolation_level=None, uri=True)
 
     engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get(_WRITES, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        options = connection.get_execution_options()
+        wait_for = partial(_wait_for, connection, busy_timeout_s, options.get(_CHECK))
+        # FULL, and the directory too: a commit that was told is there after a power cut.
+        wait_for("PRAGMA synchronous = EXTRA")
+        if options.get(_WRITES, False):
+            wait_for("BEGIN IMMEDIATE")
+        else:
+            connection.exec_driver_sql("BEGIN")
+            wait_for("SELECT 1 FROM sqlite_master")  # which takes the lock for reading
 
     return engine
+
+
+def _wait_for(
+    connection: Connection,
+    busy_timeout_s: float,
+    check: Callable[[], object] | None,
+    statement: str,
+) -> None:
+    """Executes what wants a lock; with `check` in short tries, and that between them."""
+    if check is None:
+        connection.exec_driver_sql(statement)
+        return
+    end = time.monotonic() + busy_timeout_s
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(_TRY_S * 1000)}")
+    while True:
+        try:
+            connection.exec_driver_sql(statement)
+            break
+        except OperationalError as error:
+            if not _is_busy(error) or time.monotonic() >= end:
+                raise
+        check()
+    # A commit cannot be stopped, so it waits in one go.
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(busy_timeout_s * 1000)}")
+
+
+def _is_busy(error: OperationalError) -> bool:
+    code = getattr(error.orig, "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_BUSY

@@ -99,7 +99,8 @@ class _Scan:
         # Invariant: the directory before the database. What is imported meanwhile is known then,
         # and a row that is newer than the listing is looked for before it counts as lost.
         self.listing = list_music(self.music, self.check)
-        self.content = self.database.content()
+        artists = len(self.listing.artists)
+        self.content = self.database.content(lambda: self.check(artists, artists, ""))
         self.known = {table: {row["path"] for row in rows} for table, rows in self.content.items()}
         if not self.listing.artists and any(self.content.values()):
             self._refuse("no artist is in it, but the database is not empty: is it mounted?")

@@ -262,3 +262,47 @@ def test_odd_values_of_other_programs_do_not_stop_it(shelf: Shelf, handler: File
 
     assert outcome.event == "succeed"
     assert {row["path"] for row in outcome.annotations["lostpaths"]["songs"]} <= {None, ""}
+
+
+@pytest.mark.parametrize("wanted", ["scan", "album", "song"])
+def test_a_locked_database_does_not_keep_a_removed_task(shelf: Shelf, wanted: str) -> None:
+    """Who waits for another process hears that it shall stop, long before the wait is over."""
+    shelf.put(SONG)
+    patient = evolve(shelf.database, busy_timeout_s=60)
+    calls = {
+        "scan": lambda check: patient.content(check),
+        "album": lambda check: patient.import_album(shelf.music, ALBUM, lambda *_: check()),
+        "song": lambda check: patient.import_song(shelf.music, SONG, check),
+    }
+    checked = 0
+
+    def check() -> None:
+        nonlocal checked
+        checked += 1
+        if checked == 3:
+            raise WorkStopped
+
+    with closing(sqlite3.connect(patient.path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(WorkStopped):
+            calls[wanted](check)
+        other.execute("ROLLBACK")
+    assert patient.content(check)["songs"] == []
+
+
+def test_a_scan_waits_for_another_process(shelf: Shelf, handler: FilesystemScan) -> None:
+    """What is read when the other process is done is what that one has written."""
+    old, _ = shelf.import_album(ALBUM, "01 Song.mp3", "02 Song.mp3")
+    patient = evolve(handler, database=evolve(shelf.database, busy_timeout_s=60))
+    other = sqlite3.connect(shelf.database.path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    other.execute("DELETE FROM songs WHERE path = ?", (old,))
+
+    class Ending(Work):
+        def progress(self, done: int, total: int, path: str | None = None) -> None:
+            if not path and other.in_transaction:
+                other.execute("COMMIT")
+
+    with closing(other):
+        found = patient(TASK, Ending()).annotations
+    assert [song["path"] for song in found["newpaths"]["songs"]] == [old]
