@@ -8,32 +8,43 @@ from collections.abc import Iterable
 from rich.console import Console
 
 from ..engine import Settings
+from ..library import is_video
 from .adding import Report, add
 from .collecting import LeftOut, Why
 from .display import Display
-from .jobs import Result
-from .output import bytes_text, count, near, say, text
-from .planning import Plan, PlannedFile, make_plan
+from .job import Result
+from .output import bytes_text, count, make_console, near, say, text
+from .planned import Plan, PlannedUpload
+from .planning import make_plan
 from .songs import Overrides
 
 
 def run_add(arguments: argparse.Namespace, settings: Settings, console: Console) -> int:
-    overrides = Overrides(arguments.artist, arguments.album, arguments.year)
-    plan = make_plan(arguments.paths, settings, overrides)
+    if arguments.name is not None and not _is_one_video(arguments):
+        reason = "--name is the name of one music video, and goes with no --album"
+        say(make_console(stderr=True), f"musictasks add: {reason}")
+        return 2
+    overrides = Overrides(arguments.artist, arguments.album, arguments.year, arguments.name)
+    plan = make_plan(arguments.paths, settings, overrides, look_inside=arguments.dry_run)
     if arguments.dry_run:
         _show_plan(console, plan)
-        return 1 if plan.refusals or not plan.files else 0
+        return 1 if plan.refusals or not plan.uploads else 0
     report = carry_out(plan, settings, console)
     _show_refusals(console, plan)
     # Hidden files are often there; of a link somebody may think that it is music.
     _show_left_out(console, (one for one in plan.left_out if one.why is Why.LINK))
     say(console, _summary(plan, report))
-    return 0 if report.succeeded and plan.files and not plan.refusals else 1
+    return 0 if report.succeeded and plan.uploads and not plan.refusals else 1
+
+
+def _is_one_video(arguments: argparse.Namespace) -> bool:
+    videos = [path for path in arguments.paths if is_video(path.name) and not path.is_dir()]
+    return len(videos) == 1 and arguments.album is None
 
 
 def carry_out(plan: Plan, settings: Settings, console: Console, *, pace_s: float = 0) -> Report:
     """Does what is planned, and shows it."""
-    if not plan.files:
+    if not plan.uploads:
         return Report((), {})
     with Display(console) as display:
         return add(plan, settings, display, pace_s=pace_s)
@@ -43,21 +54,36 @@ def _show_plan(console: Console, plan: Plan) -> None:
     for album in plan.albums:
         say(console, text(album.path.path, "bold"))
         for file in album.files:
-            mark = text("+ ", "green") if file.is_new else text("= ", "dim")
-            say(console, "  ", mark, file.target)
-            origin = f"from {near(file.source)}, {bytes_text(file.size_bytes)}{_why_not_new(file)}"
-            say(console, "      ", text(origin, "dim"))
+            _show_file(console, file, file.target, near(file.source), file.size_bytes)
+    for archive in plan.archives:
+        say(console, text(archive.album.path if archive.album else near(archive.source), "bold"))
+        for inside in archive.files:
+            origin = f"{inside.inside} in {near(archive.source)}"
+            _show_file(console, archive, inside.target, origin, inside.size_bytes)
+    for video in plan.videos:
+        say(console, text(video.target.partition("/")[0], "bold"))
+        _show_file(console, video, video.target, near(video.source), video.size_bytes)
     _show_refusals(console, plan)
     _show_left_out(console, plan.left_out)
-    new = sum(file.is_new for file in plan.files)
+    new = sum(file.is_new for file in plan.uploads)
     say(
         console,
         f"Dry run, nothing was changed: {count(new, 'file')} would be added, ",
-        f"{len(plan.files) - new} are there already, {len(plan.refusals)} would be refused.",
+        f"{len(plan.uploads) - new} are there already, {len(plan.refusals)} would be refused.",
     )
 
 
-def _why_not_new(file: PlannedFile) -> str:
+def _show_file(
+    console: Console, upload: PlannedUpload, target: str, origin: str, size_bytes: int
+) -> None:
+    """A file that is given or lies in an archive that is given."""
+    mark = text("+ ", "green") if upload.is_new else text("= ", "dim")
+    say(console, "  ", mark, target)
+    known = f"from {origin}, {bytes_text(size_bytes)}{_why_not_new(upload)}"
+    say(console, "      ", text(known, "dim"))
+
+
+def _why_not_new(file: PlannedUpload) -> str:
     if file.there:
         return ", is there already"
     return "" if file.copy_of is None else f", the same as {near(file.copy_of)}"
@@ -82,5 +108,5 @@ def _summary(plan: Plan, report: Report) -> str:
     parts = [f"{count(added, 'file')} added", f"{there} there already"]
     parts += [f"{failed} failed"] if failed else []
     parts += [f"{len(plan.refusals)} refused"] if plan.refusals else []
-    parts += [] if plan.files or plan.refusals else ["nothing was found"]
+    parts += [] if plan.uploads or plan.refusals else ["nothing was found"]
     return f"{', '.join(parts)}."

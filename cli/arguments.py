@@ -33,10 +33,17 @@ def make_parser() -> Parser:
     command = _command_maker(commands)
 
     add = command("add", "bring files and folders with music into the library")
-    add.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file or a folder")
+    add.add_argument(
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
+        help="a file or a folder; an album as zip or tar; a video",
+    )
     add.add_argument("--artist", type=_name, help="instead of the artist in the tags")
     add.add_argument("--album", type=_name, help="instead of the album in the tags")
     add.add_argument("--year", type=_year, help="instead of the year in the tags")
+    add.add_argument("--name", type=_name, help="of a music video, instead of its file's name")
     add.add_argument(
         "-n", "--dry-run", action="store_true", help="only show what would go where, or not at all"
     )

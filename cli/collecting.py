@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from ..engine.settings import Settings
 
@@ -44,6 +44,8 @@ class Source:
     #: The folder that was given and holds it, or the file's own.
     root: Path
     size_bytes: int
+    #: It was given itself, and does not only lie in a folder that was.
+    is_named: bool = False
 
     @property
     def folder(self) -> Path:
@@ -82,7 +84,7 @@ def collect(paths: Iterable[Path], settings: Settings) -> Collected:
         for candidate in candidates:
             if candidate not in seen:
                 seen.add(candidate)
-                _take(candidate, root, settings, found)
+                _take(Source(candidate, root, 0, candidate in named), settings, found)
     found.left_out = [one for one in found.left_out if one.path not in named]
     return found
 
@@ -128,7 +130,8 @@ def _walk(top: Path, settings: Settings, found: Collected) -> Iterator[Path]:
                 found.left_out.append(LeftOut(path, why))
 
 
-def _take(path: Path, root: Path, settings: Settings, found: Collected) -> None:
+def _take(source: Source, settings: Settings, found: Collected) -> None:
+    path = source.path
     try:
         size_bytes = path.stat().st_size
     except (OSError, ValueError) as error:
@@ -145,4 +148,4 @@ def _take(path: Path, root: Path, settings: Settings, found: Collected) -> None:
             Refusal(path, f"larger than the {most} bytes of [tasks] maxuploadsize")
         )
     else:
-        found.sources.append(Source(path, root, size_bytes))
+        found.sources.append(evolve(source, size_bytes=size_bytes))

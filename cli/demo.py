@@ -20,9 +20,10 @@ from ..engine import Settings
 from ..library import DEFAULT_ARTWORK, sample_album
 from .add import carry_out
 from .adding import Report
-from .jobs import Result
+from .job import Result
 from .output import bytes_text, count, near, say, text
-from .planning import Plan, make_plan
+from .planned import Plan
+from .planning import make_plan
 from .shelf import Shelf
 
 #: A pause after each step, so that a person can follow.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from types import TracebackType
+from typing import Any
 
 from attrs import define, field
 from rich.console import Console
@@ -12,8 +13,9 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from .adding import AlbumWork
-from .jobs import AlbumJob, FileJob, Job, Result
+from .adding import Work
+from .job import Job, Result
+from .jobs import ImportJob, UploadJob, VideoImportJob
 from .output import bytes_text, count, say, text
 
 _MARKS = {Result.ADDED: ("+", "green"), Result.THERE: ("=", "dim"), Result.FAILED: ("!", "red")}
@@ -25,11 +27,11 @@ _SPARE_LINES = 4
 
 @define(eq=False)
 class Display:
-    """Shows the jobs while they run, and each album's result when it has ended."""
+    """Shows the jobs while they run, and the result of what belongs together when it has ended."""
 
     console: Console
-    _works: tuple[AlbumWork, ...] = field(default=(), init=False)
-    _shown: set[AlbumWork] = field(factory=set, init=False)
+    _works: tuple[Work, ...] = field(default=(), init=False)
+    _shown: set[Work] = field(factory=set, init=False)
     _live: Live | None = field(default=None, init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
     _troubles: set[tuple[str, str]] = field(factory=set, init=False)
@@ -46,7 +48,7 @@ class Display:
         if self._live is not None:
             self._live.stop()
 
-    def begin(self, works: Sequence[AlbumWork]) -> None:
+    def begin(self, works: Sequence[Work]) -> None:
         self._works = tuple(works)
         if self.console.is_terminal:
             self._live = Live(
@@ -57,18 +59,20 @@ class Display:
             )
             self._live.start()
 
-    def album_ended(self, work: AlbumWork) -> None:
+    def ended(self, work: Work) -> None:
         with self._lock:
             self._shown.add(work)
         if self._live is not None:
             self._live.refresh()  # what is printed now shall not stand in the table, too
-        say(self.console, text(work.path.path, "bold"))
+        say(self.console, text(work.title, "bold"))
         names = [job.subject for job in work.files]
         width = max(map(len, names), default=0)
         for job, name in zip(work.files, names, strict=True):
             size = bytes_text(job.file.size_bytes).rjust(9)
             say(self.console, *_mark(job), name.ljust(width), " ", text(size, "dim"), *_why(job))
-        say(self.console, *_mark(work.importing), _album_result(work), *_why(work.importing))
+        if work.importing is not None:
+            job = work.importing
+            say(self.console, *_mark(job), _import_result(job), *_why(job))
 
     def trouble(self, task_id: str, message: str) -> None:
         """Called from the engine's thread."""
@@ -93,7 +97,7 @@ class Display:
         _add_sum(table, [job for work in self._works for job in work.files])
         return table
 
-    def _rows(self, works: Sequence[AlbumWork]) -> list[Job]:
+    def _rows(self, works: Sequence[Work]) -> list[Job]:
         """All jobs of the albums that have begun; only those at work where there is no room."""
         begun = [w for w in works if any(_has_begun(job) for job in w.jobs)]
         rows = [job for work in begun for job in work.jobs]
@@ -108,16 +112,17 @@ def _has_begun(job: Job) -> bool:
 
 def _add_row(table: Table, job: Job) -> None:
     state = text(_state(job), _style(job))
-    if isinstance(job, FileJob):
+    if isinstance(job, UploadJob):
         name = text(job.subject)
         done, total = job.done_bytes, job.file.size_bytes
         bar = ProgressBar(total=total, completed=done, width=_BAR_WIDTH)
         table.add_row(name, bar, text(f"{bytes_text(done)} / {bytes_text(total)}", "dim"), state)
-    elif isinstance(job, AlbumJob):
-        table.add_row(text("database and artwork"), "", "", state)
+    else:
+        pictures = "frames" if isinstance(job, VideoImportJob) else "artwork"
+        table.add_row(text(f"database and {pictures}"), "", "", state)
 
 
-def _add_sum(table: Table, jobs: Sequence[FileJob]) -> None:
+def _add_sum(table: Table, jobs: Sequence[UploadJob[Any]]) -> None:
     total = sum(job.file.size_bytes for job in jobs)
     done = sum(job.done_bytes for job in jobs)
     ended = sum(job.result is not None for job in jobs)
@@ -146,17 +151,17 @@ def _mark(job: Job) -> Iterator[object]:
 
 
 def _why(job: Job) -> Iterator[object]:
-    if job.result is Result.THERE and isinstance(job, FileJob):
+    if job.result is Result.THERE and isinstance(job, UploadJob):
         yield text("  is there already", "dim")
     if job.result is Result.FAILED:
         # After "not imported:", one space.
-        yield text(f" {job.reason}" if isinstance(job, AlbumJob) else f"  {job.reason}", "red")
+        yield text(f" {job.reason}" if isinstance(job, ImportJob) else f"  {job.reason}", "red")
 
 
-def _album_result(work: AlbumWork) -> str:
+def _import_result(job: ImportJob) -> str:
     """What there is to say of the import."""
-    if work.importing.result is Result.FAILED:
+    if job.result is Result.FAILED:
         return "not imported:"
-    if work.importing.result is Result.THERE:
+    if job.result is Result.THERE:
         return "nothing to import"
-    return " and ".join(work.importing.achieved)
+    return " and ".join(job.achieved)

@@ -8,99 +8,43 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Callable
-from enum import StrEnum
-from typing import BinaryIO
+from typing import BinaryIO, Generic, TypeVar
 
 from attrs import define, field
 
-from ..engine import Engine
-from ..errors import MusicTasksError, TaskNotFound
 from ..library import AlbumPath
 from ..statemachine import MUSIC, Role, Task
-from .planning import PlannedFile, present
-from .shelf import Shelf
+from .job import Job, Result
+from .planned import PlannedFile, PlannedUpload, present
 
-
-class Result(StrEnum):
-    """How a job ended."""
-
-    ADDED = "added"
-    #: The library had it already; nothing was done.
-    THERE = "there"
-    FAILED = "failed"
+_Planned = TypeVar("_Planned", bound=PlannedUpload)
 
 
 @define(eq=False)
-class Job:
-    """Something to be done with a task, and how far it is."""
+class UploadJob(Job, Generic[_Planned]):
+    """Uploads a file and puts what it holds at its place."""
 
-    engine: Engine
-    shelf: Shelf
-    task: Task | None = field(default=None, init=False)
-    #: The ids of all tasks that worked for this job, in their order.
-    task_ids: list[str] = field(factory=list, init=False)
-    result: Result | None = field(default=None, init=False)
-    #: Why it failed.
-    reason: str | None = field(default=None, init=False)
-
-    def step(self) -> bool:
-        """Does the next thing; False if there is nothing to do but to wait."""
-        try:
-            if self.task is None:
-                return self._begin()
-            self.task = self.engine.get(self.task.id)
-            return self._go_on(self.task)
-        except TaskNotFound:
-            # It is gone, or it went between two looks: the next step sees what that means.
-            return self._gone() if self.task is not None else True
-        except (MusicTasksError, OSError) as error:
-            return self._fail(str(error))
-
-    @property
-    def subject(self) -> str:
-        """What it is about, for people."""
-        raise NotImplementedError
-
-    def _begin(self) -> bool:
-        raise NotImplementedError
-
-    def _go_on(self, task: Task) -> bool:
-        raise NotImplementedError
-
-    def _gone(self) -> bool:
-        raise NotImplementedError
-
-    def _take(self, task: Task) -> bool:
-        """This task works for the job from now on."""
-        self.task = task
-        if task.id not in self.task_ids:
-            self.task_ids.append(task.id)
-        return True
-
-    def _end(self, result: Result) -> bool:
-        self.result = result
-        return True
-
-    def _fail(self, reason: str) -> bool:
-        self.reason = reason
-        return self._end(Result.FAILED)
-
-    def _failed_as(self, task: Task) -> bool:
-        return self._fail(f"{task.message or 'no reason given'} (task {task.id}, {task.state})")
-
-
-@define(eq=False)
-class FileJob(Job):
-    """Uploads a file and puts it at its place."""
-
-    file: PlannedFile
+    file: _Planned
     #: The ids of tasks that jobs of this run work with.
     claimed: set[str]
     _retried: bool = field(default=False, init=False)
 
     @property
+    def file_name(self) -> str:
+        """What the engine is told that the file is called."""
+        raise NotImplementedError
+
+    def target(self, task: Task) -> str:
+        """Where the upload goes, in the Music Directory; InvalidPath where nothing tells."""
+        raise NotImplementedError
+
+    def _is_there(self) -> bool | str:
+        """Whether it is at its place; a text says what is there instead."""
+        raise NotImplementedError
+
+    @property
     def subject(self) -> str:
-        return self.file.target.rpartition("/")[2]
+        return self.file_name
 
     @property
     def done_bytes(self) -> int:
@@ -115,7 +59,7 @@ class FileJob(Job):
     def _begin(self) -> bool:
         task = self._earlier_task()
         if task is None:
-            there = present(self.shelf.settings, self.file)
+            there = self._is_there()
             if isinstance(there, str):
                 return self._fail(there)
             return self._end(Result.THERE) if there else self._upload()
@@ -135,7 +79,7 @@ class FileJob(Job):
 
     def _has_my_bytes(self, task: Task) -> bool:
         return (
-            task.content_type == "albumfile"
+            task.content_type == self.file.content_type
             and (task.source_checksum or "").lower() == self.file.checksum
             and task.file_size == self.file.size_bytes
             and MUSIC.role(task.state) is not Role.FINISHED
@@ -145,17 +89,18 @@ class FileJob(Job):
         """It is another job's, or on its way to another path: it has to end first."""
         if task.id in self.claimed or MUSIC.role(task.state) in {Role.PASSING, Role.REMOVING}:
             return True
-        settled = task.state not in {"readyforintegration", "integrationfailed"}
-        return settled and task.album_file_path not in {None, self.file.target}
+        if task.state in {"readyforintegration", "integrationfailed"}:
+            return False
+        path = _integrated_path(task)
+        return path is not None and path != self.target(task)
 
     def _upload(self) -> bool:
-        name = self.file.target.rpartition("/")[2]
         task = self.engine.begin_upload(
-            content_type="albumfile",
-            mime_type=mimetypes.guess_type(name)[0],
+            content_type=self.file.content_type,
+            mime_type=mimetypes.guess_type(self.file_name)[0],
             file_size=self.file.size_bytes,
             checksum=self.file.checksum,
-            source_filename=name,
+            source_filename=self.file_name,
         )
         self._retried = True  # what fails now has failed in this run
         self.claimed.add(task.id)
@@ -165,7 +110,7 @@ class FileJob(Job):
         if task.state == "waitforchunk":
             return self._send_chunk(task)
         if task.state == "readyforintegration":
-            return self._take(self.engine.integrate(task.id, self.file.target))
+            return self._take(self.engine.integrate(task.id, self.target(task)))
         if MUSIC.role(task.state) is Role.FINISHED:
             return self._end(Result.ADDED)
         if MUSIC.role(task.state) is Role.FAILED:
@@ -190,7 +135,7 @@ class FileJob(Job):
             return self._failed_as(task)
         self._retried = True
         if task.state == "integrationfailed":
-            return self._take(self.engine.retry(task.id, target=self.file.target))
+            return self._take(self.engine.retry(task.id, target=self.target(task)))
         return self._take(self.engine.retry(task.id))
 
     def _end(self, result: Result) -> bool:
@@ -199,9 +144,19 @@ class FileJob(Job):
         return super()._end(result)
 
     def _gone(self) -> bool:
-        if present(self.shelf.settings, self.file) is True:
+        if self._is_there() is True:
             return self._end(Result.ADDED)
         return self._fail("its task was removed before the file was at its place: add it again")
+
+
+def _integrated_path(task: Task) -> str | None:
+    """Where an upload is to go, or went."""
+    paths = {
+        "albumfile": task.album_file_path,
+        "album": task.album_path,
+        "video": task.video_path,
+    }
+    return paths.get(task.content_type or "")
 
 
 def _read_at(file: BinaryIO, offset: int, size_bytes: int) -> bytes:
@@ -210,51 +165,40 @@ def _read_at(file: BinaryIO, offset: int, size_bytes: int) -> bytes:
 
 
 @define(eq=False)
-class AlbumJob(Job):
-    """Brings an album's songs into the database, then makes its artwork."""
+class FileJob(UploadJob[PlannedFile]):
+    """Uploads a file of an album, or a video, and puts it at its place."""
 
-    album: AlbumPath
+    @property
+    def file_name(self) -> str:
+        return self.file.target.rpartition("/")[2]
+
+    def target(self, task: Task) -> str:
+        return self.file.target
+
+    def _is_there(self) -> bool | str:
+        return present(self.shelf.settings, self.file)
+
+
+@define(eq=False)
+class ImportJob(Job):
+    """Brings what is in the Music Directory into the database, and makes its pictures."""
+
     #: What was done in this run, in words, each at most once.
     achieved: list[str] = field(factory=list, init=False)
 
-    @property
-    def subject(self) -> str:
-        return self.album.path
+    def _imports_mine(self, task: Task) -> bool:
+        """Whether it is the import that this job is for, and no upload."""
+        raise NotImplementedError
+
+    def _next(self) -> bool:
+        """Starts what the library lacks, or ends."""
+        raise NotImplementedError
 
     def _begin(self) -> bool:
-        path = self.album.path
-        task = self._earlier_task()
-        if task is not None:
-            return self._take_over(task)
-        wanted = self.shelf.wanted(path)
-        if wanted.import_music:
-            return self._work(
-                "imported, with artwork" if wanted.artwork else "imported",
-                lambda: self.engine.import_music("album", path, with_artwork=wanted.artwork),
-            )
-        if wanted.cover is not None:
-            cover = wanted.cover
-            return self._work(
-                "artwork made of the cover",
-                lambda: self.engine.import_artwork(source=cover, target=path),
-            )
-        return self._end(Result.ADDED if self.achieved else Result.THERE)
-
-    def _work(self, what: str, start: Callable[[], Task]) -> bool:
-        if what in self.achieved:
-            return self._fail("its task was removed before it was done: add it again")
-        self.achieved.append(what)
-        return self._take(start())
-
-    def _earlier_task(self) -> Task | None:
-        """An import of this album that is under way or has ended."""
         for task in self.engine.tasks():
-            imports = task.content_type == "album" or (
-                task.content_type == "artwork" and task.upload_path is None
-            )
-            if imports and task.album_path == self.album.path:
-                return task
-        return None
+            if task.upload_path is None and self._imports_mine(task):
+                return self._take_over(task)
+        return self._next()
 
     def _take_over(self, task: Task) -> bool:
         """Waits for it, or clears away what an earlier run left behind."""
@@ -263,6 +207,15 @@ class AlbumJob(Job):
         elif task.id not in self.task_ids:
             self.achieved.append("an earlier import went on")
         return self._take(task)
+
+    def _work(self, what: str, start: Callable[[], Task]) -> bool:
+        if what in self.achieved:
+            return self._fail("its task was removed before it was done: add it again")
+        self.achieved.append(what)
+        return self._take(start())
+
+    def _nothing_left(self) -> bool:
+        return self._end(Result.ADDED if self.achieved else Result.THERE)
 
     def _go_on(self, task: Task) -> bool:
         if MUSIC.role(task.state) is Role.FINISHED:
@@ -276,3 +229,57 @@ class AlbumJob(Job):
         # What is still missing is seen in the library, not in what the task went through.
         self.task = None
         return True
+
+
+@define(eq=False)
+class AlbumJob(ImportJob):
+    """Brings an album's songs into the database, then makes its artwork."""
+
+    album: AlbumPath
+
+    @property
+    def subject(self) -> str:
+        return self.album.path
+
+    def _imports_mine(self, task: Task) -> bool:
+        return task.content_type in {"album", "artwork"} and task.album_path == self.album.path
+
+    def _next(self) -> bool:
+        path = self.album.path
+        wanted = self.shelf.wanted(path)
+        if wanted.import_music:
+            return self._work(
+                "imported, with artwork" if wanted.artwork else "imported",
+                lambda: self.engine.import_music("album", path, with_artwork=wanted.artwork),
+            )
+        if wanted.cover is not None:
+            cover = wanted.cover
+            return self._work(
+                "artwork made of the cover",
+                lambda: self.engine.import_artwork(source=cover, target=path),
+            )
+        return self._nothing_left()
+
+
+@define(eq=False)
+class VideoImportJob(ImportJob):
+    """Brings a video into the database, then makes its frames."""
+
+    #: Relative to the Music Directory.
+    path: str
+
+    @property
+    def subject(self) -> str:
+        return self.path
+
+    def _imports_mine(self, task: Task) -> bool:
+        return task.content_type in {"video", "artwork"} and task.video_path == self.path
+
+    def _next(self) -> bool:
+        wanted = self.shelf.wanted_of_video(self.path)
+        if not wanted.import_music:
+            return self._nothing_left()
+        return self._work(
+            "imported, with frames" if wanted.artwork else "imported",
+            lambda: self.engine.import_music("video", self.path, with_artwork=wanted.artwork),
+        )

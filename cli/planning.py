@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import stat
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from ..engine import Settings, music_directory
-from ..errors import InvalidPath, MediaError
+from ..errors import ExtraMissing, InvalidPath, MediaError
 from ..library import AlbumPath, check_album_file, is_song, safe_name
-from .collecting import LeftOut, Refusal, Source, collect
+from .archives import FOREIGN_ARCHIVES, is_archive, plan_archives
+from .collecting import Refusal, Source, collect
+from .planned import Plan, PlannedAlbum, PlannedFile, present, same_name, sha1, why_off
 from .songs import Overrides, Song, check_folders, read, song_targets
+from .videos import check_video, music_videos, no_extra, video_target
 
 #: What plays music and is not a song of MusicDB's; it must not pass for a booklet.
 FOREIGN_AUDIO = frozenset(
@@ -23,51 +23,13 @@ FOREIGN_AUDIO = frozenset(
 )
 
 
-@frozen
-class PlannedFile:
-    """A file, and the path it gets."""
-
-    source: Path
-    #: Relative to the Music Directory.
-    target: str
-    size_bytes: int
-    #: SHA-1 as 40 hex digits.
-    checksum: str
-    #: The target is there already, with the same bytes.
-    there: bool = False
-    #: Another file of the plan that has the same bytes and target, and goes before this one.
-    copy_of: Path | None = None
-
-    @property
-    def is_new(self) -> bool:
-        return not self.there and self.copy_of is None
-
-
-@frozen
-class PlannedAlbum:
-    path: AlbumPath
-    #: By target.
-    files: tuple[PlannedFile, ...]
-
-
-@frozen
-class Plan:
-    #: By path.
-    albums: tuple[PlannedAlbum, ...]
-    refusals: tuple[Refusal, ...]
-    #: Not added, and no reason for concern.
-    left_out: tuple[LeftOut, ...]
-
-    @property
-    def files(self) -> tuple[PlannedFile, ...]:
-        return tuple(file for album in self.albums for file in album.files)
-
-
 @define
 class _Planner:
     """Files that are still in, and why the others are not."""
 
     settings: Settings
+    overrides: Overrides
+    look_inside: bool
     refusals: list[Refusal] = field(factory=list)
 
     def refuse(self, source: Path, reason: str) -> None:
@@ -75,34 +37,74 @@ class _Planner:
 
 
 def make_plan(
-    paths: Iterable[Path], settings: Settings, overrides: Overrides | None = None
+    paths: Iterable[Path],
+    settings: Settings,
+    overrides: Overrides | None = None,
+    *,
+    look_inside: bool = False,
 ) -> Plan:
     """What `musictasks add` would do with these files and folders; deterministic.
 
     Every file below `paths` is in the plan, in its refusals, or left out.
     A song's path comes from its tags and `overrides`; every other file goes with the album of
     the songs in its folder, of the folders below, or of the next folder above that has songs.
+    Archives and music videos are those that were named themselves. What is in them the engine
+    finds out, or, for a dry run, this with `look_inside`.
     """
-    overrides = overrides or Overrides()
     found = collect(paths, settings)
-    planner = _Planner(settings, found.refusals)
-    songs = _songs([source for source in found.sources if is_song(source.name)], overrides, planner)
-    targets = _unrefused(song_targets(songs), planner)
-    others = [source for source in found.sources if not is_song(source.name)]
-    targets += _other_targets(others, songs, overrides, planner)
-    files = _compared(_without_rivals(_measured(targets, planner), planner), planner)
+    planner = _Planner(settings, overrides or Overrides(), look_inside, found.refusals)
+    videos = music_videos(found.sources, planner.overrides)
+    archives = [source for source in found.sources if source.is_named and is_archive(source.name)]
+    files = [source for source in found.sources if source not in {*videos, *archives}]
+    albums = _by_album(_album_files(files, planner))
     return Plan(
-        albums=_by_album(files),
+        albums=albums,
+        archives=plan_archives(
+            archives,
+            (album.path for album in albums),
+            settings,
+            planner.overrides,
+            planner.refuse,
+            look_inside=look_inside,
+        ),
+        videos=_videos(videos, planner),
         refusals=tuple(sorted(planner.refusals, key=lambda refusal: refusal.source)),
         left_out=tuple(sorted(found.left_out, key=lambda one: one.path)),
     )
 
 
-def _songs(sources: list[Source], overrides: Overrides, planner: _Planner) -> list[Song]:
+def _album_files(sources: list[Source], planner: _Planner) -> Iterator[PlannedFile]:
+    songs = _songs([source for source in sources if is_song(source.name)], planner)
+    targets = _unrefused(song_targets(songs), planner)
+    targets += _other_targets([one for one in sources if not is_song(one.name)], songs, planner)
+    files = _measured(targets, "albumfile", planner)
+    return _compared(_without_rivals(files, planner), planner)
+
+
+def _videos(sources: list[Source], planner: _Planner) -> tuple[PlannedFile, ...]:
+    targets: list[tuple[Source, str]] = []
+    for source in sources:
+        try:
+            target = video_target(source, planner.overrides)
+            if planner.look_inside:
+                check_video(source.path)
+        except (InvalidPath, MediaError) as error:
+            planner.refuse(source.path, error.reason)
+        except ExtraMissing as error:
+            planner.refuse(source.path, no_extra(error))
+        except OSError as error:
+            planner.refuse(source.path, f"cannot be read: {error.strerror}")
+        else:
+            targets.append((source, target))
+    files = _without_rivals(_measured(targets, "video", planner), planner)
+    return tuple(sorted(_compared(files, planner), key=lambda file: file.target))
+
+
+def _songs(sources: list[Source], planner: _Planner) -> list[Song]:
     songs: list[Song] = []
     for source in sources:
         try:
-            songs.append(read(source, overrides))
+            songs.append(read(source, planner.overrides))
         except (InvalidPath, MediaError) as error:
             planner.refuse(source.path, error.reason)
         except OSError as error:
@@ -126,9 +128,9 @@ def _unrefused(
 
 
 def _other_targets(
-    others: list[Source], songs: list[Song], overrides: Overrides, planner: _Planner
+    others: list[Source], songs: list[Song], planner: _Planner
 ) -> list[tuple[Source, str]]:
-    given = overrides.album_path()
+    given = planner.overrides.album_path()
     in_folder: dict[Path, set[AlbumPath]] = defaultdict(set)
     for song in songs:
         in_folder[song.source.folder].add(song.album_path)
@@ -159,9 +161,14 @@ def _albums_near(source: Source, in_folder: Mapping[Path, set[AlbumPath]]) -> se
 def _beside_songs(source: Source, albums: set[AlbumPath]) -> str:
     """The path of a file that is no song, in the one album that it can belong to."""
     suffix = source.path.suffix
-    if suffix.lower().removeprefix(".") in FOREIGN_AUDIO:
+    kind = suffix.lower().removeprefix(".")
+    if kind in FOREIGN_AUDIO:
         reason = "this kind of audio is unknown to the library: it has flac, mp3, m4a and aac"
         raise InvalidPath(source.name, reason)
+    if kind in FOREIGN_ARCHIVES:
+        raise InvalidPath(source.name, f"{kind} archives are not supported: make it a zip or a tar")
+    if is_archive(source.name):
+        raise InvalidPath(source.name, "an archive in a folder: add it by itself, or unpack it")
     if len(albums) != 1:
         near = "are songs of several albums" if albums else "is no song that tells the album"
         remedy = "give --artist, --album and --year"
@@ -173,25 +180,34 @@ def _beside_songs(source: Source, albums: set[AlbumPath]) -> str:
     return target
 
 
-def _measured(targets: list[tuple[Source, str]], planner: _Planner) -> Iterator[PlannedFile]:
+def _measured(
+    targets: list[tuple[Source, str]], content_type: str, planner: _Planner
+) -> Iterator[PlannedFile]:
     music = music_directory(planner.settings)
+    check = music.check_target_video if content_type == "video" else music.check_target
     for source, target in targets:
         try:
-            music.check_target(target)  # as the engine will
-            checksum = _sha1(source.path)
+            check(target)  # as the engine will
+            checksum = sha1(source.path)
         except InvalidPath as error:
             planner.refuse(source.path, f"{target}: {error.reason}")
         except OSError as error:
             planner.refuse(source.path, f"cannot be read: {error.strerror}")
         else:
-            yield PlannedFile(source.path, target, source.size_bytes, checksum)
+            yield PlannedFile(
+                source=source.path,
+                target=target,
+                size_bytes=source.size_bytes,
+                checksum=checksum,
+                content_type=content_type,
+            )
 
 
 def _without_rivals(files: Iterable[PlannedFile], planner: _Planner) -> Iterator[PlannedFile]:
     """Refuses files of different bytes for one target; copies of one file stay."""
     by_target: dict[str, list[PlannedFile]] = defaultdict(list)
     for file in files:
-        by_target[_same_name(file.target)].append(file)
+        by_target[same_name(file.target)].append(file)
     for first, *others in by_target.values():
         if all((file.checksum, file.target) == (first.checksum, first.target) for file in others):
             yield from (first, *others)
@@ -202,16 +218,11 @@ def _without_rivals(files: Iterable[PlannedFile], planner: _Planner) -> Iterator
             planner.refuse(file.source, f"{reason}: {file.target}")
 
 
-def _same_name(target: str) -> str:
-    # As file systems compare that hold upper and lower case for the same.
-    return unicodedata.normalize("NFC", target).casefold()
-
-
 def _compared(files: Iterable[PlannedFile], planner: _Planner) -> Iterator[PlannedFile]:
     """Marks what is there already or comes twice; refuses what cannot get to its place."""
     first: dict[str, Path] = {}
-    off = _why_off(planner.settings)
     for file in files:
+        off = why_off(planner.settings, file.content_type)
         there = present(planner.settings, file)
         if isinstance(there, str):
             planner.refuse(file.source, there)
@@ -220,34 +231,6 @@ def _compared(files: Iterable[PlannedFile], planner: _Planner) -> Iterator[Plann
         else:
             yield evolve(file, there=there, copy_of=first.get(file.target))
             first.setdefault(file.target, file.source)
-
-
-def _why_off(settings: Settings) -> str | None:
-    """Why the settings let nothing be uploaded, if they do not."""
-    if not settings.allow:
-        return "uploads are switched off: [uploads] allow is empty"
-    return None if "albumfile" in settings.allow else "[uploads] allow does not name albumfile"
-
-
-def present(settings: Settings, file: PlannedFile) -> bool | str:
-    """Whether the file is in the Music Directory; a text says what is in its place instead."""
-    target = settings.music / file.target
-    try:
-        status = target.lstat()
-        if not stat.S_ISREG(status.st_mode):
-            return f"what is no file has its place: {file.target}"
-        if status.st_size == file.size_bytes and _sha1(target) == file.checksum:
-            return True
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        return f"its place cannot be read ({error.strerror}): {file.target}"
-    return f"a file with other bytes has its place, and is never overwritten: {file.target}"
-
-
-def _sha1(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha1").hexdigest()
 
 
 def _by_album(files: Iterable[PlannedFile]) -> tuple[PlannedAlbum, ...]:

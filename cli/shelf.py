@@ -61,6 +61,24 @@ class Shelf:
             return Wanted(import_music=True, artwork=pictured)
         return Wanted(cover=self._cover(album_path) if lacking else None)
 
+    def wanted_of_video(self, path: str) -> Wanted:
+        """What is to be done for a video that is at its place.
+
+        Raises:
+            InvalidPath, DatabaseUnusable, OSError: It cannot be found out.
+        """
+        row = self.database.video(path)
+        if row is None or row["checksum"] != self._sha256(path):
+            return Wanted(import_music=True, artwork=True)
+        lacking = not self._has_frames(row)
+        return Wanted(import_music=lacking, artwork=lacking)
+
+    def _has_frames(self, video: dict[str, Any]) -> bool:
+        directory, picture = video["framesdirectory"], video["thumbnailfile"]
+        if not directory or not picture:
+            return False
+        return (self.settings.video_frames_root / directory / picture).is_file()
+
     def _is_imported(self, album_path: str, songs: list[str]) -> bool:
         rows = {row["path"]: row["checksum"] for row in self.database.songs(album_path)}
         return all(path in rows and rows[path] == self._sha256(path) for path in songs)

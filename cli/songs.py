@@ -21,6 +21,8 @@ class Overrides:
     artist: str | None = None
     album: str | None = None
     year: int | None = None
+    #: Of a music video.
+    name: str | None = None
 
     def album_path(self) -> AlbumPath | None:
         """The one album that all files go to, if all three are given.

@@ -266,8 +266,8 @@ def test_file_that_changes_while_it_is_read(library, album, add, monkeypatch):
     """A file that is another than it was fails by its checksum or length; the rest goes on."""
     plan_first = make_plan
 
-    def plan_then_change(*arguments):
-        plan = plan_first(*arguments)
+    def plan_then_change(*arguments, **options):
+        plan = plan_first(*arguments, **options)
         data = (album / BOOKLET).read_bytes()
         (album / BOOKLET).write_bytes(data[:-1] + b"!")
         (album / COVER).write_bytes(b"short")

@@ -1,0 +1,55 @@
+"""An album's way into the Music Directory, in one archive."""
+
+from __future__ import annotations
+
+from attrs import define
+
+from ..errors import InvalidPath, MusicTasksError
+from ..library import AlbumPath, parse_album, safe_name
+from ..statemachine import Task
+from .archives import Taken, album_told
+from .job import Result
+from .jobs import UploadJob
+from .planned import PlannedArchive
+
+
+@define(eq=False)
+class ArchiveJob(UploadJob[PlannedArchive]):
+    """Uploads an archive; where the album goes is known when the engine has looked inside."""
+
+    taken: Taken
+
+    @property
+    def file_name(self) -> str:
+        suffix = self.file.source.suffix
+        return safe_name(self.file.source.name[: -len(suffix)], suffix)
+
+    @property
+    def album(self) -> AlbumPath | None:
+        """The album that is there now; None as long as it is not."""
+        path = self.task.album_path if self.task is not None else None
+        return None if path is None or self.result in {None, Result.FAILED} else parse_album(path)
+
+    def target(self, task: Task) -> str:
+        try:
+            album = album_told(self.file.overrides, task.annotations)
+            self.taken.take(album, self.file.checksum)
+        except InvalidPath as error:
+            # What was sent stays for a while, so that another try begins here.
+            raise InvalidPath("", f"{error.reason} (task {task.id}, {task.state})") from error
+        return album.path
+
+    def _is_there(self) -> bool:
+        # Only the engine looks inside. An album that is there with the same files it leaves alone.
+        return False
+
+    def _gone(self) -> bool:
+        assert self.task is not None
+        try:
+            done = self.engine.wait(self.task.id, {"readyforimport", "startmusicimport"}, 0)
+        except (MusicTasksError, TimeoutError):
+            reason = "its task was removed before the album was at its place: add it again"
+            return self._fail(reason)
+        self.task = done
+        # Of an album that it put there, the integration has nothing to say.
+        return self._end(Result.THERE if done.message else Result.ADDED)

@@ -1,0 +1,82 @@
+"""What `add` and `import` do with a task, step by step."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from attrs import define, field
+
+from ..engine import Engine
+from ..errors import InvalidPath, MusicTasksError, TaskNotFound
+from ..statemachine import Task
+from .shelf import Shelf
+
+
+class Result(StrEnum):
+    """How a job ended."""
+
+    ADDED = "added"
+    #: The library had it already; nothing was done.
+    THERE = "there"
+    FAILED = "failed"
+
+
+@define(eq=False)
+class Job:
+    """Something to be done with a task, and how far it is."""
+
+    engine: Engine
+    shelf: Shelf
+    task: Task | None = field(default=None, init=False)
+    #: The ids of all tasks that worked for this job, in their order.
+    task_ids: list[str] = field(factory=list, init=False)
+    result: Result | None = field(default=None, init=False)
+    #: Why it failed.
+    reason: str | None = field(default=None, init=False)
+
+    def step(self) -> bool:
+        """Does the next thing; False if there is nothing to do but to wait."""
+        try:
+            if self.task is None:
+                return self._begin()
+            self.task = self.engine.get(self.task.id)
+            return self._go_on(self.task)
+        except TaskNotFound:
+            # It is gone, or it went between two looks: the next step sees what that means.
+            return self._gone() if self.task is not None else True
+        except InvalidPath as error:
+            return self._fail(str(error) if error.path else error.reason)
+        except (MusicTasksError, OSError) as error:
+            return self._fail(str(error))
+
+    @property
+    def subject(self) -> str:
+        """What it is about, for people."""
+        raise NotImplementedError
+
+    def _begin(self) -> bool:
+        raise NotImplementedError
+
+    def _go_on(self, task: Task) -> bool:
+        raise NotImplementedError
+
+    def _gone(self) -> bool:
+        raise NotImplementedError
+
+    def _take(self, task: Task) -> bool:
+        """This task works for the job from now on."""
+        self.task = task
+        if task.id not in self.task_ids:
+            self.task_ids.append(task.id)
+        return True
+
+    def _end(self, result: Result) -> bool:
+        self.result = result
+        return True
+
+    def _fail(self, reason: str) -> bool:
+        self.reason = reason
+        return self._end(Result.FAILED)
+
+    def _failed_as(self, task: Task) -> bool:
+        return self._fail(f"{task.message or 'no reason given'} (task {task.id}, {task.state})")

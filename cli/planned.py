@@ -1,0 +1,132 @@
+"""What `add` is going to do: the files, the paths they get, and what is not added."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+import unicodedata
+from pathlib import Path
+
+from attrs import frozen
+
+from ..engine import Settings
+from ..library import AlbumPath
+from .collecting import LeftOut, Refusal
+from .songs import Overrides
+
+
+@frozen(kw_only=True)
+class PlannedUpload:
+    """A file that was given, and is uploaded as it is."""
+
+    source: Path
+    size_bytes: int
+    #: SHA-1 as 40 hex digits.
+    checksum: str
+    content_type: str
+    #: What it becomes is there already, with the same bytes.
+    there: bool = False
+    #: Another file of the plan that becomes the same, and goes before this one.
+    copy_of: Path | None = None
+
+    @property
+    def is_new(self) -> bool:
+        return not self.there and self.copy_of is None
+
+
+@frozen(kw_only=True)
+class PlannedFile(PlannedUpload):
+    """A file of an album, or a music video, and the path it gets."""
+
+    #: Relative to the Music Directory.
+    target: str
+    content_type: str = "albumfile"
+
+
+@frozen
+class ArchivedTarget:
+    """A file in an archive, and the path it gets."""
+
+    #: Its path in the archive.
+    inside: str
+    #: Relative to the Music Directory.
+    target: str
+    size_bytes: int
+    #: SHA-1 as 40 hex digits.
+    checksum: str
+
+
+@frozen(kw_only=True)
+class PlannedArchive(PlannedUpload):
+    """An album in an archive. The engine unpacks it, so only a dry run looks inside."""
+
+    overrides: Overrides
+    #: None as long as only its songs tell.
+    album: AlbumPath | None = None
+    #: By target; empty where nobody looked.
+    files: tuple[ArchivedTarget, ...] = ()
+    content_type: str = "album"
+
+
+@frozen
+class PlannedAlbum:
+    path: AlbumPath
+    #: By target.
+    files: tuple[PlannedFile, ...]
+
+
+@frozen
+class Plan:
+    #: By path.
+    albums: tuple[PlannedAlbum, ...]
+    #: By source.
+    archives: tuple[PlannedArchive, ...]
+    #: By target.
+    videos: tuple[PlannedFile, ...]
+    refusals: tuple[Refusal, ...]
+    #: Not added, and no reason for concern.
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def files(self) -> tuple[PlannedFile, ...]:
+        """Those with a path of their own."""
+        return (*(file for album in self.albums for file in album.files), *self.videos)
+
+    @property
+    def uploads(self) -> tuple[PlannedUpload, ...]:
+        return (*self.files, *self.archives)
+
+
+def present(settings: Settings, file: PlannedFile | ArchivedTarget) -> bool | str:
+    """Whether the file is in the Music Directory; a text says what is in its place instead."""
+    target = settings.music / file.target
+    try:
+        status = target.lstat()
+        if not stat.S_ISREG(status.st_mode):
+            return f"what is no file has its place: {file.target}"
+        if status.st_size == file.size_bytes and sha1(target) == file.checksum:
+            return True
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        return f"its place cannot be read ({error.strerror}): {file.target}"
+    return f"a file with other bytes has its place, and is never overwritten: {file.target}"
+
+
+def why_off(settings: Settings, content_type: str) -> str | None:
+    """Why the settings let no such upload in, if they do not."""
+    if not settings.allow:
+        return "uploads are switched off: [uploads] allow is empty"
+    return (
+        None if content_type in settings.allow else f"[uploads] allow does not name {content_type}"
+    )
+
+
+def sha1(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha1").hexdigest()
+
+
+def same_name(target: str) -> str:
+    """The form in which file systems compare that hold upper and lower case for the same."""
+    return unicodedata.normalize("NFC", target).casefold()

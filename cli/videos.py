@@ -1,0 +1,94 @@
+"""Music videos: which files are meant as such, and the paths they get."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from attrs import frozen
+
+from ..errors import ExtraMissing, InvalidPath
+from ..library import check_video_extra, is_song, is_video, read_video, safe_name, safe_video_path
+from .collecting import Source
+from .songs import Overrides
+
+
+@frozen
+class VideoNames:
+    """What is known of a video without a look into it."""
+
+    artist: str | None
+    year: int | None
+    name: str
+
+
+def music_videos(sources: Iterable[Source], overrides: Overrides) -> list[Source]:
+    """Those of the files that are music videos, and not files of an album.
+
+    That is what was named itself, unless an album is given, or songs of its folder are added along
+    (`add Album/*`). A given name is that of a video.
+    """
+    sources = list(sources)
+    if overrides.album is not None:
+        return []
+    named = [source for source in sources if source.is_named and is_video(source.name)]
+    if overrides.name is not None:
+        return named
+    with_songs = {source.folder for source in sources if is_song(source.name)}
+    return [source for source in named if source.folder not in with_songs]
+
+
+def video_names(stem: str, overrides: Overrides) -> VideoNames:
+    """What the options and the file's own name say of a video.
+
+    The file may be called `{artist} - {name}`, `{year} - {name}` or `{artist} - {year} - {name}`.
+    What the options say otherwise is not in the file's name: all of that is the video's then.
+    """
+    artist, year, name = overrides.artist, overrides.year, stem
+    head, rest = _divided(name)
+    if rest and not _is_year(head) and (artist is None or safe_name(artist) == safe_name(head)):
+        artist, name = artist or head, rest
+        head, rest = _divided(name)
+    if rest and _is_year(head) and year in (None, int(head)):
+        year, name = int(head), rest
+    return VideoNames(artist, year, overrides.name or name)
+
+
+def _divided(name: str) -> tuple[str, str]:
+    """What stands before and after the first ` - `; nothing after it where one part is empty."""
+    head, _, rest = (part.strip() for part in name.partition(" - "))
+    return (head, rest) if head and rest else (name, "")
+
+
+def _is_year(text: str) -> bool:
+    return re.fullmatch("[0-9]{4}", text) is not None
+
+
+def video_target(source: Source, overrides: Overrides) -> str:
+    """The path of a music video in the Music Directory.
+
+    Raises:
+        InvalidPath: It has none; the reason says what to give.
+        ExtraMissing: Videos cannot be read here.
+    """
+    suffix = source.path.suffix
+    names = video_names(source.name[: -len(suffix)], overrides)
+    missing = [what for what in ("artist", "year") if getattr(names, what) is None]
+    if names.artist is None or names.year is None:
+        options = " ".join(f"--{what}" for what in missing)
+        reason = f"as a music video it has no {', no '.join(missing)}: give {options}"
+        raise InvalidPath(source.name, reason)
+    check_video_extra()
+    return safe_video_path(names.artist, names.year, names.name, suffix.removeprefix(".")).path
+
+
+def check_video(path: Path) -> None:
+    """Raises MediaError unless it is a video that can be read; OSError where the disk cannot."""
+    with path.open("rb") as file:
+        read_video(file, path.name)
+
+
+def no_extra(error: ExtraMissing) -> str:
+    """Why a video is refused without the extra, with what to install."""
+    return f"videos cannot be read here, {error}"
