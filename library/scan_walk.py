@@ -84,7 +84,7 @@ def list_music(music: MusicDirectory, check: Check) -> Listing:
 def _list_artist(
     listing: Listing, music: MusicDirectory, artist: str, step: Callable[[str], object]
 ) -> None:
-    for name, kind in _read(listing, music, artist, step):
+    for name, kind in _read(listing, music, artist, step) or ():
         path = f"{artist}/{name}"
         if kind is Kind.FILE and is_video(name):
             listing.videos.append(path)
@@ -95,27 +95,28 @@ def _list_artist(
                 parse_album(path)
             except InvalidPath as error:
                 listing.skip(path, error.reason)
-            else:
+                continue
+            entries = _read(listing, music, path, step)
+            if entries is not None:
                 listing.albums[path] = {
-                    name: kind
-                    for name, kind in _read(listing, music, path, step)
-                    if name not in music.ignore_songs
+                    name: kind for name, kind in entries if name not in music.ignore_songs
                 }
 
 
 def _read(
     listing: Listing, music: MusicDirectory, path: str, step: Callable[[str], object]
-) -> list[tuple[str, Kind]]:
+) -> list[tuple[str, Kind]] | None:
+    """What is in a directory; None where it cannot be told, which is noted."""
     step(path)
     try:
         return _entries(music, path)
     except (FileNotFoundError, NotADirectoryError):
-        return []  # it went just now; what the database knows of it is looked for by itself
+        pass  # it went just now; what the database knows of it is looked for by itself
     except InvalidPath as error:
         listing.skip(path, error.reason)
     except PermissionError as error:
         listing.skip(path, str(error.strerror))
-    return []
+    return None
 
 
 def _entries(music: MusicDirectory, path: str) -> list[tuple[str, Kind]]:

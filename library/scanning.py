@@ -76,7 +76,8 @@ def scan(
     hashed. What was hashed till then is in the cache.
 
     Raises:
-        MusicDirectoryUnusable: It is empty, and the database is not; or it was exchanged meanwhile.
+        MusicDirectoryUnusable: It has no music, but the database has; or it was exchanged
+            meanwhile.
         DatabaseUnusable: The database cannot be read.
         OSError: The disk does not give a directory.
     """
@@ -116,6 +117,12 @@ class _Scan:
         # What was unmounted on the way would be lost, song by song.
         if self._identity() != mounted:
             self._refuse("another directory took its place during the scan: scan again")
+        if (lost["songs"] or lost["videos"]) and not self._has_music():
+            self._refuse(
+                "no song and no video is in it, but the database has some: is it mounted? If all "
+                "were deleted on purpose, delete them in MusicDB too, or add an album, then scan "
+                "again"
+            )
         new_songs = [found[path] for path in songs if path in found]
         return ScanResult(
             new_artists=self._new_artists(albums, videos),
@@ -132,6 +139,11 @@ class _Scan:
 
     def _refuse(self, reason: str) -> NoReturn:
         raise MusicDirectoryUnusable(str(self.music.root), reason)
+
+    def _has_music(self) -> bool:
+        """Whether any song or video was seen: a stray directory does not make a mounted disk."""
+        albums = self.listing.albums.values()
+        return bool(self.listing.videos) or any(is_song(name) for names in albums for name in names)
 
     def _identity(self) -> tuple[int, int]:
         found = self.music.directory.status()

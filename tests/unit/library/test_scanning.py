@@ -355,6 +355,40 @@ def test_an_unmounted_directory_fails(shelf: Shelf, how: str) -> None:
         shelf.scan()
 
 
+@pytest.mark.parametrize("stray", ["Stray", "Stray/2020 - Album", "Stray/2020 - Album/README.txt"])
+def test_a_stray_directory_does_not_make_a_mounted_disk(shelf: Shelf, stray: str) -> None:
+    """Without any song or video it is a failed scan, as an empty one; the error says how to go on.
+
+    With a song, also a new one, what is lost is lost.
+    """
+    shelf.import_album(ALBUM, "01 Song.mp3")
+    shelf.music.root.rename(shelf.root / "unmounted")
+    shelf.path(stray).mkdir(parents=True)
+
+    with pytest.raises(MusicDirectoryUnusable, match=r"mounted.*deleted on purpose"):
+        shelf.scan()
+
+    shelf.put("New/2020 - Album/01 Song.mp3")
+    assert [row["path"] for row in shelf.scan().lost["songs"]] == [f"{ALBUM}/01 Song.mp3"]
+
+
+def test_an_album_that_cannot_be_read_is_told_of_once(shelf: Shelf) -> None:
+    """And not as one without a song, which nobody knows."""
+    shelf.put(f"{ALBUM}/01 Song.mp3", "Artist/2021 - Gone/01 Song.mp3")
+
+    def exchange(done: int, total: int, path: str) -> None:
+        if path == ALBUM:
+            shelf.path(ALBUM).rename(shelf.root / "elsewhere")
+            shelf.path(ALBUM).symlink_to(shelf.root / "elsewhere")
+        elif path == "Artist/2021 - Gone":
+            shelf.path(path).rename(shelf.root / "gone")
+
+    found = scan(shelf.music, shelf.database, shelf.cache, exchange)
+
+    assert [skipped.path for skipped in found.skipped] == [ALBUM]
+    assert "symbolic link" in found.skipped[0].reason
+
+
 def test_a_directory_that_is_unmounted_on_the_way_fails(shelf: Shelf) -> None:
     """What is gone because another directory took the root's place is not called lost."""
     shelf.import_album(ALBUM, "01 Song.mp3")
