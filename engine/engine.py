@@ -379,7 +379,7 @@ class Engine:
                 frames.
 
         Raises:
-            InvalidPath, MediaError: There is no such album or video.
+            InvalidPath, MediaError: There is no such album or video, or it cannot be read.
             ExtraMissing: What reads videos is not installed.
             ValueError: Another content type.
             TaskNotSaved: Nothing was made.
@@ -403,7 +403,7 @@ class Engine:
             target: The album's directory, or the video.
 
         Raises:
-            InvalidPath: One of them is not there, or not what it should be.
+            InvalidPath: One of them is not there, cannot be read, or is not what it should be.
             ExtraMissing: What reads videos is not installed.
             TaskNotSaved: Nothing was made.
         """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -82,15 +84,31 @@ def _annotated(task: Task, artist: str, year: str, name: str) -> tuple[str, int,
     return str(texts[0]), int(release), str(texts[1])
 
 
+@contextmanager
+def _readable(path: str) -> Iterator[None]:
+    """What the disk refuses is InvalidPath, too, with its reason."""
+    try:
+        yield
+    except OSError as error:
+        raise InvalidPath(path, f"it cannot be read: {disk_reason(error)}") from error
+
+
+def disk_reason(error: OSError) -> str:
+    """What the disk said, of which file, as people say it."""
+    named = f" ({error.filename})" if isinstance(error.filename, str) else ""
+    return f"{error.strerror or error}{named}"
+
+
 def of_import(content_type: str, path: str, music: MusicDirectory) -> dict[str, Any]:
     """The changes for the import of the album or video at `path`, which must be there."""
     check_relative(path)
-    if content_type == "video":
-        check_video_extra()
-        return {"video_path": _video_there(path, music)}
-    parse_album(path)
-    music.check_album(path)
-    return {"album_path": path}
+    with _readable(path):
+        if content_type == "video":
+            check_video_extra()
+            return {"video_path": _video_there(path, music)}
+        parse_album(path)
+        music.check_album(path)
+        return {"album_path": path}
 
 
 def of_uploaded_artwork(task: Task, target: str | None, music: MusicDirectory) -> dict[str, Any]:
@@ -119,17 +137,21 @@ def of_artwork(source: str, target: str, music: MusicDirectory) -> dict[str, Any
         raise InvalidPath(source, "the artwork of an album comes from a song or an image")
     else:
         raise InvalidPath(source, "artwork comes from a song, an image or a video")
-    if not music.directory.is_file(source):
+    with _readable(source):
+        is_there = music.directory.is_file(source)
+    if not is_there:
         raise InvalidPath(source, "there is no such file in the Music Directory")
     return {**changes, "artwork_source_type": kind.value, "artwork_source_path": source}
 
 
 def _of_artwork_target(target: str, music: MusicDirectory) -> dict[str, Any]:
     check_relative(target)
-    if is_video(target) and not music.directory.is_directory(target):
-        return {"video_path": _video_there(target, music)}
+    with _readable(target):
+        is_directory = music.directory.is_directory(target)
+        if is_video(target) and not is_directory:
+            return {"video_path": _video_there(target, music)}
     parse_album(target)
-    if not music.directory.is_directory(target):
+    if not is_directory:
         raise InvalidPath(target, "there is no such album in the Music Directory")
     return {"album_path": target}
 

@@ -116,8 +116,11 @@ class MusicDirectory:
         if not songs:
             raise InvalidPath(album_path, "there is no song in it")
         for path in self.album_files(album_path):
-            with self.directory.open(path) as file:
-                file.read(1)
+            try:
+                with self.directory.open(path) as file:
+                    file.read(1)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, path) from error  # not the name alone
         return songs
 
     def check_target(self, path: str) -> AlbumPath:

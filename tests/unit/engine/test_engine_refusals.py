@@ -417,3 +417,24 @@ def test_a_stage_without_a_handler_is_refused(settings: Settings):
 def test_an_empty_mime_type_is_none(opened: Open, settings: Settings):
     """A browser has no other word for a type that it does not know."""
     assert begin(opened(), mime_type="").mime_type is None
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda engine: engine.import_music("album", "A/2000 - B"),
+        lambda engine: engine.import_artwork(source="A/2000 - B/a.jpg", target="A/2000 - B"),
+    ],
+)
+def test_what_the_disk_does_not_give_is_an_invalid_path(
+    opened: Open, settings: Settings, call: Callable[[Engine], Task]
+):
+    """An import that cannot be looked at says why, and nothing is made."""
+    engine = opened()
+    settings.music.rmdir()
+    settings.music.symlink_to(settings.music)  # to itself
+    with pytest.raises(InvalidPath, match=r"A/2000 - B.* Too many levels") as caught:
+        call(engine)
+    assert isinstance(caught.value.__cause__, OSError)
+    assert "Errno" not in str(caught.value)
+    assert engine.tasks() == []

@@ -58,6 +58,13 @@ def nothing(world: World) -> None:
     pass
 
 
+def broken(world: World) -> None:
+    """The disk does not give the Music Directory: it is a link to itself."""
+    music = world.root / "music"
+    music.rename(world.root / "elsewhere")
+    music.symlink_to(music)
+
+
 def short_of_the_end(world: World) -> None:
     """Three bytes are missing."""
     world.begin()
@@ -200,6 +207,8 @@ OTHERS: list[tuple[str, Callable[[World], None], Call, Any, list[tuple[str, str]
     ("unknown type", nothing, lambda w: w.imports.InitiateImport("x", ALBUM), None, []),
     ("no album", nothing, lambda w: w.imports.InitiateImport("album", "A/x"), ValueError, []),
     ("out", nothing, lambda w: w.imports.InitiateImport("album", "../x"), ValueError, []),
+    ("no disk", broken, lambda w: w.imports.InitiateImport("album", ALBUM), ValueError, []),
+    ("no disk", broken, lambda w: w.artwork.InitiateImport(SONG, ALBUM), ValueError, []),
     ("no type", nothing, lambda w: w.imports.InitiateImport(None, ALBUM), TypeError, []),
     ("no path", nothing, lambda w: w.imports.InitiateImport("album", None), TypeError, []),
     (
