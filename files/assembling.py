@@ -119,12 +119,14 @@ def assemble(
     owner: str,
     mode: int = 0o664,
     dir_mode: int = 0o775,
+    ignored: frozenset[str] = frozenset(),
     progress: FileProgress | None = None,
 ) -> Placed:
     """Copy the files of a directory to the new directory `rel`: all of them, or none.
 
     Returns when the directory, its name and the directories above it are durable. A directory
-    with exactly the same files counts as done (hidden files in it do not count).
+    with exactly the same files counts as done (hidden files in it do not count, nor do those of
+    the names in `ignored`).
 
     Raises:
         TargetExists: something else is there, or a name that only differs in case or normal form;
@@ -135,7 +137,10 @@ def assemble(
         OSError: the disk refused; what was made is gone again.
     """
     *above, _ = check_relative(rel)
-    parent, copies = "/".join(above), _Copies(source, source_rel, target, rel, mode, progress)
+    parent, copies = (
+        "/".join(above),
+        _Copies(source, source_rel, target, rel, mode, ignored, progress),
+    )
     copies.measure()
     hidden = "/".join([*above, assembly_name(owner)])
     made = target.make_directories(parent, dir_mode) if parent else []
@@ -179,6 +184,7 @@ class _Copies:
     target: Directory
     rel: str
     mode: int
+    ignored: frozenset[str]
     progress: FileProgress | None
 
     def measure(self) -> dict[str, int]:
@@ -226,8 +232,8 @@ class _Copies:
             return False
         if not stat.S_ISDIR(found.st_mode):
             raise self._exists(name)
-        there = [one for one in self.target.names(self.rel) if not one.startswith(".")]
         sizes = self.measure()
+        there = [one for one in self.target.names(self.rel) if one in sizes or self._counts(one)]
         if there != list(sizes):
             raise self._exists(name)
         with self.target.descriptor(self.rel) as dir_fd:
@@ -238,6 +244,9 @@ class _Copies:
         with self.target.descriptor(above) as parent_fd:
             self._sync(parent_fd)
         return True
+
+    def _counts(self, name: str) -> bool:
+        return not (name.startswith(".") or name in self.ignored)
 
     def _compare(self, name: str, dir_fd: int, number: int, total: int) -> None:
         fd = open_regular(name, dir_fd, f"{self.rel}/{name}")

@@ -56,7 +56,7 @@ class Unpacking:
         with new_directory(self.uploads, directory) as filling:
             paths: list[tuple[str, ...]] = []
             for number, member in enumerate(self._members(archive, name, work)):
-                filling.write(f".{number}", _stoppable(member.blocks, work))
+                filling.write(f".{number}", member.blocks)
                 paths.append(member.path)
             found = [
                 ArchivedFile(path, self._tags(f"{directory}/.{number}", path, name, work))
@@ -70,8 +70,7 @@ class Unpacking:
 
     def _members(self, archive: BinaryIO, name: str, work: Work) -> Iterator[ArchiveMember]:
         size_bytes = archive.seek(0, os.SEEK_END)
-        for member in read_archive(archive, name, self.limits):
-            work.check()
+        for member in read_archive(archive, name, self.limits, work.check):
             work.progress(min(archive.tell(), size_bytes), size_bytes, "/".join(member.path))
             if not is_left_out(member.path, self.ignored):
                 yield member
@@ -88,9 +87,3 @@ class Unpacking:
             except MediaError as error:
                 reason = f"{'/'.join(path)} in it: {error.reason}"
                 raise MediaError(archive, reason) from error
-
-
-def _stoppable(blocks: Iterator[bytes], work: Work) -> Iterator[bytes]:
-    for block in blocks:
-        work.check()
-        yield block

@@ -108,6 +108,7 @@ class Integration:
             owner=task.id,
             mode=FILE_MODE,
             dir_mode=DIRECTORY_MODE,
+            ignored=self.music.ignore_songs,
             progress=progress,
         )
         return succeed(message=_said(placed, target))

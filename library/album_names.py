@@ -23,6 +23,25 @@ _SOME_ALBUM = AlbumPath("A", 2000, "A")
 #: it: a title may begin with "...".
 _SEPARATOR = re.compile(r"^(?:[-–—_]+\s*|\.\s+)+")
 
+#: What gives a folder its picture on a Mac.
+_MAC_ICON = "Icon\r"
+#: Folders of systems and programs.
+_SYSTEM = frozenset(
+    {
+        "__MACOSX",
+        ".AppleDouble",
+        ".DocumentRevisions-V100",
+        ".Spotlight-V100",
+        ".TemporaryItems",
+        ".Trashes",
+        ".fseventsd",
+        ".git",
+        ".svn",
+        ".thumbnails",
+        "@eaDir",
+    }
+)
+
 _DISC = r"(?:cd|dis[ck])[ ._-]*0?([1-9][0-9]?)(?![^\W_])"
 _DISC_FOLDER = re.compile(rf"{_DISC}.*", re.IGNORECASE | re.DOTALL)
 #: In the name of an album: "Album (Disc 1)", "Album - CD2: Live".
@@ -43,8 +62,14 @@ class ArchivedFile:
 
 
 def is_left_out(path: Sequence[str], ignored: frozenset[str]) -> bool:
-    """Whether a file has no place in an album: hidden, of macOS's own, or in the ignore list."""
-    return path[-1] in ignored or any(part.startswith(".") or part == "__MACOSX" for part in path)
+    """Whether a file has no place in an album: hidden, of the system's own, or in the ignore list.
+
+    The ignore list is one of files. Folders count only where they are surely no music's: names of
+    artists, albums and songs may begin with a dot ("...And You Will Know Us").
+    """
+    *folders, name = path
+    hidden = name.startswith(".") and not name.startswith("..")
+    return hidden or name in ignored or name == _MAC_ICON or not _SYSTEM.isdisjoint(folders)
 
 
 @frozen

@@ -31,9 +31,11 @@ class Source:
 
     file: BinaryIO
     most_bytes: int
+    #: Called before every read; may raise to stop.
+    may_go_on: Callable[[], object]
     size_bytes: int = field(init=False)
-    #: The disk's own error: the modules may turn it into one about the content.
-    disk_error: OSError | None = field(default=None, init=False)
+    #: What the disk or `may_go_on` raised: the modules may turn it into an error of the content.
+    outside: Exception | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.size_bytes = self.file.seek(0, io.SEEK_END)
@@ -44,10 +46,20 @@ class Source:
         wanted_bytes = rest_bytes if size < 0 else min(size, rest_bytes)
         if wanted_bytes > self.most_bytes:
             raise ValueError("its directory is larger than that of any album")
+        self.check()
         try:
             return self.file.read(wanted_bytes)
         except OSError as error:
-            self.disk_error = error
+            self.outside = error
+            raise
+
+    def check(self) -> None:
+        try:
+            self.may_go_on()
+        except RecursionError:
+            raise  # it is the archive's: tarfile reads a chain of headers by recursion
+        except Exception as error:
+            self.outside = error
             raise
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
@@ -61,14 +73,14 @@ class Source:
 
     @contextmanager
     def judged(self, name: str, what: str) -> Iterator[None]:
-        """Whatever is raised in the block says that `what` is bad, unless the disk raised it."""
+        """Whatever is raised in the block says that `what` is bad, unless it is from outside."""
         try:
             yield
         except MediaError:
             raise
         except Exception as error:
-            if self.disk_error is not None:
-                raise self.disk_error from None
+            if self.outside is not None:
+                raise self.outside from None
             detail = " ".join(str(error).split())[:200] or type(error).__name__
             raise MediaError(name, f"{what} ({detail})") from error
 
@@ -86,13 +98,14 @@ def decompressed(source: Source, kind: str | None, name: str, most_bytes: int) -
         raw = _Streams(source, bz2.BZ2Decompressor)
     elif kind == "xz":
         raw = _Streams(source, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _XZ_MEMORY_BYTES))
-    return _Forward(raw, name, most_bytes)
+    return _Forward(source, raw, name, most_bytes)
 
 
 @define(eq=False)
 class _Forward:
     """What tarfile reads: in order, in small pieces, and not beyond a limit."""
 
+    source: Source
     raw: Any
     name: str
     most_bytes: int
@@ -101,6 +114,7 @@ class _Forward:
     def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= BLOCK_BYTES:
             raise ValueError("a header in it is larger than any that people make")
+        self.source.check()
         parts = []
         while size and (part := self.raw.read(size)):
             parts.append(part)

@@ -11,7 +11,7 @@ import re
 import stat
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from tarfile import (
     EOFHeaderError,  # pyright: ignore[reportAttributeAccessIssue] - not in typeshed
     HeaderError,
@@ -24,6 +24,7 @@ from attrs import define, field, frozen
 from ..errors import InvalidPath, MediaError
 from ..files import check_relative
 from .archive_streams import BLOCK_BYTES, Source, decompressed
+from .naming import NAME_LIMIT_BYTES
 
 #: More than the headers of a file in a tar, and than its entry in the directory of a zip, ever are.
 _HEADERS_BYTES = 64 * 1024
@@ -41,7 +42,13 @@ _MAGIC = {
     "rar": re.compile(rb"Rar!\x1a\x07"),
     "tar": re.compile(rb".{257}ustar", re.DOTALL),
 }
-_NESTED_NAME = re.compile(r"\.(zip|tar|t?gz|tbz2?|bz2|t?xz|7z|rar|zst|lzma|cab|iso)", re.IGNORECASE)
+_NESTED_NAME = re.compile(
+    r".*\.(zip|tar|t?gz|tbz2?|bz2|t?xz|7z|rar|zst|lzma|cab|iso)", re.IGNORECASE | re.DOTALL
+)
+#: Text, books and pictures that are archives inside; nobody unpacks them.
+_DOCUMENT_NAME = re.compile(
+    r".*\.(docx|xlsx|pptx|od[fgpst]|epub|cb[7rtz]|svgz)", re.IGNORECASE | re.DOTALL
+)
 
 
 @frozen
@@ -58,10 +65,14 @@ class ArchiveLimits:
 
 @frozen
 class ArchiveMember:
-    """A file of an archive; its bytes can be read once, before the next member is asked for."""
+    """A file of an archive; its bytes can be read once, before the next member is asked for.
 
-    #: Its path in the archive: plain names, `.` left out.
+    Whether it may be in an album is asked where its bytes are: who leaves it out need not read it.
+    """
+
+    #: Its folders and its name; none of them is `.` or `..`, and the name may be too long for one.
     path: tuple[str, ...]
+    #: Raises MediaError as `read_archive`.
     blocks: Iterator[bytes]
 
 
@@ -93,41 +104,73 @@ class _Archive:
 
     def path(self, name: str, *, is_directory: bool) -> tuple[str, ...]:
         """The parts of a member's name, which must not mean a place outside."""
-        shown = name.encode(errors="replace").decode()[:200]
         parts = tuple(part for part in name.split("/") if part not in ("", "."))
         if name.startswith("/") or (parts and re.fullmatch("[A-Za-z]:", parts[0])):
-            raise self.refuse(f"{shown!r} in it is an absolute path")
+            raise self.refuse(f"{_shown(name)} in it is an absolute path")
         if ".." in parts:
-            raise self.refuse(f"{shown!r} in it leads out of the archive")
-        if is_directory and not parts:
-            return ()
+            raise self.refuse(f"{_shown(name)} in it leads out of the archive")
+        if not parts and not is_directory:
+            raise self.refuse("a file in it has no name")
+        return parts
+
+    def check_kept(self, path: tuple[str, ...]) -> None:
+        """Refuses a file that must not be in an album, by its name.
+
+        A name that is only too long is none: the file gets another one.
+        """
+        name = "/".join(path)
         try:
-            return check_relative("/".join(parts))
+            parts = [part.encode()[:NAME_LIMIT_BYTES].decode(errors="ignore") for part in path]
+            check_relative("/".join(parts))
+        except UnicodeEncodeError:
+            raise self.refuse(f"{_shown(name)} in it: its name is not UTF-8") from None
         except InvalidPath as error:
-            raise self.refuse(f"the name {shown!r} in it is not allowed: {error.reason}") from None
+            reason = f"the name {_shown(name)} in it is not allowed: {error.reason}"
+            raise self.refuse(reason) from None
+        if _NESTED_NAME.fullmatch(path[-1]):
+            raise self.nested(name)
+
+    def nested(self, name: str) -> MediaError:
+        return self.refuse(f"{name} in it is an archive itself: unpack that one first")
 
     def member(self, path: tuple[str, ...], file: IO[bytes]) -> ArchiveMember:
-        return ArchiveMember(path, self._blocks("/".join(path), file))
+        return ArchiveMember(path, self._kept_blocks(path, file))
 
-    def _blocks(self, path: str, file: IO[bytes]) -> Iterator[bytes]:
-        nested = self.refuse(f"{path} in it is an archive itself: unpack that one first")
-        if _NESTED_NAME.fullmatch(path[path.rfind(".") :]):
-            raise nested
-        first = True
+    def _kept_blocks(self, path: tuple[str, ...], file: IO[bytes]) -> Iterator[bytes]:
+        self.check_kept(path)
+        blocks = self.blocks(path, file)
+        first = next(blocks, b"")
+        is_archive = any(magic.match(first) for magic in _MAGIC.values())
+        if is_archive and not _DOCUMENT_NAME.fullmatch(path[-1]):
+            raise self.nested("/".join(path))
+        yield first
+        yield from blocks
+
+    def blocks(self, path: tuple[str, ...], file: IO[bytes]) -> Iterator[bytes]:
+        """The bytes of a file to its end; all of them count."""
         while True:
-            with self.source.judged(self.name, f"{path} in it is broken"):
+            with self.source.judged(self.name, f"{'/'.join(path)} in it is broken"):
                 block = file.read(BLOCK_BYTES)
-            if first and any(magic.match(block) for magic in _MAGIC.values()):
-                raise nested
             if not block:
                 return
-            first = False
             self.count_bytes(len(block))
             yield block
 
 
-def read_archive(file: BinaryIO, name: str, limits: ArchiveLimits) -> Iterator[ArchiveMember]:
+def _shown(name: str) -> str:
+    return repr(name.encode(errors="replace").decode()[:200])
+
+
+def read_archive(
+    file: BinaryIO,
+    name: str,
+    limits: ArchiveLimits,
+    check: Callable[[], object] = lambda: None,
+) -> Iterator[ArchiveMember]:
     """The files of an archive, one after the other; its first bytes say of which kind it is.
+
+    What has to be unpacked counts towards the limits, whether it is asked for or not. `check` is
+    called again and again, and may raise to stop.
 
     Raises:
         MediaError: It is none, broken, encrypted or too large; or it holds what has no place in
@@ -135,7 +178,7 @@ def read_archive(file: BinaryIO, name: str, limits: ArchiveLimits) -> Iterator[A
         OSError: `file` cannot be read.
     """
     directory_bytes = max(limits.files * _ENTRY_BYTES, _DIRECTORY_LEAST_BYTES)
-    archive = _Archive(name, Source(file, directory_bytes), limits)
+    archive = _Archive(name, Source(file, directory_bytes, check), limits)
     with archive.source.judged(name, "it is no archive, or a broken one"):
         head = archive.source.read(512)
         archive.source.seek(0)
@@ -147,13 +190,16 @@ def read_archive(file: BinaryIO, name: str, limits: ArchiveLimits) -> Iterator[A
 
 def _zip_members(archive: _Archive) -> Iterator[ArchiveMember]:
     source: Any = archive.source
-    with zipfile.ZipFile(source) as opened:
-        # All that the directory tells is looked at before anything is unpacked.
-        members = [(_zip_path(archive, info), info) for info in opened.infolist()]
-        for path, info in members:
-            if not info.is_dir():
-                with opened.open(info) as file:
-                    yield archive.member(path, file)
+    try:
+        with zipfile.ZipFile(source) as opened:
+            # All that the directory tells is looked at before anything is unpacked.
+            members = [(_zip_path(archive, info), info) for info in opened.infolist()]
+            for path, info in members:
+                if not info.is_dir():
+                    with opened.open(info) as file:
+                        yield archive.member(path, file)
+    except UnicodeDecodeError:
+        raise archive.refuse("a name in it is not UTF-8, although the archive says so") from None
 
 
 def _zip_path(archive: _Archive, info: zipfile.ZipInfo) -> tuple[str, ...]:
@@ -180,7 +226,9 @@ def _unmarked(name: str) -> str:
 
 
 def _tar_members(archive: _Archive, kind: str | None) -> Iterator[ArchiveMember]:
-    most_bytes = archive.limits.bytes + (archive.limits.files + 2) * _HEADERS_BYTES
+    limits = archive.limits
+    most_bytes = min(limits.bytes, limits.ratio * archive.source.size_bytes)
+    most_bytes += (limits.files + 2) * _HEADERS_BYTES
     file = decompressed(archive.source, kind, archive.name, most_bytes)
     with tarfile.open(fileobj=file, mode="r:", encoding="utf-8", tarinfo=_TarHeader) as opened:
         for info in opened:
@@ -188,10 +236,15 @@ def _tar_members(archive: _Archive, kind: str | None) -> Iterator[ArchiveMember]
             path = archive.path(info.name, is_directory=info.isdir())
             if info.isdir():
                 continue
-            content = opened.extractfile(info) if info.isreg() and not info.issparse() else None
+            if info.issparse():
+                raise archive.refuse(f"{'/'.join(path)} in it is a sparse file: pack it without")
+            content = opened.extractfile(info) if info.isreg() else None
             if content is None:
                 raise archive.refuse(f"{'/'.join(path)} in it is a link or a device, and no file")
             yield archive.member(path, content)
+            # What nobody asked for is unpacked all the same, and tarfile would not count it.
+            for _ in archive.blocks(path, content):
+                pass
     # Only here the checksums of the compression are compared, and the last song may be wrong.
     while block := file.read(BLOCK_BYTES):
         if block.strip(b"\0"):

@@ -64,6 +64,21 @@ def test_the_same_files_count_as_done(source: Directory, root: Directory) -> Non
     assert (root.root / TARGET / "booklet.pdf").stat().st_ino == before
 
 
+def test_ignored_files_do_not_count(source: Directory, root: Directory) -> None:
+    """Where they are beside the same files; but what the source has must be there."""
+
+    def again() -> Placed:
+        ignored = frozenset({"Thumbs.db", "booklet.pdf"})
+        return assemble(source, "unpacked", root, TARGET, owner="t", ignored=ignored)
+
+    again()
+    (root.root / TARGET / "Thumbs.db").write_bytes(b"x")
+    assert again().existed
+    (root.root / TARGET / "booklet.pdf").unlink()
+    with pytest.raises(TargetExists):
+        again()
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import pickle
 from pathlib import Path
 
+import mutagen.flac
 import pytest
 from archivekit import TAR_MODES, album_files, encrypted, make_odd_tar, make_tar, make_zip, member
 from attrs import evolve
@@ -95,13 +97,71 @@ def test_unpacked_again(preprocessing: Preprocessing) -> None:
         assert content(preprocessing.uploads.root / UNPACKED) == FILES
 
 
+def test_unpacked_with_odd_names(preprocessing: Preprocessing) -> None:
+    """No song gets lost for a dot, none is refused for a long name or for what is left out."""
+    flac, mp3, m4a = (FILES[name] for name in SONGS)
+    files = {
+        "...And You/.1/01.flac": flac,
+        f"...And You/{'long' * 60}/{'ä' * 200}.mp3": mp3,
+        "...And You/...3.m4a": m4a,
+        "...And You/Icon\r": b"",
+        "...And You/.more.zip": make_zip({}),
+        "...And You/text.docx": make_zip({"a": b"b"}),
+        "__MACOSX/...And You/._more.zip": b"x",
+    }
+    for data in (make_zip(files), make_tar(files, "w:gz")):
+        outcome = unpack(preprocessing, data)
+        assert outcome.message is None
+        assert (outcome.annotations or {})["songs"] == SONGS
+        assert (outcome.annotations or {})["otherfiles"] == ["text.docx"]
+
+
 FLAC = FILES[SONGS[0]]
+
+
+def tagged(**tags: str) -> bytes:
+    """A song with these tags only."""
+    with io.BytesIO(FLAC) as file:
+        song = mutagen.flac.FLAC(file)
+        for key in list(song):
+            del song[key]
+        song.update(tags)
+        file.seek(0)
+        song.save(file)
+        return file.getvalue()
+
+
+def test_unpacked_discs(preprocessing: Preprocessing) -> None:
+    """Folders tell the disc where the tags do not; tags name the songs, else their names do."""
+    files = {
+        "Album/CD1/01 - One.flac": tagged(tracknumber="1", title="One", discnumber="1"),
+        "Album/CD1/02 - Uno.flac": tagged(),
+        "Album/CD2/01 - Two.flac": tagged(tracknumber="1", title="Two"),
+        "Album/CD2/24 Hours.flac": tagged(tracknumber="2", title="24 Hours"),
+    }
+    outcome = unpack(preprocessing, make_zip(files))
+    songs = ["1-01 One.flac", "1-02 Uno.flac", "2-01 Two.flac", "2-02 24 Hours.flac"]
+    assert outcome.annotations == {"songs": songs, "otherfiles": []}
+    found = content(preprocessing.uploads.root / UNPACKED)
+    assert [found[name] for name in songs] == list(files.values())
+
+
 BAD = {
     "slip": (make_zip({"01 A.flac": FLAC, "../out.flac": FLAC}), "leads out"),
     "absolute": (make_zip({"/01 A.flac": FLAC}), "absolute"),
     "link": (make_odd_tar(member("01 A.flac", kind=b"2", link="/etc/passwd")), "link or a device"),
     "bomb": (make_zip({"01 A.flac": FLAC, "x": bytes(40_000_000)}), "is a bomb"),
     "encrypted": (encrypted(make_zip(album_files())), "encrypted"),
+    "hidden bomb": (make_tar({"01 A.flac": FLAC, "._x": bytes(60_000_000)}, "w:bz2"), "is a bomb"),
+    "damaged": (make_tar({"A": b"", "01 A.flac": FLAC}).replace(b"01 A", b"01 B"), "broken"),
+    "several": (
+        make_zip({"A/01 A.flac": tagged(album="X"), "B/02 B.flac": tagged(album="Y")}),
+        "several albums: X, Y",
+    ),
+    "twice": (
+        make_zip({"A/01 A.flac": tagged(), "A/Bonus/1 B.flac": tagged()}),
+        "A/01 A.flac and A/Bonus/1 B.flac in it are both number 1 of disc 1",
+    ),
     "nested": (make_zip({"01 A.flac": FLAC, "more.zip": b"x"}), "archive itself"),
     "songless": (make_zip({"cover.png": FILES["cover.png"]}), "no song"),
     "same": (make_zip({"01 A.flac": FLAC, "01 a.flac": FLAC}), "same file"),
@@ -146,6 +206,15 @@ def test_a_stop_leaves_nothing(preprocessing: Preprocessing) -> None:
         assert preprocessing.uploads.names() == [UPLOAD]
 
 
+def test_a_stop_in_what_is_left_out(preprocessing: Preprocessing) -> None:
+    """It may be long."""
+    preprocessing = evolve(preprocessing, archive_limits=ArchiveLimits(ratio=10**6))
+    data = make_tar(album_files() | {"Album/._x": bytes(20_000_000)}, "w:bz2")
+    with pytest.raises(WorkStopped):
+        unpack(preprocessing, data, Stopping(200))
+    assert preprocessing.uploads.names() == [UPLOAD]
+
+
 def test_placed_as_a_whole(integration: Integration) -> None:
     """All files with the documented modes, and nothing else; a second run finds them."""
     for message in (None, f"{ALBUM} was there already, with the same bytes"):
@@ -156,6 +225,15 @@ def test_placed_as_a_whole(integration: Integration) -> None:
     assert [path.name for path in album.parent.iterdir()] == [album.name]
     assert {path.stat().st_mode & 0o777 for path in album.iterdir()} == {0o664}
     assert {path.stat().st_mode & 0o777 for path in (album, album.parent)} == {0o775}
+
+
+def test_ignored_files_in_the_album(integration: Integration) -> None:
+    """They are none of the album's: it is there with the same files."""
+    integration(TASK, Work())
+    (integration.music.root / ALBUM / "Thumbs.db").write_bytes(b"x")
+    (integration.music.root / ALBUM / ".DS_Store").write_bytes(b"x")
+    outcome = integration(TASK, Work())
+    assert outcome.message == f"{ALBUM} was there already, with the same bytes"
 
 
 def test_another_album_is_there(integration: Integration) -> None:

@@ -237,14 +237,20 @@ def test_two_that_become_the_same(files: tuple[str, str]) -> None:
     [
         ("Album/.DS_Store", True),
         ("__MACOSX/Album/._01 Song.flac", True),
-        (".hidden/01 Song.flac", True),
         ("Album/Thumbs.db", True),
+        ("Album/Icon\r", True),
+        ("Album/.AppleDouble/01 Song.flac", True),
+        (".git/config", True),
         ("Album/01 Song.flac", False),
         ("Thumbs.db/01 Song.flac", False),
+        ("...And You Will Know Us/01 Song.flac", False),
+        (".hack/01 Song.flac", False),
+        ("Album/...And Justice for All.flac", False),
+        ("Album/Icon", False),
     ],
 )
 def test_what_is_left_out(path: str, left_out: bool) -> None:
-    """Hidden files, macOS's own, and the ignore list."""
+    """Hidden files, the system's own, and the ignore list; but no music for a dot in a name."""
     assert is_left_out(path.split("/"), frozenset({"Thumbs.db"})) is left_out
 
 

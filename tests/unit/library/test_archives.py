@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import itertools
 import lzma
 import os
 import random
@@ -12,6 +13,7 @@ import tarfile
 import tracemalloc
 import zipfile
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -35,6 +37,10 @@ FILES = {
     f"Album/{'long ' * 40}.pdf": b"%PDF",
 }
 LIMITS = ArchiveLimits()
+SMALL = {"Album/01 One.flac": NOISE[:700], "Album/02 Two.flac": NOISE[700:1400]}
+SMALL_TAR = make_tar(SMALL)
+SECOND = SMALL_TAR.index(b"Album/02")
+END = SECOND + 512 + 1024
 
 
 def read(data: bytes | io.BytesIO, limits: ArchiveLimits = LIMITS) -> dict[str, bytes]:
@@ -106,16 +112,46 @@ def test_an_absolute_path(name: str) -> None:
         assert refused(data) == f"{name!r} in it is an absolute path"
 
 
-@pytest.mark.parametrize("name", ["Album\\01 Song.flac", "a\nb", "a" * 256])
+@pytest.mark.parametrize("name", ["Album\\01 Song.flac", "a\nb", "Icon\r", "a/" * 2100 + "b"])
 def test_a_name_that_is_none(name: str) -> None:
-    """Backslashes, control characters, and more bytes than a name has."""
+    """Backslashes, control characters, and more bytes than a path has."""
     for data in both({name: b"x"}):
         assert "is not allowed" in refused(data)
 
 
-def test_a_name_that_is_no_text() -> None:
-    """Bytes that are no UTF-8."""
-    assert "surrogate" in refused(make_tar({"\udcff": b"x"}, kind=tarfile.GNU_FORMAT))
+@pytest.mark.parametrize("name", ["a" * 256, "ä" * 300 + ".flac", "a" * 300 + "/b"])
+def test_a_name_that_is_only_too_long(name: str) -> None:
+    """It is read: what an album calls the file is another matter."""
+    for data in both({name: b"x"}):
+        assert read(data) == {name: b"x"}
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_a_name_in_a_tar_that_is_no_text(kind: int) -> None:
+    """It is said what is wrong with it."""
+    data = make_tar({"Caf\udce9": b"x"}, kind=kind)
+    assert refused(data) == "'Caf?' in it: its name is not UTF-8"
+
+
+def test_a_name_in_a_zip_that_is_no_text() -> None:
+    """Where the archive says that it is UTF-8."""
+    data = make_zip({"é": b"x"}).replace("é".encode(), b"e\xe9")
+    assert refused(data) == "a name in it is not UTF-8, although the archive says so"
+
+
+@pytest.mark.parametrize("name", ["Icon\r", "Café\udce9", "__MACOSX/._more.zip", "more.zip"])
+def test_files_that_nobody_asks_for(name: str) -> None:
+    """Their names are nobody's concern, unless they lead out; neither is what is in them."""
+    archives = [make_tar({name: make_zip({}), "b": b"1"}, kind=tarfile.GNU_FORMAT)]
+    if name.isprintable() or name.isascii():
+        archives.append(make_zip({name: make_zip({}), "b": b"1"}))
+    for data in archives:
+        members = read_archive(io.BytesIO(data), "x.zip", LIMITS)
+        assert next(members).path == tuple(name.split("/"))
+        assert b"".join(next(members).blocks) == b"1"
+    for data in both({f"../{name.encode(errors='replace').decode()}": b""}):
+        with pytest.raises(MediaError, match="leads out"):
+            next(read_archive(io.BytesIO(data), "x.zip", LIMITS))
 
 
 @pytest.mark.parametrize(
@@ -132,6 +168,20 @@ def test_a_name_that_is_no_text() -> None:
 def test_a_tar_with_a_link_or_a_device(info: tarfile.TarInfo) -> None:
     """Symbolic and hard links, devices and pipes."""
     assert refused(make_odd_tar(info)) == "link in it is a link or a device, and no file"
+
+
+def test_a_sparse_file() -> None:
+    """It is called that, in both ways to write one."""
+    old = make_odd_tar(member("song", kind=tarfile.GNUTYPE_SPARSE))
+    with io.BytesIO() as out:
+        with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            info = member("song", 515)
+            sparse = {"major": "1", "minor": "0", "name": "song", "realsize": "9000"}
+            info.pax_headers = {f"GNU.sparse.{key}": value for key, value in sparse.items()}
+            archive.addfile(info, io.BytesIO(b"1\n8997\n3\n".ljust(512, b"\0") + b"end"))
+        new = out.getvalue()
+    for data in (old, new):
+        assert refused(data) == "song in it is a sparse file: pack it without"
 
 
 def test_a_zip_with_a_link() -> None:
@@ -158,6 +208,60 @@ def test_a_nested_archive(name: str) -> None:
     if name.endswith("flac"):
         for mode in TAR_MODES:
             assert "is an archive itself" in refused(make_zip({name: make_tar({"a": b""}, mode)}))
+
+
+@pytest.mark.parametrize("name", ["a.docx", "a.ODT", "a.epub", "a.cbz", "a.xlsx", "a.b.pptx"])
+def test_documents_that_are_archives_inside(name: str) -> None:
+    """Nobody unpacks them, so they are files like others."""
+    inner = make_zip({"a": b"b"})
+    for data in both({name: inner}):
+        assert read(data) == {name: inner}
+
+
+@pytest.mark.parametrize("mode", TAR_MODES[1:])
+def test_a_bomb_that_nobody_asks_for(mode: str) -> None:
+    """It has to be unpacked to get behind it, and counts."""
+    data = make_tar({"._a": bytes(60_000_000), "b": b""}, mode)
+    with pytest.raises(MediaError, match="it is a bomb"):
+        list(read_archive(io.BytesIO(data), "x.zip", LIMITS))
+
+
+def test_a_bomb_of_padding() -> None:
+    """What is behind the last file counts, too."""
+    data = bz2.compress(SMALL_TAR + bytes(20_000_000))
+    assert "it unpacks to more than" in refused(data, ArchiveLimits(files=2))
+
+
+@pytest.mark.parametrize("kind", ["zip", *TAR_MODES])
+def test_a_stop(kind: str) -> None:
+    """It passes through as it is, wherever it comes, and comes soon."""
+
+    class Stop(Exception):
+        pass
+
+    files = {"a": bytes(1_000_000), "b": bytes(1_000_000)}
+    data = make_zip(files) if kind == "zip" else make_tar(files, kind)
+    for blocks_are_read in (True, False):
+        checks = _checks(data, blocks_are_read, lambda count: None)
+        assert checks >= (2 if kind == "zip" else 30)
+        for at in range(checks):
+
+            def stop(count: int, at: int = at) -> None:
+                if count == at:
+                    raise Stop
+
+            with pytest.raises(Stop):
+                _checks(data, blocks_are_read, stop)
+
+
+def _checks(data: bytes, blocks_are_read: bool, check: Callable[[int], None]) -> int:
+    """Reads an archive; returns how often it asked whether it may go on."""
+    count = itertools.count()
+    limits = ArchiveLimits(ratio=10**6)
+    for one in read_archive(io.BytesIO(data), "x.zip", limits, lambda: check(next(count))):
+        if blocks_are_read:
+            assert len(b"".join(one.blocks)) == 1_000_000
+    return next(count)
 
 
 @pytest.mark.parametrize(
@@ -200,6 +304,19 @@ def test_a_header_of_a_tar_that_is_a_bomb() -> None:
     assert "larger than any that people make" in refused(data)
 
 
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_chain_of_headers(kind: bytes) -> None:
+    """tarfile reads them by recursion; wherever that ends, it is the archive's fault."""
+    header = member("x", 20, kind).tobuf(tarfile.USTAR_FORMAT) + b"20 comment=01234567\n".ljust(512)
+    data = _packed(header * 2000 + SMALL_TAR, "w:gz")
+
+    def deeper(frames: int) -> str:
+        return deeper(frames - 1) if frames else refused(data)
+
+    for frames in range(8):
+        assert "recursion" in deeper(frames)
+
+
 def test_a_directory_of_a_zip_that_is_a_bomb() -> None:
     """zipfile would read it into memory, whatever its size."""
     end = make_zip({})[:12] + (5_000_000).to_bytes(4, "little") + bytes(4) + bytes(2)
@@ -228,12 +345,6 @@ def test_a_cut_archive(data: bytes) -> None:
     """Wherever it is cut off."""
     for size in (1, 100, 512, 1000, len(data) // 2, len(data) - 2000):
         assert refused(data[:size])
-
-
-SMALL = {"Album/01 One.flac": NOISE[:700], "Album/02 Two.flac": NOISE[700:1400]}
-SMALL_TAR = make_tar(SMALL)
-SECOND = SMALL_TAR.index(b"Album/02")
-END = SECOND + 512 + 1024
 
 
 def test_every_bit_of_a_later_header() -> None:
