@@ -263,7 +263,8 @@ class Uploads:
             self._hand_on(record.upload_path, record.id)
 
     def _is_its_own_upload(self, record: Task) -> bool:
-        holder = self._holders.get(key_of(record.upload_path or ""))
+        # Nobody's is its own, too: a task that was loaded on its way out holds no name.
+        holder = self._holders.get(key_of(record.upload_path or ""), record.id)
         return holder == record.id and is_named_after_checksum(record)
 
     def _drop_upload(self, entry: Entry, upload_path: str) -> None:

@@ -182,6 +182,18 @@ def test_of_two_copies_of_a_task_file_the_last_deletes_the_data(
         engine.discard(begin(engine).id)
 
 
+def test_a_removal_that_was_cut_off_deletes_the_data(opened: Open, settings: Settings):
+    """A task that is loaded in `remove` takes its data with it: no later start would know it."""
+    with opened(handlers=put_beside(settings)) as engine:
+        task = ready(engine)
+    record = json.loads((settings.tasks / f"{task.id}.json").read_text())
+    last = {**record["history"][-1], "event": "remove", "from": task.state, "to": "remove"}
+    edit(settings, task.id, state="remove", history=[*record["history"], last])
+    with opened() as engine:
+        wait_gone(engine, task.id)
+        assert files(settings) == set()
+
+
 def test_a_finished_task_keeps_nobody_from_the_same_bytes(opened: Open, settings: Settings):
     """A record that only remembers a name does not hold it: the next upload of it is deleted."""
     with opened(handlers=put_beside(settings)) as engine:
