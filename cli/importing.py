@@ -61,14 +61,17 @@ class VideoJob(Job):
 
 
 @frozen
-class _Refused:
+class Refused:
     path: str
     reason: str
 
 
 def run_import(arguments: argparse.Namespace, settings: Settings, console: Console) -> int:
     if not arguments.paths and not arguments.new:
-        say(make_console(stderr=True), "musictasks import: name albums or videos, or give --new")
+        say(
+            make_console(stderr=True),
+            "musictasks import: name artists, albums or videos, or give --new",
+        )
         return 2
     watch = Watch(lambda _, message: say(console, f"{message}; trying again"))
     engine = open_engine(settings)
@@ -89,20 +92,58 @@ def run_import(arguments: argparse.Namespace, settings: Settings, console: Conso
 
 def _jobs(
     engine: Engine, named: Iterable[Path], found: Found | None
-) -> tuple[list[Job], list[_Refused]]:
+) -> tuple[list[Job], list[Refused]]:
     """What is to be done, each thing once, and what cannot be."""
     shelf = Shelf(engine.settings)
     jobs: dict[str, Job] = {}
     refused = []
     for given in [*named, *_new(found)]:
         try:
-            path = _in_music(given, engine.settings) if isinstance(given, Path) else given
-            if path not in jobs:
-                jobs[path] = _job(engine, shelf, path)
+            paths = _named(given, shelf) if isinstance(given, Path) else [given]
         except (MusicTasksError, OSError) as error:
-            reason = error.reason if isinstance(error, InvalidPath) else str(error)
-            refused.append(_Refused(str(given), reason))
+            refused.append(refusal(str(given), error))
+            continue
+        for path in paths:
+            try:
+                if path not in jobs:
+                    jobs[path] = _job(engine, shelf, path)
+            except (MusicTasksError, OSError) as error:
+                refused.append(refusal(path if len(paths) > 1 else str(given), error))
     return list(jobs.values()), refused
+
+
+def refusal(subject: str, error: MusicTasksError | OSError) -> Refused:
+    """Why not, with the path of what is wrong where it is another: a file in an album, say."""
+    if isinstance(error, InvalidPath):
+        path, reason = error.path, error.reason
+    elif isinstance(error, OSError):
+        path, reason = str(error.filename or ""), error.strerror or str(error)
+    else:
+        path, reason = "", str(error)
+    inside = path.rpartition("/")[0] and not subject.rstrip("/").endswith(path)
+    return Refused(subject, f"{path}: {reason}" if inside else reason)
+
+
+def _named(given: Path, shelf: Shelf) -> list[str]:
+    """The path of an album or a video, or of all that an artist's directory holds.
+
+    Raises:
+        InvalidPath, OSError: There is nothing to be imported.
+    """
+    path = _in_music(given, shelf.settings)
+    if path == ".":
+        reason = "it is the whole Music Directory: name an artist, an album or a video, or --new"
+        raise InvalidPath(path, reason)
+    music = shelf.music
+    if "/" in path or not music.directory.is_directory(path):
+        return [path]
+    found = [album for album in music.albums() if album.partition("/")[0] == path]
+    if path not in music.ignore_artists:
+        files = (f"{path}/{name}" for name in music.directory.names(path))
+        found += [file for file in files if is_video(file) and music.directory.is_file(file)]
+    if not found:
+        raise InvalidPath(path, "there is no album and no video of this artist")
+    return found
 
 
 def _new(found: Found | None) -> list[str]:
@@ -160,11 +201,10 @@ def _carried_out(jobs: Iterable[Job], watch: Watch) -> Iterator[Job]:
 
 
 def _moved_from(found: Found) -> dict[str, str]:
-    """By the path of an album: where its songs were moved from."""
-    return {
-        pair["new"].rpartition("/")[0]: pair["lost"].rpartition("/")[0]
-        for pair in found["movedpaths"]
-    }
+    """By the path of an album: the other one that its songs were moved from."""
+    pairs = ((pair["new"], pair["lost"]) for pair in found["movedpaths"])
+    above = ((new.rpartition("/")[0], lost.rpartition("/")[0]) for new, lost in pairs)
+    return {new: lost for new, lost in above if new != lost}
 
 
 def _shown(job: Job, moved_from: dict[str, str], console: Console) -> Result:

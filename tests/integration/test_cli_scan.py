@@ -239,12 +239,13 @@ def test_import_makes_artwork_of_a_cover(library, cli):
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
-        ("Artist", "parts"),
+        ("Nobody", "parts"),
+        ("Empty Artist", "no album and no video"),
         ("Artist/2020 - Missing", "no such album"),
         ("/etc/passwd", "not in the Music Directory"),
         ("../data/tasks", "not in the Music Directory"),
-        ("", "may not be part of it"),
-        (".", "may not be part of it"),
+        ("", "the whole Music Directory"),
+        (".", "the whole Music Directory"),
         (f"{OTHER}/01 Song.mp3", "parts"),
         ("Artist/2020 - Missing.mp4", "no such video"),
         ("Artist/2020 - Empty", "no song"),
@@ -253,12 +254,55 @@ def test_import_makes_artwork_of_a_cover(library, cli):
 def test_import_of_what_is_none(library, cli, path, reason):
     """It is refused with the reason and status 1; what else was named is imported."""
     (library.root / "music" / "Artist" / "2020 - Empty").mkdir()
+    (library.root / "music" / "Empty Artist").mkdir()
     status, output, _ = cli("import", path, OTHER)
     assert status == 1
     (refusal,) = [line for line in output.splitlines() if line.startswith("!")]
     assert reason in refusal
     assert output.endswith("1 imported, 0 there already, 1 refused.\n")
     assert album_paths(library) == [OTHER]
+
+
+def test_import_of_an_artist(library, cli):
+    """All albums and videos of the artist; what is none of them is refused by its own name."""
+    music = library.root / "music"
+    (music / "Artist" / "1990 - Empty").mkdir()
+    (music / "Artist" / "1991 - Other things").touch()
+    (music / "Artist" / "1992 - Video.mp4").write_bytes(b"no video")
+    Shelf(library.root).put("Another/2020 - Album/01 Song.mp3")
+    status, output, _ = cli("import", music / "Artist")
+    assert status == 1
+    lines = output.splitlines()
+    assert "! Artist/1990 - Empty  there is no song in it" in lines
+    assert [line.split("  ")[0] for line in lines if "1992 - Video" in line] == [
+        "! Artist/1992 - Video.mp4"
+    ]
+    assert lines[-1] == "1 imported, 0 there already, 1 failed, 1 refused."
+    assert album_paths(library) == [OTHER]
+
+
+def test_import_names_what_is_wrong_in_an_album(library, cli):
+    """A directory, a link or a pipe in it stands in the line with its path."""
+    music = library.root / "music"
+    for number, make in enumerate((Path.mkdir, lambda path: path.symlink_to("x"), os.mkfifo)):
+        shutil.copytree(music / OTHER, music / "Artist" / f"200{number} - Odd")
+        make(music / "Artist" / f"200{number} - Odd" / "odd thing")
+    paths = [f"Artist/200{number} - Odd" for number in range(3)]
+    status, output, _ = cli("import", *paths)
+    assert status == 1
+    for path in paths:
+        assert f"! {path}  {path}/odd thing: an album directory holds files only" in output
+
+
+def test_import_of_a_song_with_another_name(library, cli):
+    """What was renamed within its album was moved from nowhere else."""
+    cli("import", "--new")
+    (library.root / "music" / OTHER / "01 Song.mp3").rename(
+        library.root / "music" / OTHER / "01 Renamed.mp3"
+    )
+    status, output, _ = cli("import", "--new")
+    assert (status, "moved from" in output) == (0, False)
+    assert f"+ {OTHER}  imported" in output
 
 
 def test_import_of_a_broken_song(library, cli):
