@@ -72,7 +72,8 @@ def collect(paths: Iterable[Path], settings: Settings) -> Collected:
     left out. A link is followed only if it was named itself: nobody sees where the links of a
     folder lead.
     """
-    named = [_absolute(path) for path in paths]
+    # A dictionary keeps the order, and is searched quickly.
+    named = dict.fromkeys(_absolute(path) for path in paths)
     found = Collected()
     seen: set[Path] = set()
     for path in named:

@@ -55,7 +55,8 @@ def make_plan(
     planner = _Planner(settings, overrides or Overrides(), look_inside, found.refusals)
     videos = music_videos(found.sources, planner.overrides)
     archives = [source for source in found.sources if source.is_named and is_archive(source.name)]
-    files = [source for source in found.sources if source not in {*videos, *archives}]
+    by_themselves = {*videos, *archives}
+    files = [source for source in found.sources if source not in by_themselves]
     albums = _by_album(_album_files(files, planner))
     return Plan(
         albums=albums,

@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import frozen
 
 from ..errors import ExtraMissing, InvalidPath
-from ..library import check_video_extra, is_song, is_video, read_video, safe_name, safe_video_path
+from ..library import check_video_extra, is_song, is_video, read_video, safe_video_path
 from .collecting import Source
 from .songs import Overrides
 
@@ -47,7 +47,7 @@ def video_names(stem: str, overrides: Overrides) -> VideoNames:
     """
     artist, year, name = overrides.artist, overrides.year, stem
     head, rest = _divided(name)
-    if rest and not _is_year(head) and (artist is None or safe_name(artist) == safe_name(head)):
+    if rest and not _is_year(head) and (artist is None or _letters(artist) == _letters(head)):
         artist, name = artist or head, rest
         head, rest = _divided(name)
     if rest and _is_year(head) and year in (None, int(head)):
@@ -59,6 +59,11 @@ def _divided(name: str) -> tuple[str, str]:
     """What stands before and after the first ` - `; nothing after it where one part is empty."""
     head, _, rest = (part.strip() for part in name.partition(" - "))
     return (head, rest) if head and rest else (name, "")
+
+
+def _letters(name: str) -> str:
+    """What two spellings of an artist share, as AC/DC, AC-DC and ACDC do."""
+    return "".join(filter(str.isalnum, name.casefold())) or name
 
 
 def _is_year(text: str) -> bool:

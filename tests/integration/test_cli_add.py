@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import signal
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -23,7 +21,8 @@ from clikit import (
     copy_album,
     retag,
     run,
-    start,
+    settings_file,
+    slow_run,
 )
 from musictasks.cli import main
 from musictasks.cli.planning import make_plan
@@ -51,15 +50,6 @@ def add(library, capsys):
         return status, capsys.readouterr().out
 
     return add
-
-
-def settings_file(library: Library, *lines: str) -> Path:
-    """A musicdb.ini for the library, with these lines in [tasks]."""
-    library.root.mkdir(parents=True, exist_ok=True)
-    path = library.root.parent / "musicdb.ini"
-    directories = f"[directories]\nmusic={library.root}/music\ndata={library.root}/data\n"
-    path.write_text("\n".join([directories, "[tasks]", *lines, ""]), encoding="utf-8")
-    return path
 
 
 def test_album(library, album, add):
@@ -357,17 +347,6 @@ def import_begun(data: Path) -> bool:
 
 def artwork_begun(data: Path) -> bool:
     return any((data / "webdata" / "artwork").glob("*/*Wäldern.jpg"))
-
-
-def slow_run(library: Library, album: Path, until: Callable[[Path], bool]):
-    """A real `add`, in small chunks, and its settings file; the condition holds, or held."""
-    config = settings_file(library, "chunksize=100")
-    process = start("add", "--config", config, album)
-    while process.poll() is None:
-        with suppress(FileNotFoundError):  # gone between two looks
-            if until(library.root / "data"):
-                break
-    return process, config
 
 
 @pytest.mark.parametrize("until", [in_upload, one_placed, import_begun, artwork_begun])

@@ -7,8 +7,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import mutagen
@@ -121,3 +121,28 @@ def run(*arguments: object) -> tuple[int, str, str]:
     with start(*arguments) as process:
         output, complaints = process.communicate(timeout=60)
         return process.returncode, output, complaints
+
+
+def settings_file(library: Library, *lines: str) -> Path:
+    """A musicdb.ini for the library, with these lines in [tasks]."""
+    library.root.mkdir(parents=True, exist_ok=True)
+    path = library.root.parent / "musicdb.ini"
+    directories = f"[directories]\nmusic={library.root}/music\ndata={library.root}/data\n"
+    path.write_text("\n".join([directories, "[tasks]", *lines, ""]), encoding="utf-8")
+    return path
+
+
+def slow_run(
+    library: Library, added: Path, until: Callable[[Path], bool], *options: object
+) -> tuple[subprocess.Popen[str], Path]:
+    """A real `add`, in small chunks, and its settings file; the condition holds, or held.
+
+    The condition is asked with the library's data directory.
+    """
+    config = settings_file(library, "chunksize=100")
+    process = start("add", "--config", config, added, *options)
+    while process.poll() is None:
+        with suppress(FileNotFoundError):  # gone between two looks
+            if until(library.root / "data"):
+                break
+    return process, config

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from clikit import ALBUM, ARTIST, BOOKLET, COVER, FLAC, M4A, MP3, TARGETS, copy_album, retag
-from musictasks.cli.planning import Plan, make_plan
+from musictasks.cli.planned import Plan
+from musictasks.cli.planning import make_plan
 from musictasks.cli.songs import Overrides
 from musictasks.engine import Settings
 
