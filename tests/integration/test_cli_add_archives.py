@@ -20,8 +20,13 @@ from clikit import (
     settings_file,
     slow_run,
 )
-from enginekit import upload
+from enginekit import upload, wait_gone
 from musictasks.cli import main
+from musictasks.cli.archive_job import ArchiveJob
+from musictasks.cli.archives import Taken
+from musictasks.cli.job import Result
+from musictasks.cli.planning import make_plan
+from musictasks.cli.shelf import Shelf
 from musictasks.engine import open_engine, read_tasks
 from musictasks.library import MusicDatabase
 
@@ -212,6 +217,21 @@ def test_a_failed_upload_of_the_album_stays(library: Library, archive: Path, add
     assert add(archive)[0] == 1
     assert add(copy_album(archive.parent / "album"))[0] == 0
     assert [task.state for task in read_tasks(library.settings).tasks] == ["integrationfailed"]
+
+
+def test_a_task_that_is_removed_meanwhile(library: Library, archive: Path) -> None:
+    """The album is not there then, and that is said."""
+    (planned,) = make_plan([archive], library.settings).archives
+    with open_engine(library.settings) as engine:
+        job = ArchiveJob(engine, Shelf(library.settings), planned, set(), Taken({}))
+        assert job.step()
+        assert job.task is not None
+        engine.remove(job.task.id)
+        wait_gone(engine, job.task.id)
+        assert job.step()
+        assert job.result is Result.FAILED
+        assert "was removed before the album was at its place" in str(job.reason)
+        assert job.album is None
 
 
 def in_upload(data: Path) -> bool:

@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 from clikit import ALBUM, Library, copy_album, files_in, settings_file, slow_run
+from enginekit import upload, wait_gone
 from musictasks.cli import main
-from musictasks.engine import read_tasks
+from musictasks.cli.job import Result
+from musictasks.cli.jobs import FileJob
+from musictasks.cli.planning import make_plan
+from musictasks.cli.shelf import Shelf
+from musictasks.engine import open_engine, read_tasks
 from musictasks.library import MusicDatabase
 from videokit import make_video, sound_only
 
@@ -165,6 +170,26 @@ def test_without_the_extra(
         status, output = add(*option, clip)
         assert status == 1
         assert "pip install 'musictasks[video]'" in output
+
+
+def test_on_its_way_elsewhere(library: Library, clip: Path) -> None:
+    """An upload of the same bytes that goes to another path has to end first; both are there."""
+    (planned,) = make_plan([clip], library.settings).videos
+    elsewhere = "B/2000 - Other.mp4"
+    with open_engine(library.settings) as engine:
+        task = upload(engine, MP4, 400_000, content_type="video", mime_type=None)
+        engine.wait(task.id, "readyforintegration", 30)
+    engine = open_engine(library.settings)
+    engine.integrate(task.id, elsewhere)
+    job = FileJob(engine, Shelf(library.settings), planned, set())
+    assert not job.step()
+    assert job.task is None
+    with engine:
+        wait_gone(engine, task.id)
+        while job.result is None:
+            job.step()
+        assert job.result is Result.ADDED
+    assert set(library.music) == {elsewhere, PATH}
 
 
 def in_upload(data: Path) -> bool:
