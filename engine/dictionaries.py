@@ -8,10 +8,11 @@ from typing import Any
 
 from attrs import evolve
 
-from ..errors import IllegalTransition, InvalidTaskFile, TransitionRefused
+from ..errors import InvalidPath, InvalidTaskFile, StateIllegal, StateRefused
 from ..persistence import as_dictionary, merge_edit
-from ..statemachine import JSONObject, Lifecycle, Task
+from ..statemachine import ContentType, JSONObject, Lifecycle, Task
 from .entry import Entry
+from .targets import check_source_name
 from .tasks import Tasks
 from .uploads import Uploads
 
@@ -102,7 +103,17 @@ def made(task: JSONObject, task_id: str, tasks: Tasks) -> Task:
         values.pop(key, None)
     if isinstance(values.get("annotations"), dict):
         check_annotations(values["annotations"])
-    return _parsed(values | {"state": tasks.lifecycle.initial}, task_id, tasks)
+    record = _parsed(values | {"state": tasks.lifecycle.initial}, task_id, tasks)
+    _check_source_name(record)
+    return record
+
+
+def _check_source_name(record: Task) -> None:
+    if record.source_filename:
+        try:
+            check_source_name(record.source_filename)
+        except InvalidPath as error:
+            raise ValueError(f"{error} @ $.sourcefilename") from None
 
 
 def _check_changed(annotations: object, known: dict[str, Any]) -> None:
@@ -126,7 +137,7 @@ def event_to(record: Task, state: str, lifecycle: Lifecycle, *, at_work: bool = 
     """The event that takes a task to a state.
 
     Raises:
-        IllegalTransition, TransitionRefused: None that a program may send.
+        StateIllegal, StateRefused: None that a program may send.
     """
     withheld = _NEVER | _OF_HANDLERS if at_work else _NEVER
     events = [event for event in lifecycle.events_from(record.state) if event not in withheld]
@@ -135,11 +146,14 @@ def event_to(record: Task, state: str, lifecycle: Lifecycle, *, at_work: bool = 
         if edge is not None and edge.target == state:
             return event
     ways = [edge for event in events for edge in lifecycle.edges_from(record.state, event)]
-    guards = [edge.guard_name for edge in ways if edge.target == state and edge.guard_name]
-    wanted = f"to {state}"
-    if guards:
-        raise TransitionRefused(record.id, record.state, wanted, events, guards)
-    raise IllegalTransition(record.id, record.state, wanted, events)
+    refusing = [edge for edge in ways if edge.target == state and edge.guard_name]
+    if refusing:
+        guards = [str(edge.guard_name) for edge in refusing]
+        event = refusing[0].event
+        raise StateRefused(record.id, record.state, event, events, guards, state)
+    taken = [lifecycle.edge_taken(record, event) for event in events]
+    reachable = sorted({str(edge.target) for edge in taken if edge is not None and edge.target})
+    raise StateIllegal(record.id, record.state, f"to {state}", events, state, reachable)
 
 
 def save(entry: Entry, task: JSONObject, tasks: Tasks, uploads: Uploads) -> Task:
@@ -152,6 +166,11 @@ def save(entry: Entry, task: JSONObject, tasks: Tasks, uploads: Uploads) -> Task
 
 def _edited(ours: Task, entry: Entry, task: JSONObject, tasks: Tasks, uploads: Uploads) -> Task:
     record = edited(ours, task, tasks, entry.passed)
+    if record.content_type != ours.content_type and record.content_type not in {*ContentType, None}:
+        known = ", ".join(sorted(ContentType))
+        raise ValueError(f"{record.content_type!r} is none of {known} @ $.contenttype")
+    if record.source_filename != ours.source_filename:
+        _check_source_name(record)
     if record.preprocessed_path != ours.preprocessed_path:
         uploads.check_preprocessed(record)
     return record

@@ -16,6 +16,7 @@ from ..errors import (
     IllegalTransition,
     InvalidPath,
     InvalidTaskFile,
+    StateIllegal,
     TaskNotFound,
     UploadRefused,
 )
@@ -221,7 +222,7 @@ class Engine:
         _check_types(content_type, file_size, checksum, mime_type, source_filename, task_id)
         content_type = str(content_type)
         if task_id is not None and not _ID.fullmatch(task_id):
-            raise UploadRefused(f"the id {task_id!r} is not 1 to 64 of A-Z a-z 0-9 -")
+            raise UploadRefused(_bad_id(task_id))
         if not _CHECKSUM.fullmatch(checksum):
             raise UploadRefused(f"the checksum {checksum[:80]!r} is no SHA-1 of 40 hex digits")
         if task_id is not None and self._tasks.known(task_id):
@@ -529,8 +530,11 @@ class Engine:
         self._open()
         values = _dictionary(task)
         task_id = values.copy()["id"]
+        if not _ID.fullmatch(task_id):
+            raise ValueError(_bad_id(task_id))
         if self._tasks.removed(task_id):
-            raise IllegalTransition(task_id, self.lifecycle.gone, f"to {state}", ())
+            gone = self.lifecycle.gone
+            raise StateIllegal(task_id, gone, f"to {state}", (), state, ())
         record = dictionaries.made(values, task_id, self._tasks)
         self._uploads.check_preprocessed(record)
         event = dictionaries.event_to(record, state, self.lifecycle)
@@ -638,6 +642,10 @@ def _dictionary(task: Mapping[str, Any]) -> JSONObject:
     if not isinstance(task.get("id"), str):
         raise TypeError(f"the id of a task is text, not {task.get('id')!r}")
     return JSONObject(task)
+
+
+def _bad_id(task_id: str) -> str:
+    return f"the id {task_id[:80]!r} is not 1 to 64 of A-Z a-z 0-9 -"
 
 
 def _check_types(

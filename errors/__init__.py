@@ -60,6 +60,35 @@ class TransitionRefused(IllegalTransition):
 
 
 @define
+class StateIllegal(IllegalTransition):
+    """A program named a state that it cannot take the task to; nothing has changed."""
+
+    target: str
+    #: The states that a program can take it to.
+    reachable: Sequence[str]
+
+    def __str__(self) -> str:
+        reachable = ", ".join(self.reachable) or "none"
+        return (
+            f"task {self.task_id} is in state {self.state!r}, from which no program can take it "
+            f"to {self.target!r}; it can to: {reachable}"
+        )
+
+
+@define
+class StateRefused(TransitionRefused):
+    """A program named a state that the task may not enter as it is; nothing has changed."""
+
+    target: str
+
+    def __str__(self) -> str:
+        return (
+            f"task {self.task_id} cannot go from {self.state!r} to {self.target!r}: refused by "
+            f"{', '.join(self.guards)}"
+        )
+
+
+@define
 class TaskFailed(MusicTasksError):
     """A task that somebody waited for has failed, was rejected, or is being removed."""
 
@@ -118,7 +147,7 @@ class InvalidPath(MusicTasksError):
     reason: str
 
     def __str__(self) -> str:
-        return f"invalid path {self.path!r}: {self.reason}"
+        return f"{f'invalid path {self.path!r}' if self.path else 'no target path'}: {self.reason}"
 
 
 @define
@@ -183,6 +212,14 @@ class EngineClosed(MusicTasksError):
 
     def __str__(self) -> str:
         return "the engine is closed: open a new one with open_engine()"
+
+
+@define
+class TaskManagementStopped(EngineClosed):
+    """No task management runs; `StartTaskManagementThread` starts it."""
+
+    def __str__(self) -> str:
+        return "the task management is stopped: call StartTaskManagementThread(config) first"
 
 
 @define
@@ -323,10 +360,13 @@ __all__ = [
     "MusicTasksError",
     "NoLibrary",
     "SettingsError",
+    "StateIllegal",
+    "StateRefused",
     "TargetExists",
     "TaskFailed",
     "TaskFileDeleted",
     "TaskFileEdited",
+    "TaskManagementStopped",
     "TaskNotFound",
     "TaskNotSaved",
     "TransitionRefused",

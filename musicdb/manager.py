@@ -52,8 +52,8 @@ class TaskManager:
         ValueError: The database is not that of the configuration.
         DirectoryInUse: Another process works on these tasks.
 
-    What needs a task raises `EngineClosed` after `StopTaskManagementThread`, and `TaskNotSaved`,
-    with nothing changed, where the disk refuses.
+    What needs a task raises `TaskManagementStopped` after `StopTaskManagementThread`, and
+    `TaskNotSaved`, with nothing changed, where the disk refuses.
     """
 
     def __init__(
@@ -112,8 +112,8 @@ class TaskManager:
     ) -> None:
         """Makes a task in any state that an edge from `new` leads to, and starts it.
 
-        `waitforchunk` asks for the first chunk of an upload. What is refused is said by an
-        `InternalError`.
+        `waitforchunk` asks for the first chunk of an upload. What is refused, in whatever state,
+        is said by an `InternalError`: an id, a checksum or a file name that is none, too.
 
         Raises:
             TypeError: An argument has not the expected type.
@@ -149,11 +149,11 @@ class TaskManager:
                 "mimetype": mimetype or None,
                 "contenttype": contenttype,
                 "filesize": filesize,
-                "sourcechecksum": checksum,
-                "sourcefilename": sourcefilename,
+                "sourcechecksum": checksum or None,
+                "sourcefilename": sourcefilename or None,
             }
             self._engine.make(task, initialstate)
-        except UploadRefused as error:
+        except (UploadRefused, ValueError) as error:
             self._report(error)
 
     def LoadTasks(self) -> None:
@@ -180,6 +180,8 @@ class TaskManager:
 
         Raises:
             TypeError, ValueError: It is no task dictionary; the message says where.
+            UploadRefused: A new upload, or one that starts over, is not allowed, or another task
+                has the same bytes.
             IllegalTransition: No edge leads to its state, or none that a program may take.
         """
         _id_of(task)
@@ -190,6 +192,7 @@ class TaskManager:
 
         Raises:
             TypeError, ValueError: It is no task dictionary; the message says where.
+            UploadRefused: The upload is not allowed, or another task has the same bytes.
             IllegalTransition: No edge from `new` leads to its state.
         """
         taskid = _id_of(task)
@@ -207,6 +210,7 @@ class TaskManager:
 
         Raises:
             TypeError, ValueError: It is no task dictionary; the message says where.
+            UploadRefused: As `SaveTask`.
             IllegalTransition: No edge leads to the state, or none that a program may take.
         """
         taskid = _id_of(task)

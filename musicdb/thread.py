@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 from attrs import define, field
 
 from ..engine import Callback, Engine, Settings, open_engine
-from ..errors import EngineClosed
+from ..errors import TaskManagementStopped
 from .config import MusicDatabase, MusicDBConfig, settings_of
 
 Refresh = Callable[[], object]
@@ -33,10 +33,10 @@ class Shared:
 
     @property
     def engine(self) -> Engine:
-        """The engine; EngineClosed after `StopTaskManagementThread`."""
+        """The engine; TaskManagementStopped after `StopTaskManagementThread`."""
         engine = self._engine
         if engine is None:
-            raise EngineClosed
+            raise TaskManagementStopped
         return engine
 
     def open(self, settings: Settings) -> None:
@@ -145,7 +145,8 @@ def StopTaskManagementThread() -> bool:
     """Stops all work cleanly and gives every tasks directory free, also those never started.
 
     What is under way is asked to stop and queued again for the next start. Afterwards managers
-    raise `EngineClosed` until `StartTaskManagementThread` or a new manager opens their directory.
+    raise `TaskManagementStopped` until `StartTaskManagementThread` or a new manager opens their
+    directory.
 
     Returns:
         True if a thread was running, else False.

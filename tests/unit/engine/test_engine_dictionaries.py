@@ -114,6 +114,8 @@ def test_only_what_was_changed_of_the_annotations_counts(opened: Open):
         ({"annotations": {"x": "y" * 2**20}}, "1 MiB"),
         ({"albumpath": "../x"}, "albumpath"),
         ({"mimetype": 5}, "mimetype"),
+        ({"contenttype": "bogus"}, "bogus.*albumfile.*contenttype"),
+        ({"sourcefilename": "../a"}, "sourcefilename"),
     ],
 )
 def test_a_dictionary_that_is_no_task_is_refused(
@@ -151,9 +153,9 @@ def test_a_state_that_no_edge_leads_to_is_refused(opened: Open, settings: Settin
     engine = opened()
     task = begin(engine)
     before = (settings.tasks / f"{task.id}.json").read_bytes()
-    with pytest.raises(IllegalTransition, match=f"to {state}"):
+    with pytest.raises(IllegalTransition, match=f"to '{state}'; it can to: remove, uploadfailed"):
         engine.move(as_dictionary(task), state)
-    with pytest.raises(IllegalTransition, match=f"to {state}"):
+    with pytest.raises(IllegalTransition, match=f"to '{state}'; it can to: remove, uploadfailed"):
         engine.save(as_dictionary(task) | {"state": state, "annotations": {"x": 1}})
     assert engine.get(task.id) is task
     assert (settings.tasks / f"{task.id}.json").read_bytes() == before

@@ -296,6 +296,9 @@ BASE: list[tuple[str, Callable[[World], None], Call, Any, list[tuple[str, str]]]
         [("StateUpdate", "startfsscan")],
     ),
     ("a known id", waiting, process("startfsscan", "any", taskid="task"), None, REFUSED),
+    ("no id", nothing, process("startfsscan", "any", taskid="../x"), None, REFUSED),
+    ("no file name", nothing, process("startfsscan", "any", sourcefilename="a/b"), None, REFUSED),
+    ("no id", nothing, lambda w: w.uploads.SaveTask({"id": "../x"}), ValueError, []),
     ("unknown type", nothing, process("startfsscan", "all"), ValueError, []),
     ("no text", nothing, process("startfsscan", "any", mimetype=None), TypeError, []),
 ]

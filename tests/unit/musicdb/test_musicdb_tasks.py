@@ -153,7 +153,7 @@ def test_update_takes_declared_edges_only(world: World, state: str):
     before = world.file("t").read_bytes()
     for target in sorted({one.name for one in MUSIC.states} - allowed):
         given = dict(task)
-        with pytest.raises(IllegalTransition, match=f"to {target}"):
+        with pytest.raises(IllegalTransition, match=f"to '{target}'"):
             world.uploads.UpdateTaskState(given, target)
         assert given == task
     assert world.uploads.GetTaskByID("t") == task

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from musicdbkit import World, write_ini
 from musictasks.engine import Settings, open_engine
-from musictasks.errors import DirectoryInUse, EngineClosed, SettingsError
+from musictasks.errors import DirectoryInUse, SettingsError, TaskManagementStopped
 from musictasks.musicdb import (
     MusicDatabase,
     MusicDBConfig,
@@ -90,7 +90,7 @@ def test_managers_hold_the_directory_until_the_stop(world: World):
     StopTaskManagementThread()
     with open_engine(world.config.settings):
         for call in (world.uploads.GetTasks, world.scans.InitiateFilesystemScan):
-            with pytest.raises(EngineClosed):
+            with pytest.raises(TaskManagementStopped, match="StartTaskManagementThread"):
                 call()
         with pytest.raises(DirectoryInUse):
             TaskManager(world.config)
