@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -15,10 +16,12 @@ from typing import Any
 
 import musictasks.musicdb as face
 import pytest
+from archivekit import album_files, make_zip
 from clikit import copy_album
 from musicdbkit import ALBUM, COVER, DATA, SONG, World
 from musictasks.library import MusicDatabase, sample_album
 from musictasks.musicdb import StartTaskManagementThread, StopTaskManagementThread, TaskManager
+from videokit import make_video
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "musicdb.md").read_text(encoding="utf-8")
 STARTED = ["waitforchunk", "uploadcomplete", "preprocessing", "readyforintegration"]
@@ -37,6 +40,31 @@ def world(tmp_path: Path) -> World:
     world = World(tmp_path)
     StartTaskManagementThread(world.config, tmp_path / "data" / "music.db")
     return world
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> World:
+    """The same with chunks for files of some kB."""
+    world = World(tmp_path, chunksize=10_000)
+    StartTaskManagementThread(world.config)
+    return world
+
+
+def upload(world: World, contenttype: str, mimetype: str, data: bytes, name: str) -> str:
+    """A whole upload, driven from inside the callback; it is ready for its integration."""
+    answer_requests(world, data, lambda send: send())
+    sha1 = hashlib.sha1(data).hexdigest()
+    world.uploads.InitiateUpload("task", mimetype, contenttype, len(data), sha1, name)
+    world.recorder.wait_for_state("task", "readyforintegration")
+    return "task"
+
+
+def integrate(world: World, taskid: str, target: str) -> None:
+    """And then the import, with artwork."""
+    task = world.integration.GetTaskByID(taskid)
+    world.integration.SaveTask(task | {"triggerimport": True, "includeartwork": True})
+    assert world.integration.InitiateIntegration(taskid, target) == taskid
+    world.recorder.wait_for_state(taskid, "importcomplete")
 
 
 def answer_requests(world: World, data: bytes, answer: Answer) -> None:
@@ -161,6 +189,80 @@ def test_artwork_that_is_uploaded(world: World):
     world.recorder.wait_for_state("art", "readyforintegration")
     assert world.integration.InitiateIntegration("art", ALBUM) == "art"
     world.recorder.wait_for_state("art", "importcomplete")
+
+
+WHOLE_WAY = [
+    *STARTED,
+    *("startintegration", "integrating", "startmusicimport", "importingmusic"),
+    *("startartworkimport", "importingartwork", "importcomplete"),
+]
+
+
+def test_the_whole_way_of_a_video(large: World):
+    """Uploaded, annotated, integrated and imported, with frames and a preview; then made again."""
+    data, target = make_video(), "Someone/1999 - A Clip.mp4"
+    taskid = upload(large, "video", "video/mp4", data, "clip.mp4")
+    found = large.uploads.GetTaskByID(taskid)["annotations"]
+    assert (found["codec"], found["resolution"], found["duration"]) == ("h264", "64x48", 4.0)
+    people = {"artistname": "Someone", "release": 1999, "name": "A Clip", "origin": "iTunes"}
+    assert large.uploads.AnnotateUpload(taskid, people)
+    integrate(large, taskid, target)
+    states = large.recorder.states(taskid)
+    assert [state for state in WHOLE_WAY if state in states] == WHOLE_WAY
+    assert (large.root / "music" / target).read_bytes() == data
+    database = MusicDatabase(large.config.settings.database)
+    video = database.video(target)
+    assert video is not None
+    assert (video["name"], video["release"], video["origin"]) == ("A Clip", 1999, "iTunes")
+    frames = large.config.settings.video_frames_root / video["framesdirectory"]
+    made = {path.name for path in frames.iterdir()}
+    assert {video["thumbnailfile"], video["previewfile"], "frame-05.jpg"} <= made
+
+    imported = large.imports.InitiateImport("video", target)
+    assert imported is not None
+    large.recorder.wait_for_state(imported, "importcomplete")
+    shutil.rmtree(frames)
+    artwork = large.artwork.InitiateImport(target, target)
+    large.recorder.wait_for_state(artwork, "importcomplete")
+    assert {path.name for path in frames.iterdir()} == made
+    assert database.videos() == [database.video(target)]
+    large.uploads.RemoveTask(taskid)
+    assert list(large.config.settings.uploads.iterdir()) == []
+
+
+def test_the_whole_way_of_an_archive(large: World):
+    """Uploaded, unpacked, placed as one album, imported, with artwork; nothing else is left."""
+    target = "Someone/2001 - From an Archive"
+    taskid = upload(large, "album", "application/zip", make_zip(album_files()), "Album.zip")
+    task = large.uploads.GetTaskByID(taskid)
+    assert task["preprocessedpath"] == f"album-{task['sourcechecksum']}.preprocessed"
+    assert large.uploads.AnnotateUpload(taskid, {"artist": "Someone", "origin": "bandcamp"})
+    integrate(large, taskid, target)
+    states = large.recorder.states(taskid)
+    assert [state for state in WHOLE_WAY if state in states] == WHOLE_WAY
+    placed = {path.read_bytes() for path in (large.root / "music" / target).iterdir()}
+    assert placed == set(album_files().values())
+    database = MusicDatabase(large.config.settings.database)
+    album = database.album(target)
+    assert album is not None
+    assert len(database.songs(target)) == album["numofsongs"] == 3
+    assert album["artworkpath"] == "Someone - From an Archive.jpg"
+    large.uploads.RemoveTask(taskid)
+    assert list(large.config.settings.uploads.iterdir()) == []
+
+
+@pytest.mark.parametrize("contenttype", ["video", "album"])
+def test_what_is_neither_video_nor_archive_is_rejected(large: World, contenttype: str):
+    """The message names the file and why; its data is gone."""
+    answer_requests(large, DATA, lambda send: send())
+    sha1 = hashlib.sha1(DATA).hexdigest()
+    large.uploads.InitiateUpload("task", "", contenttype, len(DATA), sha1, "odd.mp4")
+    large.recorder.wait_for_state("task", "invalidcontent")
+    name, status = large.recorder.of("task")[-1]
+    assert name == "InternalError"
+    assert "odd.mp4" in status["message"]
+    large.uploads.RemoveTask("task")
+    assert list(large.config.settings.uploads.iterdir()) == []
 
 
 def test_the_program_of_the_document(tmp_path: Path):

@@ -27,14 +27,14 @@ DATA = b"%PDF-1.4 0123456789"
 SHA1 = hashlib.sha1(DATA).hexdigest()
 
 
-def write_ini(root: Path, extra: str = "") -> Path:
+def write_ini(root: Path, extra: str = "", chunksize: int = 7) -> Path:
     """A `musicdb.ini` for a library in `root`, with an album in the Music Directory."""
     copy_album(root / "music" / ALBUM, "01 Morgenroete.flac", "cover.png")
     (root / "music" / ALBUM / "01 Morgenroete.flac").rename(root / "music" / SONG)
     file = root / "musicdb.ini"
     file.write_text(
         "[directories]\nmusic=music\ndata=data\n[albumcover]\nscales=16\n"
-        f"[tasks]\ndurability=none\nchunksize=7\n{extra}"
+        f"[tasks]\ndurability=none\nchunksize={chunksize}\n{extra}"
     )
     return file
 
@@ -45,6 +45,7 @@ class World:
 
     root: Path
     extra: str = ""
+    chunksize: int = 7
     config: MusicDBConfig = field(init=False)
     recorder: Recorder = field(factory=Recorder, init=False)
     uploads: UploadManager = field(init=False)
@@ -54,7 +55,7 @@ class World:
     scans: FilesystemManager = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.config = MusicDBConfig(write_ini(self.root, self.extra))
+        self.config = MusicDBConfig(write_ini(self.root, self.extra, self.chunksize))
         self.uploads = UploadManager(self.config)
         self.integration = IntegrationManager(self.config)
         self.imports = ImportManager(self.config)

@@ -10,6 +10,7 @@ import pytest
 from musicdbkit import ALBUM, COVER, DATA, SHA1, SONG, World
 from musictasks.musicdb import TaskManager
 
+VIDEO = "Artist/1999 - A Clip.mp4"
 REFUSED = [("InternalError", "notexisting")]
 #: Stands for "the id of a new task".
 NEW_ID = object()
@@ -46,6 +47,19 @@ def ready(world: World, contenttype: str = "albumfile") -> None:
     world.put("ready", "readyforintegration", contenttype=contenttype, uploadpath="x")
 
 
+def as_video(world: World) -> None:
+    ready(world, "video")
+
+
+def as_archive(world: World) -> None:
+    ready(world, "album")
+
+
+def with_video(world: World) -> None:
+    """Names decide before the import looks into it."""
+    (world.root / "music" / VIDEO).write_bytes(b"to be looked at later")
+
+
 def as_artwork(world: World) -> None:
     ready(world, "artwork")
 
@@ -76,6 +90,14 @@ UPLOADS: list[tuple[str, Callable[[World], None], Call, Any, list[tuple[str, str
     ("a new upload", nothing, initiate(), None, [("ChunkRequest", "waitforchunk")]),
     ("any letters", nothing, initiate(checksum="A" * 40), None, [("ChunkRequest", "waitforchunk")]),
     ("no type known", nothing, initiate(mimetype=""), None, [("ChunkRequest", "waitforchunk")]),
+    ("a video", nothing, initiate(contenttype="video"), None, [("ChunkRequest", "waitforchunk")]),
+    (
+        "an archive",
+        nothing,
+        initiate(contenttype="album"),
+        None,
+        [("ChunkRequest", "waitforchunk")],
+    ),
     ("too large", nothing, initiate(filesize=10**13), None, REFUSED),
     ("no SHA-1", nothing, initiate(checksum="no"), None, REFUSED),
     ("no id", nothing, initiate(taskid="../x"), None, REFUSED),
@@ -185,6 +207,41 @@ OTHERS: list[tuple[str, Callable[[World], None], Call, Any, list[tuple[str, str]
         "ready",
         [("StateUpdate", "startartworkimport")],
     ),
+    (
+        "of a video",
+        as_video,
+        lambda w: w.integration.InitiateIntegration("ready", VIDEO),
+        "ready",
+        [("StateUpdate", "startintegration")],
+    ),
+    (
+        "of an archive",
+        as_archive,
+        lambda w: w.integration.InitiateIntegration("ready", "Artist/1999 - New"),
+        "ready",
+        [("StateUpdate", "startintegration")],
+    ),
+    (
+        "a video as a song",
+        as_video,
+        lambda w: w.integration.InitiateIntegration("ready", SONG),
+        ValueError,
+        [],
+    ),
+    (
+        "an archive as a song",
+        as_archive,
+        lambda w: w.integration.InitiateIntegration("ready", SONG),
+        ValueError,
+        [],
+    ),
+    (
+        "an archive nowhere",
+        as_archive,
+        lambda w: w.integration.InitiateIntegration("ready", None),
+        TypeError,
+        [],
+    ),
     ("wrong state", waiting, lambda w: w.integration.InitiateIntegration("task", SONG), False, []),
     (
         "unknown",
@@ -203,6 +260,16 @@ OTHERS: list[tuple[str, Callable[[World], None], Call, Any, list[tuple[str, str]
         NEW_ID,
         [("StateUpdate", "startmusicimport")],
     ),
+    (
+        "import of a video",
+        with_video,
+        lambda w: w.imports.InitiateImport("video", VIDEO),
+        NEW_ID,
+        [("StateUpdate", "startmusicimport")],
+    ),
+    ("no video", nothing, lambda w: w.imports.InitiateImport("video", VIDEO), ValueError, []),
+    ("a song", nothing, lambda w: w.imports.InitiateImport("video", SONG), ValueError, []),
+    ("a file", nothing, lambda w: w.imports.InitiateImport("albumfile", SONG), None, []),
     ("other type", nothing, lambda w: w.imports.InitiateImport("artwork", ALBUM), None, []),
     ("unknown type", nothing, lambda w: w.imports.InitiateImport("x", ALBUM), None, []),
     ("no album", nothing, lambda w: w.imports.InitiateImport("album", "A/x"), ValueError, []),
@@ -224,6 +291,20 @@ OTHERS: list[tuple[str, Callable[[World], None], Call, Any, list[tuple[str, str]
         lambda w: w.artwork.InitiateImport(COVER, ALBUM),
         NEW_ID,
         [("StateUpdate", "startartworkimport")],
+    ),
+    (
+        "artwork of a video",
+        with_video,
+        lambda w: w.artwork.InitiateImport(VIDEO, VIDEO),
+        NEW_ID,
+        [("StateUpdate", "startartworkimport")],
+    ),
+    (
+        "an album from a video",
+        with_video,
+        lambda w: w.artwork.InitiateImport(VIDEO, ALBUM),
+        ValueError,
+        [],
     ),
     ("no source", nothing, lambda w: w.artwork.InitiateImport("x.png", ALBUM), ValueError, []),
     ("bad source", nothing, lambda w: w.artwork.InitiateImport("../x", ALBUM), ValueError, []),
