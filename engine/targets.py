@@ -54,7 +54,7 @@ def of_upload(task: Task, target: str | None, music: MusicDirectory) -> dict[str
         music.check_target_video(target)
         return {"video_path": target}
     if target is None:
-        raise InvalidPath("", "an album file needs a target path")
+        raise InvalidPath("", "name one: an album file needs it")
     return of_album_file(target, music)
 
 
@@ -73,14 +73,15 @@ def _of_album_annotations(task: Task) -> str:
 
 
 def _annotated(task: Task, artist: str, year: str, name: str) -> tuple[str, int, str]:
-    found = task.annotations
-    texts = (found.get(artist), found.get(name))
-    release = str(found.get(year))
+    found = {key: task.annotations.get(key, "") for key in (artist, year, name)}
+    texts = (found[artist], found[name])
+    release = str(found[year])
     if not all(isinstance(text, str) and text.strip() for text in texts) or not re.fullmatch(
         "[0-9]{4}", release
     ):
         needed = f"{artist}, {year} (4 digits) and {name}"
-        raise InvalidPath("", f"name a target path, or annotate {needed} first")
+        known = ", ".join(f"{key}: {str(value)[:60]!r}" for key, value in found.items())
+        raise InvalidPath("", f"name one, or annotate {needed} first (there are {known})")
     return str(texts[0]), int(release), str(texts[1])
 
 
@@ -114,7 +115,7 @@ def of_import(content_type: str, path: str, music: MusicDirectory) -> dict[str, 
 def of_uploaded_artwork(task: Task, target: str | None, music: MusicDirectory) -> dict[str, Any]:
     """The changes for artwork from an upload, for the album or video at `target`."""
     if target is None:
-        raise InvalidPath("", "artwork needs a target path: the album's or the video's")
+        raise InvalidPath("", "name the album's or the video's")
     return {
         **_of_artwork_target(target, music),
         "artwork_source_type": ArtworkSource.IMAGEFILE.value,

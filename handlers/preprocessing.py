@@ -16,6 +16,7 @@ from ..library import (
     ImageLimits,
     SongTags,
     is_song,
+    is_video,
     read_song,
     read_video,
     to_jpeg,
@@ -96,12 +97,16 @@ class Preprocessing:
 
     def _video(self, task: Task, work: Work, file: BinaryIO, name: str) -> Outcome:
         video = read_video(file, name, work.check)
+        kind = PurePosixPath(name).suffix.lower() if is_video(name) else None
+        if kind and (kind == ".webm") != (video.mime_type == "video/webm"):
+            return reject(f"{name}: it is {video.mime_type} under a wrong extension")
         found = {
             "duration": round(video.duration_s, 3),
             "codec": video.codec,
             "resolution": f"{video.width_px}x{video.height_px}",
         }
-        return succeed(changes=_mime_type(task, video.mime_type), annotations=found)
+        # A browser's may be another: what is in the file decides on the extension.
+        return succeed(changes={"mime_type": video.mime_type}, annotations=found)
 
 
 def _guessed(name: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from .naming import VideoPath, encode_name
 _PREVIEW = "preview"
 _THUMBNAIL = "thumbnail"
 _QUALITY = 80
+_MADE = re.compile(r"(frame-[0-9]{2,}|preview)( \([0-9]+×[0-9]+\))?\.(jpg|webp)")
 # As a name of a directory these would lead to another one.
 _DOTS = {".": "\u2024", "..": "\u2024\u2024"}
 
@@ -74,6 +76,8 @@ class FramesDirectory:
     def make(self, video: VideoPath, frames: Iterable[Image.Image], name: str) -> VideoFrames:
         """Writes a video's frames, their scaled ones and the animation, in place of what it had.
 
+        A picture that a person chose with `make_thumbnail` stays.
+
         Raises:
             MediaError: `frames`, those of `name`, are none.
         """
@@ -89,6 +93,7 @@ class FramesDirectory:
         for scale in self.scales:
             scaled = [_scaled(picture, scale) for picture in pictures]
             self._write(video, f"{_PREVIEW} {_size(scale)}.webp", self._animation(scaled))
+        self._remove_others(video, len(pictures))
         return VideoFrames(_folder(video), f"{_frame_stem(1)}.jpg", f"{_PREVIEW}.webp")
 
     def make_thumbnail(
@@ -112,6 +117,16 @@ class FramesDirectory:
             self._write(video, f"{stem} {_size(scale)}.jpg", scaled)
         # Invariant: the picture is last, so where it is, the scaled ones are.
         self._write(video, f"{stem}.jpg", jpeg)
+
+    def _remove_others(self, video: VideoPath, count: int) -> None:
+        """What was made of another file, or with other settings."""
+        sizes = ["", *(f" {_size(scale)}" for scale in self.scales)]
+        stems = [_frame_stem(number) for number in range(1, count + 1)]
+        made = {f"{stem}{size}.jpg" for stem in stems for size in sizes}
+        made |= {f"{_PREVIEW}{size}.webp" for size in sizes}
+        Directory(self.root, self.durable).remove_where(
+            _folder(video), lambda name: name not in made and bool(_MADE.fullmatch(name))
+        )
 
     def _write(self, video: VideoPath, name: str, data: bytes) -> None:
         directory = Directory(self.root, self.durable)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, BinaryIO
+from typing import Any
 
 from attrs import frozen
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from .hashing import sha256_of
 from .music_directory import MusicDirectory
 from .naming import AlbumPath, SongPath, encode_name, parse_song
 from .schema import albums, artists, lyrics, songs
@@ -62,14 +62,8 @@ def read_songs(
         parts = parse_song(path)
         with music.directory.open(path) as file:
             tags = read_song(file, path)
-            found.append(FoundSong(path, parts, tags, checksum_of(file)))
+            found.append(FoundSong(path, parts, tags, sha256_of(file)))
     return found
-
-
-def checksum_of(file: BinaryIO) -> str:
-    """SHA-256 of all of the file, hex digits."""
-    file.seek(0)
-    return hashlib.file_digest(file, "sha256").hexdigest()  # pyright: ignore[reportArgumentType]
 
 
 def write_songs(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import re
@@ -17,6 +16,7 @@ from attrs import define, field
 
 from ..errors import InvalidPath
 from ..files import Directory
+from .hashing import sha256_of
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +26,6 @@ create table if not exists checksums (
 )
 """
 _SHA256 = re.compile("[0-9a-f]{64}")
-_BLOCK_BYTES = 1024 * 1024
 #: What was hashed is written down after so many files or bytes: a killed scan loses no more.
 _FLUSH_FILES = 200
 _FLUSH_BYTES = 256 * 1024 * 1024
@@ -83,11 +82,7 @@ class ScanCache:
             return known.sha256
         with music.open(path) as file:
             before = _measured(os.fstat(file.fileno()))
-            digest, block = hashlib.sha256(), memoryview(bytearray(_BLOCK_BYTES))
-            while length := file.readinto(block):  # pyright: ignore[reportAttributeAccessIssue]
-                digest.update(block[:length])
-                check()
-            found = digest.hexdigest()
+            found = sha256_of(file, check)
             # One that is just being written has to be read again the next time.
             if _measured(os.fstat(file.fileno())) == before:
                 self._note(path, _Row(*before, found))

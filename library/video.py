@@ -7,14 +7,17 @@ limits, and this module only reads what it says.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import selectors
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from multiprocessing import spawn
 from pathlib import Path
@@ -25,12 +28,18 @@ from PIL import Image
 
 from ..errors import ExtraMissing, MediaError
 
+PROGRAM = Path(__file__).with_name("video_program.py")
 #: 4K: a larger frame is scaled down.
 FRAME_PIXEL_LIMIT = 4096 * 2160
 #: How often a reading that lasts asks whether it shall stop, in seconds.
 _ASK_AFTER_S = 0.2
 _MESSAGE_LIMIT_BYTES = 100_000
-_NO_PYAV = 3
+#: How long the process may take to start, in seconds.
+_START_LIMIT_S = 60.0
+#: What a native decoder ends by that a bad file led astray.
+_BREAKDOWNS = frozenset(
+    {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL}
+)
 _BLOCK_BYTES = 1024 * 1024
 
 
@@ -49,7 +58,8 @@ class VideoInfo:
 
 def check_video_extra() -> None:
     """Raises ExtraMissing where PyAV is not installed."""
-    if find_spec("av") is None:
+    found = find_spec("av")
+    if found is None or found.origin is None:  # a mere folder of that name is no module
         raise ExtraMissing("video", "PyAV is not installed")
 
 
@@ -101,24 +111,48 @@ def _info(message: dict[str, Any]) -> VideoInfo:
 def _reading(
     file: BinaryIO, name: str, frames: int, check: Callable[[], object] | None
 ) -> Iterator[_Reading]:
-    program = str(Path(__file__).with_name("video_program.py"))
-    # -P: what lies beside the program is no module of its own.
-    command = [os.fsdecode(spawn.get_executable()), "-P", program]
-    arguments = map(str, (file.fileno(), frames, FRAME_PIXEL_LIMIT))
-    # Its own group: a Ctrl-C at the terminal is for this process to handle.
-    with subprocess.Popen(
-        [*command, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        pass_fds=[file.fileno()],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        process_group=0,
-    ) as process:
+    with ExitStack() as stack:
+        reading, writing = os.pipe()
+        stack.callback(os.close, reading)
         try:
-            yield _Reading(process, name, check or (lambda: None))
+            process = stack.enter_context(_program(file.fileno(), writing, frames))
         finally:
-            process.kill()
+            os.close(writing)
+        stack.callback(process.kill)
+        started = _Reading(process, reading, name, check or (lambda: None))
+        started.await_ready()
+        yield started
+
+
+def _program(video: int, pipe: int, frames: int) -> subprocess.Popen[bytes]:
+    """The process; what it writes but into the pipe is nobody's."""
+    executable = spawn.get_executable()
+    if not executable:
+        raise OSError(errno.ENOENT, "there is no Python to start (sys.executable is empty)")
+    # Not 0 to 2, which are the new process's own.
+    descriptors = [fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3) for number in (video, pipe)]
+    try:
+        numbers = (*descriptors, frames, FRAME_PIXEL_LIMIT)
+        arguments = map(str, (*numbers, *filter(None, sys.path)))
+        return subprocess.Popen(
+            # -I: nothing of where we run, nor of the environment, stands before Python's own.
+            [
+                os.fsdecode(executable),
+                "-I",
+                str(PROGRAM),
+                *arguments,
+                *map(str, filter(None, sys.path)),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=descriptors,
+            # Its own group: a Ctrl-C at the terminal is for this process to handle.
+            process_group=0,
+        )
+    finally:
+        for number in descriptors:
+            os.close(number)
 
 
 @define
@@ -126,13 +160,22 @@ class _Reading:
     """The other process, and what it says."""
 
     process: subprocess.Popen[bytes]
+    pipe: int
     name: str
     check: Callable[[], object]
+    #: Until then whatever goes wrong is not the video's fault.
+    is_ready: bool = False
 
-    def message(self) -> dict[str, Any]:
-        size_bytes = int.from_bytes(self.exactly(4))
+    def await_ready(self) -> None:
+        message = self.message(_START_LIMIT_S)
+        if "missing" in message:
+            raise ExtraMissing("video", f"PyAV cannot be loaded ({message['missing']})")
+        self.is_ready = True
+
+    def message(self, limit_s: float | None = None) -> dict[str, Any]:
+        size_bytes = int.from_bytes(self.exactly(4, limit_s))
         if size_bytes > _MESSAGE_LIMIT_BYTES:
-            raise MediaError(self.name, "reading it went wrong")
+            raise OSError(errno.EIO, "the process that reads videos says nonsense")
         message = json.loads(self.exactly(size_bytes))
         if "errno" in message:
             raise OSError(message["errno"], message["strerror"])
@@ -140,16 +183,17 @@ class _Reading:
             raise MediaError(self.name, message["refused"])
         return message
 
-    def exactly(self, size_bytes: int) -> bytes:
-        assert self.process.stdout is not None
-        descriptor = self.process.stdout.fileno()
+    def exactly(self, size_bytes: int, limit_s: float | None = None) -> bytes:
+        end_s = None if limit_s is None else time.monotonic() + limit_s
         data = bytearray()
         with selectors.DefaultSelector() as selector:
-            selector.register(descriptor, selectors.EVENT_READ)
+            selector.register(self.pipe, selectors.EVENT_READ)
             while len(data) < size_bytes:
                 while not selector.select(_ASK_AFTER_S):
                     self.check()
-                block = os.read(descriptor, min(size_bytes - len(data), _BLOCK_BYTES))
+                    if end_s is not None and time.monotonic() > end_s:
+                        raise OSError(errno.ETIMEDOUT, "the process that reads videos hangs")
+                block = os.read(self.pipe, min(size_bytes - len(data), _BLOCK_BYTES))
                 if not block:
                     self._ended()
                 data += block
@@ -158,12 +202,9 @@ class _Reading:
     def _ended(self) -> NoReturn:
         """It said less than it should: what ended it says whose fault that is."""
         code = self.process.wait()
-        if code == _NO_PYAV:
-            raise ExtraMissing("video", "PyAV cannot be loaded")
-        if code == -signal.SIGXCPU:
+        if self.is_ready and code == -signal.SIGXCPU:
             raise MediaError(self.name, "reading it takes too long")
-        if code in (-signal.SIGKILL, -signal.SIGTERM):
-            raise OSError(0, "the process that reads the video was killed")
-        if code < 0:
+        if self.is_ready and -code in _BREAKDOWNS:
             raise MediaError(self.name, f"the decoder broke down over it (signal {-code})")
-        raise MediaError(self.name, f"the decoder broke down over it (exit code {code})")
+        how = f"signal {-code}" if code < 0 else f"exit status {code}"
+        raise OSError(errno.EIO, f"the process that reads videos ended early ({how})")

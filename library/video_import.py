@@ -8,7 +8,8 @@ from typing import Any
 from attrs import frozen
 from sqlalchemy import Connection, insert, select, update
 
-from .importing import NOTHING_TOLD, ImportResult, artist_key, checksum_of
+from .hashing import sha256_of
+from .importing import NOTHING_TOLD, ImportResult, artist_key
 from .music_directory import MusicDirectory
 from .naming import VideoPath, parse_video
 from .schema import videos
@@ -40,7 +41,7 @@ def find_video(
     parts = parse_video(path)
     with music.directory.open(path) as file:
         info = read_video(file, path, check)
-        return FoundVideo(path, parts, info, checksum_of(file))
+        return FoundVideo(path, parts, info, sha256_of(file, check))
 
 
 def write_video(

@@ -1,10 +1,11 @@
 """Reads a video in a process of its own, for `video.py`, which says why and runs it as a script.
 
-It imports nothing of this package. Arguments: the descriptor of the video, how many frames, how
-many pixels a frame may have. To stdout go messages: 4 bytes with the length of what follows, then
-JSON. The first says what the video is; each further one is followed by the pixels of a frame, 3
-bytes (RGB) for each. A message with `refused` says what is wrong with the video, one with `errno`
-what the disk said. Exit code 3: there is no PyAV.
+It imports nothing of this package. Arguments: the descriptors of the video and of a pipe, how many
+frames, how many pixels a frame may have, then where the modules are that Python does not find by
+itself. Into the pipe go messages: 4 bytes with the length of what follows, then JSON. The first is
+`ready`, or `missing` where there is no PyAV; the second says what the video is; each further one is
+followed by the pixels of a frame, 3 bytes (RGB) for each. A message with `refused` says what is
+wrong with the video, one with `errno` what the disk said.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import struct
 import sys
 import threading
 from collections.abc import Iterator
@@ -20,6 +22,9 @@ from functools import cached_property
 from io import FileIO
 from typing import Any
 
+# Last, so that nothing there stands before what Python has itself.
+sys.path.extend(sys.argv[5:])
+
 try:
     import av
     from av.container import InputContainer
@@ -27,10 +32,11 @@ try:
     from av.stream import Disposition
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
+    from PIL import Image
 except ImportError as error:
-    raise SystemExit(3) from error
-
-from PIL import Image
+    text = json.dumps({"missing": str(error)}).encode()
+    os.write(int(sys.argv[2]), len(text).to_bytes(4, "big") + text)
+    raise SystemExit(1) from error
 
 MEMORY_LIMIT_BYTES = 4 * 1024**3
 CPU_LIMIT_S = 600
@@ -41,6 +47,21 @@ FRAME_SIDE_LIMIT_PX = 8192
 CODECS = frozenset(
     {"av1", "h263", "h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vp8", "vp9"}
 )
+_MP4_HEADS = frozenset({b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid"})
+#: The parts that hold what is shown: they may not be missing.
+_MP4_PARTS = frozenset({b"ftyp", b"moov", b"moof", b"mdat"})
+_EBML_LIMIT_BYTES = 4096
+#: By where the display matrix leads to the right and down: how to get there.
+_TURNS = {
+    (-1, 0, 0, 1): Image.Transpose.FLIP_LEFT_RIGHT,
+    (1, 0, 0, -1): Image.Transpose.FLIP_TOP_BOTTOM,
+    (-1, 0, 0, -1): Image.Transpose.ROTATE_180,
+    (0, 1, -1, 0): Image.Transpose.ROTATE_270,
+    (0, -1, 1, 0): Image.Transpose.ROTATE_90,
+    (0, 1, 1, 0): Image.Transpose.TRANSPOSE,
+    (0, -1, -1, 0): Image.Transpose.TRANSVERSE,
+}
+_SIDEWAYS = frozenset(turn for matrix, turn in _TURNS.items() if not matrix[0])
 #: Pixels that are further from square than any format has them are a lie.
 _WIDEST_PIXEL = 4
 
@@ -74,14 +95,29 @@ class Source:
         return self.file.tell()
 
 
-def main(descriptor: int, frames: int, frame_pixels: int) -> None:
+class Told:
+    """What the parent hears."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.pipe = os.fdopen(descriptor, "wb")
+
+    def say(self, message: dict[str, Any], data: bytes = b"") -> None:
+        text = json.dumps(message).encode()
+        self.pipe.write(len(text).to_bytes(4, "big") + text + data)
+        self.pipe.flush()
+
+
+def main(video: int, pipe: int, frames: int, frame_pixels: int) -> None:
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     _limit()
-    source = Source(FileIO(descriptor))
+    told = Told(pipe)
+    # From here on it is the video's fault if this process breaks down.
+    told.say({"ready": True})
+    source = Source(FileIO(video))
     try:
-        _read(source, frames, frame_pixels)
+        _read(source, told, frames, frame_pixels)
     except Exception as error:  # PyAV raises nearly everything over broken files
-        _say(_told(source.error or error))
+        told.say(_told(source.error or error))
 
 
 def _told(error: Exception) -> dict[str, Any]:
@@ -112,13 +148,7 @@ def _limit() -> None:
             resource.setrlimit(kind, (most, hard))
 
 
-def _say(message: dict[str, Any], data: bytes = b"") -> None:
-    text = json.dumps(message).encode()
-    sys.stdout.buffer.write(len(text).to_bytes(4, "big") + text + data)
-    sys.stdout.buffer.flush()
-
-
-def _read(source: Source, frames: int, frame_pixels: int) -> None:
+def _read(source: Source, told: Told, frames: int, frame_pixels: int) -> None:
     format_ = _format(source)
     source.seek(0)
     with av.open(source, format=format_, metadata_errors="replace") as container:
@@ -127,31 +157,29 @@ def _read(source: Source, frames: int, frame_pixels: int) -> None:
         first = next(_decoded(container, stream), None)
         if first is None:
             raise Refused("there is no frame in it that can be decoded")
-        width, height = first.width, first.height
-        if _rotation(first) in (90, 270):
-            width, height = height, width
-        duration_s = _duration_s(container, stream)
-        _say(
+        length_s, video_s = _lengths_s(container, stream)
+        turn = _turn(first)
+        size = (first.height, first.width) if turn in _SIDEWAYS else (first.width, first.height)
+        told.say(
             {
                 "codec": _codec(stream),
-                "duration_s": duration_s,
-                "width_px": width,
-                "height_px": height,
+                "duration_s": length_s,
+                "width_px": size[0],
+                "height_px": size[1],
                 "mime_type": "video/mp4" if format_ == "mov" else "video/webm",
             }
         )
         for number in range(1, frames + 1):
-            at_s = duration_s * number / (frames + 1)
-            first = _frame_at(container, stream, at_s) or first
-            image = _upright(first, stream, frame_pixels)
-            _say({"width_px": image.width, "height_px": image.height}, image.tobytes())
+            first = _frame_at(container, stream, video_s * number / (frames + 1)) or first
+            image = _upright(first, stream, turn, frame_pixels)
+            told.say({"width_px": image.width, "height_px": image.height}, image.tobytes())
 
 
 def _format(source: Source) -> str:
     """FFmpeg's name for it: guessing, it would also take playlists, which name other files."""
     source.seek(0)
     head = source.read(12)
-    if head[4:8] in {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"}:
+    if head[4:8] in _MP4_HEADS:
         _check_mp4(source)
         return "mov"
     if head.startswith(b"\x1a\x45\xdf\xa3"):
@@ -161,6 +189,7 @@ def _format(source: Source) -> str:
 
 
 def _check_mp4(source: Source) -> None:
+    """Refuses one that is cut off; what else stands after its last part is nobody's business."""
     offset = 0
     while offset + 8 <= source.size_bytes:
         source.seek(offset)
@@ -168,25 +197,28 @@ def _check_mp4(source: Source) -> None:
         length = int.from_bytes(head[:4], "big")
         if length == 1:
             length = int.from_bytes(head[8:16], "big")
-        if length == 0:
-            return
+        if head[4:8] in _MP4_PARTS and offset + length > source.size_bytes:
+            raise Refused("it is cut off: a part of it is missing")
         if length < 8:
-            raise Refused("it is no MP4 file")
+            return
         offset += length
-    if offset > source.size_bytes:
-        raise Refused("it is cut off: a part of it is missing")
 
 
 def _check_webm(source: Source) -> None:
-    offset = 4
-    length, size = _vint(source, offset)
-    offset += size + (length or 0)
-    source.seek(offset)
+    length, size = _vint(source, 4)
+    start = 4 + size
+    source.seek(start)
+    head = source.read(min(length or 0, _EBML_LIMIT_BYTES))
+    kind = head.find(b"\x42\x82")
+    if kind >= 0 and head[kind + 3 :].startswith(b"matroska"):
+        raise Refused("it is Matroska (MKV), not WebM")
+    source.seek(start + (length or 0))
     if source.read(4) != b"\x18\x53\x80\x67":
         raise Refused("it is no WebM file")
-    length, size = _vint(source, offset + 4)
+    offset = start + (length or 0) + 4
+    length, size = _vint(source, offset)
     # A recorder that could not go back left the length open.
-    if length is not None and offset + 4 + size + length > source.size_bytes:
+    if length is not None and offset + size + length > source.size_bytes:
         raise Refused("it is cut off: a part of it is missing")
 
 
@@ -203,15 +235,13 @@ def _vint(source: Source, offset: int) -> tuple[int | None, int]:
 
 def _stream(container: InputContainer) -> VideoStream:
     # A song's cover is a "stream" too.
-    covers = Disposition.attached_pic
-    streams = [one for one in container.streams.video if not one.disposition & covers]
+    streams = [one for one in container.streams.video if not _is_cover(one)]
     if not streams:
         raise Refused("there is no video in it")
-    stream = streams[0]
-    codec = _codec(stream)
-    if codec not in CODECS:
+    stream = next((one for one in streams if _codec(one) in CODECS), None)
+    if stream is None:
         known = ", ".join(sorted(CODECS))
-        raise Refused(f"its codec is {codec or 'unknown'}; these are read: {known}")
+        raise Refused(f"its codec is {_codec(streams[0]) or 'unknown'}; these are read: {known}")
     context = stream.codec_context
     if context.width * context.height > PIXEL_LIMIT:
         raise Refused(f"{context.width} x {context.height} are more than {PIXEL_LIMIT} pixels")
@@ -219,6 +249,10 @@ def _stream(container: InputContainer) -> VideoStream:
     context.thread_count = 2
     context.options = {"max_pixels": str(PIXEL_LIMIT)}
     return stream
+
+
+def _is_cover(stream: VideoStream) -> bool:
+    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def _codec(stream: VideoStream) -> str:
@@ -234,21 +268,38 @@ def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFr
             yield from packet.decode()
 
 
-def _duration_s(container: InputContainer, stream: VideoStream) -> float:
+def _lengths_s(container: InputContainer, stream: VideoStream) -> tuple[float, float]:
+    """How long it plays, and how long there is a picture: as its last packets say.
+
+    What its header says may be missing, or a lie.
+    """
+    streams = [stream, *container.streams.audio]
+    ends = {}
     if container.duration and container.duration > 0:
-        return container.duration / av.time_base
-    # Nobody wrote it down, so the last packet tells.
-    with suppress(FFmpegError):
-        container.seek(0)
-    ends = (
-        (packet.pts + (packet.duration or 0)) * packet.time_base
-        for packet in container.demux(stream)
-        if packet.pts is not None
-    )
-    duration_s = float(max(ends, default=0)) - _start_s(stream)
-    if duration_s <= 0:
+        claimed_s = _start_s(stream) + container.duration / av.time_base
+        with suppress(FFmpegError, OverflowError):
+            container.seek(int(claimed_s / (stream.time_base or 1)), stream=stream)
+            ends = _ends_s(container, streams)
+    if stream.index not in ends:
+        with suppress(FFmpegError):
+            container.seek(0)
+        ends = _ends_s(container, streams)
+    start_s = _start_s(stream)
+    video_s = ends.get(stream.index, 0) - start_s
+    if video_s <= 0:
         raise Refused("it does not say how long it is")
-    return duration_s
+    return max(ends.values()) - start_s, video_s
+
+
+def _ends_s(container: InputContainer, streams: list[Any]) -> dict[int, float]:
+    """By stream, when the last of the packets that follow ends."""
+    ends: dict[int, float] = {}
+    for packet in container.demux(streams):
+        if packet.pts is not None and packet.time_base is not None:
+            end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            index = packet.stream.index
+            ends[index] = max(end_s, ends.get(index, end_s))
+    return ends
 
 
 def _start_s(stream: VideoStream) -> float:
@@ -269,12 +320,22 @@ def _frame_at(container: InputContainer, stream: VideoStream, at_s: float) -> Vi
     return found
 
 
-def _rotation(frame: VideoFrame) -> int:
-    """By how many degrees the picture is to be turned, anticlockwise."""
-    return frame.rotation % 360
+def _turn(frame: VideoFrame) -> Image.Transpose | None:
+    """How the picture is to be turned or mirrored; None where it is as it should be."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return None
+    right_x, right_y, _, down_x, down_y, *_ = map(_sign, struct.unpack("=9i", bytes(data)))
+    return _TURNS.get((right_x, right_y, down_x, down_y))
 
 
-def _upright(frame: VideoFrame, stream: VideoStream, most_pixels: int) -> Image.Image:
+def _sign(value: int) -> int:
+    return (value > 0) - (value < 0)
+
+
+def _upright(
+    frame: VideoFrame, stream: VideoStream, turn: Image.Transpose | None, most_pixels: int
+) -> Image.Image:
     """As a player shows it: pixels square, turned as the camera was held."""
     image = frame.to_image()
     ratio = float(stream.sample_aspect_ratio or 1)
@@ -289,14 +350,8 @@ def _upright(frame: VideoFrame, stream: VideoStream, most_pixels: int) -> Image.
     size = max(1, int(width * shrunk)), max(1, int(height * shrunk))
     if size != image.size:
         image = image.resize(size, Image.Resampling.LANCZOS)
-    turns = {
-        90: Image.Transpose.ROTATE_90,
-        180: Image.Transpose.ROTATE_180,
-        270: Image.Transpose.ROTATE_270,
-    }
-    turn = turns.get(_rotation(frame))
     return image if turn is None else image.transpose(turn)
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:4]))
+    main(*map(int, sys.argv[1:5]))

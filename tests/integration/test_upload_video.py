@@ -14,7 +14,7 @@ from musictasks.statemachine import Task
 from PIL import Image
 from videokit import make_video, sound_only, without_frames
 
-MP4 = make_video(audio=True)
+MP4 = make_video(audio_s=4)
 WEBM = make_video(codec="libvpx-vp9", container="webm")
 PATH = "AC∕DC/1990 - Thunderstruck.mp4"
 ANNOTATIONS = {"artistname": "AC/DC", "release": 1990, "name": "Thunderstruck", "origin": "CD"}
@@ -34,7 +34,9 @@ def engine(settings: Settings) -> Iterator[Engine]:
 
 
 def send(engine: Engine, data: bytes, name: str = "clip.mp4") -> Task:
-    return upload(engine, data, 1000, content_type="video", mime_type=None, source_filename=name)
+    return upload(
+        engine, data, 1000, content_type="video", mime_type="video/x-any", source_filename=name
+    )
 
 
 def uploaded(engine: Engine, data: bytes, name: str = "clip.mp4") -> Task:
@@ -81,6 +83,7 @@ def test_into_the_library(engine: Engine, settings: Settings) -> None:
         (WEBM, "clip.webm", "AC∕DC/1990 - Thunderstruck.webm"),
         (WEBM, "clip", "AC∕DC/1990 - Thunderstruck.webm"),
         (MP4, "clip.mov", "AC∕DC/1990 - Thunderstruck.mp4"),
+        (WEBM, "clip.mkv", "AC∕DC/1990 - Thunderstruck.webm"),
         (MP4, "CLIP.M4V", "AC∕DC/1990 - Thunderstruck.M4V"),
     ],
 )
@@ -157,6 +160,7 @@ def test_a_target_that_is_taken(engine: Engine, settings: Settings) -> None:
         (sound_only(), "no video in it"),
         (MP4[:-300], "cut off"),
         (b"PK\3\4 and so on", "neither MP4"),
+        (WEBM, "video/webm under a wrong extension"),
     ],
 )
 def test_refused(engine: Engine, settings: Settings, data: bytes, reason: str) -> None:

@@ -29,10 +29,15 @@ def make_video(
     frames: int = 20,
     size: tuple[int, int] = (64, 48),
     pixel: Fraction | None = None,
-    audio: bool = False,
+    audio_s: float = 0,
+    start_s: int = 0,
+    marked: bool = False,
     title: str = "",
 ) -> bytes:
-    """`frames` frames, FPS a second, each in a colour of its own; a key frame every 8."""
+    """`frames` frames, FPS a second, each in a colour of its own; a key frame every 8.
+
+    `start_s`: the time stamp of the first one. `marked`: its top left quarter is white.
+    """
     out = io.BytesIO()
     with av.open(out, "w", format=container) as file:
         file.metadata["title"] = title or "Test"
@@ -43,13 +48,17 @@ def make_video(
         stream.codec_context.gop_size = 8
         if pixel is not None:
             stream.codec_context.sample_aspect_ratio = pixel
-        tone = file.add_stream("aac", rate=48000) if audio else None
+        tone = file.add_stream("aac", rate=48000) if audio_s else None
         for number in range(frames):
             picture = Image.new("RGB", size, color_of(number))
-            file.mux(stream.encode(av.VideoFrame.from_image(picture)))
+            if marked:
+                picture.paste("white", (0, 0, size[0] // 2, size[1] // 2))
+            frame = av.VideoFrame.from_image(picture)
+            frame.pts, frame.time_base = number + start_s * FPS, Fraction(1, FPS)
+            file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
         if tone is not None:
-            _silence(file, tone, frames / FPS)
+            _silence(file, tone, audio_s)
     return out.getvalue()
 
 
@@ -79,13 +88,23 @@ def without_frames() -> bytes:
     return bytes(data)
 
 
-def turned(data: bytes) -> bytes:
-    """The MP4 as a phone writes it that was held upright: to be turned clockwise."""
+def turned(data: bytes, matrix: tuple[int, int, int, int] = (0, 1, -1, 0)) -> bytes:
+    """The MP4 as a phone writes it that was held upright: to be turned clockwise.
+
+    `matrix`: where it leads to the right and down.
+    """
     video = bytearray(data)
     # tkhd, version 0: the matrix stands 40 bytes after version and flags.
-    matrix = video.index(b"tkhd") + 4 + 40
-    one = 1 << 16
-    struct.pack_into(">9i", video, matrix, 0, one, 0, -one, 0, 0, 0, 0, 1 << 30)
+    place = video.index(b"tkhd") + 4 + 40
+    a, b, c, d = (part << 16 for part in matrix)
+    struct.pack_into(">9i", video, place, a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    return bytes(video)
+
+
+def lying(data: bytes, length_s: float) -> bytes:
+    """The WebM with another length in its header."""
+    video = bytearray(data)
+    struct.pack_into(">d", video, video.index(b"\x44\x89\x88") + 3, length_s * 1000)
     return bytes(video)
 
 

@@ -3,12 +3,10 @@
 from pathlib import Path
 
 import pytest
+from avkit import take_av_away
 
 
 @pytest.fixture
 def broken_av(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PyAV is installed and cannot be loaded."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-    (folder / "av.py").write_text("raise ImportError('libavcodec.so: not found')\n")
-    monkeypatch.syspath_prepend(folder)
+    """PyAV was there when the upload began, and is gone."""
+    take_av_away(tmp_path, monkeypatch)

@@ -85,6 +85,18 @@ def test_again(frames: FramesDirectory, tmp_path: Path) -> None:
     assert files(tmp_path) == before
 
 
+def test_other_settings(frames: FramesDirectory, tmp_path: Path) -> None:
+    """What was made with others goes; what is not ours stays."""
+    frames.make(VIDEO, pictures(), "clip")
+    for name in ("frame-cover.jpg", "thumbnail.jpg", "notes (1×1).txt"):
+        (tmp_path / FOLDER / name).write_bytes(b"by hand")
+    FramesDirectory(tmp_path, 1, ((8, 8),)).make(VIDEO, pictures()[:1], "clip")
+    assert {path.name for path in (tmp_path / FOLDER).iterdir()} == {
+        *("frame-01.jpg", "frame-01 (8×8).jpg", "preview.webp", "preview (8×8).webp"),
+        *("frame-cover.jpg", "thumbnail.jpg", "notes (1×1).txt"),
+    }
+
+
 def test_frames_of_several_sizes(frames: FramesDirectory, tmp_path: Path) -> None:
     """A video may change its size on the way; an animation may not."""
     frames.make(VIDEO, [*pictures()[:2], *pictures((40, 40))[2:]], "clip")

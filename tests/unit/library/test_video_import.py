@@ -125,3 +125,21 @@ def test_what_is_no_video(database: MusicDatabase, music: MusicDirectory) -> Non
     with pytest.raises(FileNotFoundError):
         database.import_video(music, "AC∕DC/2022 - C.mp4")
     assert database.artists() == []
+
+
+def test_a_large_one_can_be_stopped(database: MusicDatabase, music: MusicDirectory) -> None:
+    """Also while it is hashed: a task that is removed does not read gigabytes to their end."""
+    with (music.root / PATH).open("r+b") as file:
+        file.seek(0, 2)
+        file.write((64 * 1024 * 1024).to_bytes(4, "big") + b"free")
+        file.truncate(file.tell() + 64 * 1024 * 1024 - 8)
+    calls = []
+
+    def check() -> None:
+        calls.append(1)
+        if len(calls) > 3:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        database.import_video(music, PATH, check=check)
+    assert database.videos() == []
