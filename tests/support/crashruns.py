@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from attrs import Factory, define
+from attrs import Factory, define, evolve
 from crashkit import Room, Struck, descriptors, differences, fresh_copy, half, in_child
 from crashways import FirstStart, Way
 from musictasks.files import using
@@ -31,8 +31,9 @@ class Lane:
     way: Way
     template: Path
     root: Path
-    #: The effects of the undisturbed run, and the library it made.
+    #: The effects of the undisturbed run, the states it told of, and the library it made.
     calls: list[str] = Factory(list)
+    states: set[str] = Factory(set)
     wanted: dict[str, Any] = Factory(dict)
     before: dict[str, Any] = Factory(dict)
 
@@ -70,6 +71,7 @@ class Lane:
             self.before = room.library()
         self.run(room, effects)
         self.calls, self.wanted = effects.calls, room.library()
+        self.states = {task.state for _, task in room.told}
         assert not room.leftovers(), room.leftovers()
         assert isinstance(self.way, FirstStart) or self.wanted != self.before
 
@@ -110,6 +112,28 @@ def kill_twice(at: int, lane: Lane) -> list[str]:
     if isinstance(told, str) or isinstance(told_then, str):
         return [str(told), str(told_then)]
     return lane.half(room) + _goes_on(lane, Room(room.root))
+
+
+def kill_and_remove(at: int, lane: Lane) -> list[str]:
+    """The process is killed at one effect; the next does not try it again, and the task goes."""
+    room = lane.room()
+    told = _killed(lane, room, at)
+    wrong = [told] if isinstance(told, str) else []
+    room = Room(room.root)
+    # As after the last of more attempts: a stage that was at work has failed.
+    room.settings = evolve(room.settings, attempts=1)
+    with using(Struck()):
+        room.open()
+        for task in room.engine.tasks():
+            room.attempt(partial(room.engine.remove, task.id))
+        room.close()
+    wrong += [f"left over: {name}" for name in room.leftovers()] + lane.half(room)
+    found = room.library()
+    for part in ("music", "artwork"):
+        files = {(name, digest) for name, (_, digest) in found[part].items() if digest}
+        wanted = {(name, digest) for name, (_, digest) in lane.wanted[part].items()}
+        wrong += [f"{part} holds {name}" for name, _ in files - wanted]
+    return wrong
 
 
 def _killed(
@@ -156,7 +180,9 @@ def _goes_on(lane: Lane, room: Room) -> list[str]:
     ahead: list[str] = []
     lane.run(room, Struck(), rested=lambda: ahead.extend(room.ahead_of_disk()))
     raised = [f"raised: {error!r}" for error in room.raised]
-    return raised + ahead[:1] + lane.wrong(room)
+    told = {task.state for _, task in room.told}
+    detours = [f"went to {state}, as it need not" for state in told - lane.states]
+    return raised + detours + ahead[:1] + lane.wrong(room)
 
 
 # -- errors ---------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from typing import Any
 from attrs import frozen
 from crashactors import delete, edit, garbage, rival
 from crashkit import PATIENCE_S, Room
-from crashruns import Lane, Run, at_each_call, errors, kill, kill_twice
+from crashruns import Lane, Run, at_each_call, errors, kill, kill_and_remove, kill_twice
 from crashways import WAYS, FirstStart, Way
 
 #: After so many wrong runs a lane gives up.
@@ -31,7 +31,7 @@ METHODS: dict[str, Callable[[list[str]], Iterator[Run]]] = {
     "errors": errors,
     **{
         run.__name__: partial(at_each_call, run=run)
-        for run in (kill, kill_twice, delete, edit, garbage, rival)
+        for run in (kill, kill_twice, kill_and_remove, delete, edit, garbage, rival)
     },
 }
 

@@ -14,7 +14,6 @@ from musictasks.statemachine import Task
 
 ALBUM = "Søren Größenwald/2020 - Über den Wäldern"
 SONG = f"{ALBUM}/01 Morgenröte.flac"
-ARCHIVED_SONG = f"{ALBUM}/01 Morgenroete.flac"
 OTHER_ALBUM = "Søren Größenwald/2021 - Über den Wäldern"
 BOOKLET = f"{ALBUM}/booklet.pdf"
 OTHER_BOOKLET = f"{ALBUM}/booklet 2.pdf"
@@ -155,8 +154,8 @@ class FirstStart(Way):
         return True
 
 
-def _has_song(room: Room, song: str = SONG) -> bool:
-    return MusicDatabase(room.settings.database).song(song) is not None
+def _has_song(room: Room) -> bool:
+    return MusicDatabase(room.settings.database).song(SONG) is not None
 
 
 def _has_artwork(room: Room) -> bool:
@@ -237,7 +236,7 @@ WAYS: dict[str, Way] = {
         target=ALBUM,
         whole=ALBUM,
         flags={"then_import": True, "then_artwork": True},
-        is_done=lambda room: _has_song(room, ARCHIVED_SONG) and _has_artwork(room),
+        is_done=lambda room: _has_song(room) and _has_artwork(room),
     ),
     # A wrong checksum, then an album of that name is there already: each is retried; no import.
     "archive detours": Upload(

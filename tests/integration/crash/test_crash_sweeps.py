@@ -63,6 +63,12 @@ def test_killed_at_every_effect_and_again_while_it_recovers(way: str, stride: in
     sweep("kill_twice", way, tmp_path, stride)
 
 
+@bounded({"song": 10, "artwork": 0, "detours": 0, "archive": 5, "archive detours": 0})
+def test_killed_at_every_effect_and_removed_then(way: str, stride: int, tmp_path: Path):
+    """Nothing of the task stays but what reached the library, also where nobody goes on with it."""
+    sweep("kill_and_remove", way, tmp_path, stride)
+
+
 @bounded(
     {
         "song": 2,
@@ -79,7 +85,7 @@ def test_an_error_at_every_effect(way: str, stride: int, tmp_path: Path):
     sweep("errors", way, tmp_path, stride)
 
 
-@bounded({"song": 1, "artwork": 0, "album": 0, "detours": 10, "archive": 2, "archive detours": 0})
+@bounded({"song": 1, "artwork": 0, "album": 0, "detours": 10, "archive": 5, "archive detours": 0})
 def test_a_task_file_deleted_at_every_effect(way: str, stride: int, tmp_path: Path):
     """The task goes to `remove`; nothing of it stays but what reached the library whole."""
     sweep("delete", way, tmp_path, stride)
