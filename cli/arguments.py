@@ -50,7 +50,9 @@ def make_parser() -> Parser:
     scan = command("scan", "compare the Music Directory with the database")
     scan.add_argument("--json", action="store_true", help="as the annotations of the scan's task")
     bring = command("import", "bring what is in the Music Directory already into the database")
-    bring.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="an album or a video")
+    bring.add_argument(
+        "paths", nargs="*", type=Path, metavar="PATH", help="an artist, an album or a video"
+    )
     bring.add_argument("--new", action="store_true", help="all that a scan finds")
     tasks = command("tasks", "list the tasks")
     tasks.add_argument("--json", action="store_true", help="as MusicDB's task dictionaries")

@@ -14,8 +14,9 @@ _log = logging.getLogger(__name__)
 def merge_edit(ours: Task, edited: Task) -> Task:
     """Our record with what a person may change: annotations, paths, flags and unknown keys.
 
-    Everything else is ours, above all id, state, history and attempts, and `uploadpath`, which
-    says whose the data is; a state that the person wrote is put back, and logged. Annotations that the person changed are the user's from now on.
+    Everything else is ours, above all id, state, history and attempts, and `uploadpath`, which says
+    whose the data is; a state that the person wrote is put back, and logged. Annotations that the
+    person changed are the user's from now on.
     """
     if edited.state != ours.state:
         _log.warning(

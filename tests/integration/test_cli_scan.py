@@ -164,9 +164,8 @@ def test_scan_that_is_interrupted(library):
     large.touch()
     os.truncate(large, 2**40)
     program = (
-        "import os, signal, sys\n"
+        "import hashlib, os, signal, sys\n"
         "from musictasks.cli import main\n"
-        "from musictasks.library.scan_cache import hashlib\n"
         "sha256 = hashlib.sha256\n"
         "class Interrupting:\n"
         "    def __init__(self): self.digest, self.blocks = sha256(), 0\n"

@@ -271,7 +271,7 @@ def test_a_timer_keeps_no_removed_task_alive(opened: Open):
         assert entry() is None
 
 
-@pytest.mark.parametrize("mime_type", ["\ud800", "a\nb", "", "x" * 256, "ä"])
+@pytest.mark.parametrize("mime_type", ["\ud800", "a\nb", "x" * 256, "ä"])
 def test_a_mime_type_that_is_none_is_refused(opened: Open, mime_type: str):
     """Before a task is made of it."""
     engine = opened()
