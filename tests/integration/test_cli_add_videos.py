@@ -22,7 +22,7 @@ Add = Callable[..., tuple[int, str]]
 
 PATH = "AC∕DC/1990 - Thunderstruck.mp4"
 #: Large enough for some chunks.
-MP4 = make_video(size=(320, 240), audio=True)
+MP4 = make_video(size=(320, 240), audio_s=4)
 
 
 @pytest.fixture
