@@ -8,14 +8,15 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from attrs import define, frozen
+from attrs import frozen
 from rich.console import Console
 
 from ..engine import Engine, Settings
-from ..errors import ExtraMissing, InvalidPath, MusicTasksError
+from ..errors import InvalidPath, MusicTasksError
 from ..library import is_video, parse_album, parse_video
-from ..statemachine import MUSIC, Role, Task
-from .jobs import AlbumJob, Job, Result
+from ..statemachine import MUSIC, Role
+from .job import Result
+from .jobs import AlbumJob, ImportJob, VideoImportJob
 from .opening import open_engine
 from .output import make_console, say, text
 from .scanning import Found, scanned
@@ -25,39 +26,9 @@ from .watching import Watch
 #: More would only fill the tasks directory.
 _SIDE_BY_SIDE = 8
 _LOOK_AGAIN_S = 1.0
+_NOT_FAILED = frozenset({Role.QUEUED, Role.WORKING, Role.PASSING, Role.FINISHED})
 
 _MARKS = {Result.ADDED: ("+", "green"), Result.THERE: ("=", "dim"), Result.FAILED: ("!", "red")}
-
-
-@define(eq=False)
-class VideoJob(Job):
-    """Brings a video into the database."""
-
-    path: str
-
-    @property
-    def subject(self) -> str:
-        return self.path
-
-    def _begin(self) -> bool:
-        if self.task_ids:
-            return self._end(Result.ADDED)
-        try:
-            return self._take(self.engine.import_music("video", self.path, with_artwork=True))
-        except (ExtraMissing, InvalidPath) as error:
-            return self._fail(str(error))
-
-    def _go_on(self, task: Task) -> bool:
-        if MUSIC.role(task.state) is Role.FINISHED:
-            self.engine.remove(task.id)
-            return True
-        if MUSIC.role(task.state) is Role.FAILED:
-            return self._failed_as(task)
-        return False
-
-    def _gone(self) -> bool:
-        self.task = None
-        return True
 
 
 @frozen
@@ -92,12 +63,12 @@ def run_import(arguments: argparse.Namespace, settings: Settings, console: Conso
 
 def _jobs(
     engine: Engine, named: Iterable[Path], found: Found | None
-) -> tuple[list[Job], list[Refused]]:
+) -> tuple[list[ImportJob], list[Refused]]:
     """What is to be done, each thing once, and what cannot be."""
     shelf = Shelf(engine.settings)
-    jobs: dict[str, Job] = {}
+    jobs: dict[str, ImportJob] = {}
     refused = []
-    for given in [*named, *_new(found)]:
+    for given in [*named, *_new(found), *(_begun(engine) if found else ())]:
         try:
             paths = _named(given, shelf) if isinstance(given, Path) else [given]
         except (MusicTasksError, OSError) as error:
@@ -156,12 +127,20 @@ def _new(found: Found | None) -> list[str]:
     return sorted(paths | {video["path"] for video in new["videos"]})
 
 
-def _job(engine: Engine, shelf: Shelf, path: str) -> Job:
+def _begun(engine: Engine) -> Iterator[str]:
+    """What an earlier run began to import: the scan may know it already."""
+    for task in engine.tasks():
+        path = task.album_path or task.video_path
+        if task.upload_path is None and path and MUSIC.role(task.state) in _NOT_FAILED:
+            yield path
+
+
+def _job(engine: Engine, shelf: Shelf, path: str) -> ImportJob:
     if is_video(path) and not shelf.music.directory.is_directory(path):
         parse_video(path)
         if not shelf.music.directory.is_file(path):
             raise InvalidPath(path, "there is no such video in the Music Directory")
-        return VideoJob(engine, shelf, path)
+        return VideoImportJob(engine, shelf, path)
     album = parse_album(path)
     shelf.music.check_album(path)
     return AlbumJob(engine, shelf, album)
@@ -185,10 +164,10 @@ def _in_music(path: Path, settings: Settings) -> str:
     return next(there, inside[-1])
 
 
-def _carried_out(jobs: Iterable[Job], watch: Watch) -> Iterator[Job]:
+def _carried_out(jobs: Iterable[ImportJob], watch: Watch) -> Iterator[ImportJob]:
     """The jobs as they end."""
     waiting = deque(jobs)
-    active: list[Job] = []
+    active: list[ImportJob] = []
     while waiting or active:
         watch.about_to_look()
         while waiting and len(active) < _SIDE_BY_SIDE:
@@ -207,7 +186,7 @@ def _moved_from(found: Found) -> dict[str, str]:
     return {new: lost for new, lost in above if new != lost}
 
 
-def _shown(job: Job, moved_from: dict[str, str], console: Console) -> Result:
+def _shown(job: ImportJob, moved_from: dict[str, str], console: Console) -> Result:
     assert job.result is not None
     mark, style = _MARKS[job.result]
     parts = [text(f"{mark} ", style), job.subject, "  ", text(_what(job), style)]
@@ -217,12 +196,12 @@ def _shown(job: Job, moved_from: dict[str, str], console: Console) -> Result:
     return job.result
 
 
-def _what(job: Job) -> str:
+def _what(job: ImportJob) -> str:
     if job.result is Result.FAILED:
         return job.reason or "no reason given"
     if job.result is Result.THERE:
         return "is there already"
-    return " and ".join(job.achieved) if isinstance(job, AlbumJob) else "imported"
+    return " and ".join(job.achieved)
 
 
 def _summary(results: list[Result], refused: int) -> str:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from clikit import ALBUM, BOOKLET, COVER, FLAC, MP3, TARGETS, Library, copy_albu
 from musictasks.cli import main
 from musictasks.engine import open_engine
 from musictasks.library import DEFAULT_ARTWORK, MusicDatabase
+from musictasks.statemachine import Outcome, Task, Work
 from scankit import Shelf
+from videokit import make_video
 
 OTHER = "Artist/2001 - Other"
 
@@ -323,6 +326,50 @@ def test_import_of_a_moved_album(library, cli):
     assert status == 0
     assert f"moved from {OTHER}, which stays in the database" in output
     assert album_paths(library) == [OTHER, "Artist/2002 - Moved", ALBUM]
+
+
+def test_import_of_a_video(library, cli):
+    """By path or as new, with frames; again it is there, and its picture stays."""
+    path = "Artist/2020 - Clip.mp4"
+    (library.root / "music" / path).write_bytes(make_video())
+    assert f"+ {path}" in cli("scan")[1]
+    status, output, _ = cli("import", "--new")
+    assert status == 0
+    assert f"+ {path}  imported, with frames" in output
+    row = database(library).video(path)
+    assert row is not None
+    assert (library.settings.video_frames_root / row["framesdirectory"]).is_dir()
+    status, output, _ = cli("import", library.root / "music" / path)
+    assert (status, output.splitlines()) == (
+        0,
+        [f"= {path}  is there already", "0 imported, 1 there already."],
+    )
+    assert database(library).video(path) == row
+    assert library.leftovers == []
+
+
+def test_import_goes_on_with_what_was_cut_off(library, cli):
+    """An import that an earlier run began is no longer new to a scan, and is waited for."""
+    path = "Artist/2020 - Clip.mp4"
+    (library.root / "music" / path).write_bytes(make_video())
+
+    def until_it_is_stopped(task: Task, work: Work) -> Outcome:
+        while True:
+            work.check()
+            time.sleep(0.01)
+
+    handlers = {"artwork import": until_it_is_stopped}
+    with open_engine(library.settings, handlers=handlers) as engine:
+        task = engine.import_music("video", path, with_artwork=True)
+        engine.wait(task.id, "importingartwork", 30)
+    assert len(library.leftovers) == 1
+    status, output, _ = cli("import", "--new")
+    assert status == 0
+    assert f"{path}  " in output  # how far it was by then is a matter of chance
+    row = database(library).video(path)
+    assert row is not None
+    assert row["previewfile"] == "preview.webp"
+    assert library.leftovers == []
 
 
 def test_import_of_nothing(cli):
