@@ -27,8 +27,8 @@ from ..statemachine import Work
 
 
 def unpacked_name(upload_path: str) -> str:
-    """Where an upload is unpacked, in the uploads directory."""
-    return f"{PurePosixPath(upload_path).stem}.preprocessed"
+    """Where an upload is unpacked, in the uploads directory: beside it."""
+    return f"{PurePosixPath(upload_path).with_suffix('')}.preprocessed"
 
 
 @frozen

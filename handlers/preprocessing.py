@@ -30,8 +30,8 @@ _MIME_TYPES = MimeTypes()
 
 
 def preprocessed_name(upload_path: str) -> str:
-    """Where the preprocessed data of an upload is, in the uploads directory."""
-    return f"{PurePosixPath(upload_path).stem}.preprocessed.jpg"
+    """Where the preprocessed data of an upload is, in the uploads directory: beside it."""
+    return f"{PurePosixPath(upload_path).with_suffix('')}.preprocessed.jpg"
 
 
 @frozen
