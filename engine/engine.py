@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
@@ -12,30 +11,22 @@ from attrs import define, evolve, field
 
 from ..errors import (
     EngineClosed,
-    ExtraMissing,
     IllegalTransition,
-    InvalidPath,
     InvalidTaskFile,
     StateIllegal,
     TaskNotFound,
     UploadRefused,
 )
-from ..library import MusicDirectory, check_video_extra
-from ..persistence import DirectoryOwner
+from ..library import MusicDirectory
+from ..persistence import TASK_ID, DirectoryOwner
 from ..statemachine import JSONObject, Lifecycle, Task
-from . import dictionaries, targets
+from . import admission, dictionaries, targets
 from .notifications import NOTIFICATIONS, Callback, EntryCallback, Notifier, Unsubscribe
 from .runner import Runner
 from .settings import Settings
 from .tasks import Tasks
-from .upload_names import data_name
 from .uploads import Uploads
 
-_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
-_CHECKSUM = re.compile(r"[0-9A-Fa-f]{40}")
-#: Type and subtype, and whatever parameters a browser adds.
-_MIME_TYPE = re.compile(r"[ -~]{1,255}")
-_EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,16}")
 #: What the engine fires itself; `send` refuses it.
 _OWN_EVENTS = frozenset({"begin", "succeed", "fail", "reject", "recover", "forget"})
 
@@ -219,12 +210,8 @@ class Engine:
         """
         self._open()
         mime_type = None if mime_type == "" else mime_type
-        _check_types(content_type, file_size, checksum, mime_type, source_filename, task_id)
+        admission.check(content_type, file_size, checksum, mime_type, source_filename, task_id)
         content_type = str(content_type)
-        if task_id is not None and not _ID.fullmatch(task_id):
-            raise UploadRefused(_bad_id(task_id))
-        if not _CHECKSUM.fullmatch(checksum):
-            raise UploadRefused(f"the checksum {checksum[:80]!r} is no SHA-1 of 40 hex digits")
         if task_id is not None and self._tasks.known(task_id):
             return self._go_on(task_id, checksum, file_size)
         record = Task(
@@ -235,7 +222,7 @@ class Engine:
             source_filename=source_filename,
             source_checksum=checksum,
         )
-        record = self._announced(record)
+        record = admission.announced(record, self.settings)
         try:
             return self._create(record, "request_upload")
         except UploadRefused:
@@ -243,16 +230,6 @@ class Engine:
             if task_id is None or task_id not in self._tasks.entries:
                 raise
         return self._go_on(task_id, checksum, file_size)
-
-    def _announced(self, record: Task) -> Task:
-        """The record with the place of its data, if such an upload is allowed."""
-        content_type, checksum = record.content_type, record.source_checksum
-        assert content_type is not None
-        assert checksum is not None
-        assert record.file_size is not None
-        self._check_allowed(content_type, record.file_size)
-        name = data_name(content_type, checksum, _extension(record.source_filename))
-        return evolve(record, offset=0, upload_path=name)
 
     def _create(self, record: Task, event: str, **how: Any) -> Task:
         """Makes a task that holds its data, if it has any."""
@@ -276,26 +253,6 @@ class Engine:
             if self._tasks.wants_chunks(record) and same and record.file_size == file_size:
                 return self._uploads.receive(known, b"", None)
         raise UploadRefused(f"the id {task_id} is known already, as another upload", task_id)
-
-    def _check_allowed(self, content_type: str, file_size: int) -> None:
-        settings = self.settings
-        if not settings.allow:
-            raise UploadRefused("uploads are switched off ([uploads] allow is empty)")
-        if content_type not in settings.allow:
-            allowed = ", ".join(sorted(settings.allow))
-            raise UploadRefused(f"content type {content_type!r} is not allowed, but: {allowed}")
-        if content_type == "video":
-            try:
-                check_video_extra()
-            except ExtraMissing as error:
-                raise UploadRefused(f"videos cannot be read here, {error}") from error
-        if file_size < 1:
-            raise UploadRefused(f"a file of {file_size} bytes is none")
-        if file_size > settings.max_upload_size_bytes:
-            most = settings.max_upload_size_bytes
-            raise UploadRefused(
-                f"{file_size} bytes are more than the {most} of [tasks] maxuploadsize"
-            )
 
     def receive_chunk(self, task_id: str, data: bytes, *, offset: int | None = None) -> Task:
         """Takes the next bytes of an upload; with the last one the checksum decides.
@@ -530,8 +487,8 @@ class Engine:
         self._open()
         values = _dictionary(task)
         task_id = values.copy()["id"]
-        if not _ID.fullmatch(task_id):
-            raise ValueError(_bad_id(task_id))
+        if not TASK_ID.fullmatch(task_id):
+            raise ValueError(admission.bad_id(task_id))
         if self._tasks.removed(task_id):
             gone = self.lifecycle.gone
             raise StateIllegal(task_id, gone, f"to {state}", (), state, ())
@@ -540,9 +497,9 @@ class Engine:
         event = dictionaries.event_to(record, state, self.lifecycle)
         if self._tasks.wants_chunks(evolve(record, state=state)):
             content_type, checksum = record.content_type or "", record.source_checksum or ""
-            if record.file_size is None or not _CHECKSUM.fullmatch(checksum):
+            if record.file_size is None or not admission.is_checksum(checksum):
                 raise ValueError(f"an upload ({content_type}) needs a filesize and a SHA-1")
-            record = self._announced(record)
+            record = admission.announced(record, self.settings)
         return self._create(record, event, held=held, message=message)
 
     def save(self, task: Mapping[str, Any]) -> Task:
@@ -617,7 +574,9 @@ class Engine:
 
     def has_file(self, task_id: str) -> bool:
         """Whether there is a task file of this id, one that loads or not."""
-        return bool(_ID.fullmatch(task_id)) and (self.settings.tasks / f"{task_id}.json").is_file()
+        return (
+            bool(TASK_ID.fullmatch(task_id)) and (self.settings.tasks / f"{task_id}.json").is_file()
+        )
 
     def notify(
         self, notification: str, task: Mapping[str, Any] | None, message: str | None = None
@@ -642,45 +601,3 @@ def _dictionary(task: Mapping[str, Any]) -> JSONObject:
     if not isinstance(task.get("id"), str):
         raise TypeError(f"the id of a task is text, not {task.get('id')!r}")
     return JSONObject(task)
-
-
-def _bad_id(task_id: str) -> str:
-    return f"the id {task_id[:80]!r} is not 1 to 64 of A-Z a-z 0-9 -"
-
-
-def _check_types(
-    content_type: object,
-    file_size: object,
-    checksum: object,
-    mime_type: object,
-    source_filename: object,
-    task_id: object,
-) -> None:
-    for name, value in (("content_type", content_type), ("checksum", checksum)):
-        if not isinstance(value, str):
-            raise TypeError(f"{name} is text, not {value!r}")
-    optional = {"mime_type": mime_type, "source_filename": source_filename, "task_id": task_id}
-    for name, value in optional.items():
-        if value is not None and not isinstance(value, str):
-            raise TypeError(f"{name} is text or None, not {value!r}")
-    if isinstance(file_size, bool) or not isinstance(file_size, int):
-        raise TypeError(f"file_size is a number of bytes, not {file_size!r}")
-    if isinstance(mime_type, str) and not _MIME_TYPE.fullmatch(mime_type):
-        raise UploadRefused(f"the MIME type {mime_type[:80]!r} is none")
-
-
-def _extension(source_filename: str | None) -> str | None:
-    """The file name if its extension can stand in a name on disk.
-
-    Raises:
-        UploadRefused: The name is no name of a file.
-    """
-    if source_filename is None:
-        return None
-    try:
-        targets.check_source_name(source_filename)
-    except InvalidPath as error:
-        raise UploadRefused(str(error)) from error
-    dot = source_filename.rfind(".")
-    extension = source_filename[dot:] if dot > 0 else ""
-    return f"x{extension}" if _EXTENSION.fullmatch(extension) else None
