@@ -223,7 +223,8 @@ def album_present(
             return False
         if place.is_symlink() or not place.is_dir():
             return f"what is no album has its place: {album.path}"
-        names = {one.name for one in place.iterdir() if not one.name.startswith(".")}
+        ignored = settings.ignore_songs
+        names = {one.name for one in place.iterdir() if not is_left_out([one.name], ignored)}
     except OSError as error:
         return f"its place cannot be read ({error.strerror}): {album.path}"
     files = list(files)

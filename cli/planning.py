@@ -10,17 +10,19 @@ from attrs import define, evolve, field
 
 from ..engine import Settings, music_directory
 from ..errors import ExtraMissing, InvalidPath, MediaError
-from ..library import AlbumPath, check_album_file, is_song, safe_name
+from ..library import (
+    UNKNOWN_AUDIO,
+    AlbumPath,
+    check_album_file,
+    is_foreign_audio,
+    is_song,
+    safe_name,
+)
 from .archives import FOREIGN_ARCHIVES, is_archive, plan_archives
 from .collecting import Refusal, Source, collect
 from .planned import Plan, PlannedAlbum, PlannedFile, present, same_name, sha1, why_off
 from .songs import Overrides, Song, check_folders, read, song_targets
 from .videos import check_video, music_videos, no_extra, video_target
-
-#: What plays music and is not a song of MusicDB's; it must not pass for a booklet.
-FOREIGN_AUDIO = frozenset(
-    {"aif", "aiff", "ape", "dsf", "mka", "mpc", "oga", "ogg", "opus", "tta", "wav", "wma", "wv"}
-)
 
 
 @define
@@ -163,9 +165,8 @@ def _beside_songs(source: Source, albums: set[AlbumPath]) -> str:
     """The path of a file that is no song, in the one album that it can belong to."""
     suffix = source.path.suffix
     kind = suffix.lower().removeprefix(".")
-    if kind in FOREIGN_AUDIO:
-        reason = "this kind of audio is unknown to the library: it has flac, mp3, m4a and aac"
-        raise InvalidPath(source.name, reason)
+    if is_foreign_audio(source.name):
+        raise InvalidPath(source.name, UNKNOWN_AUDIO)
     if kind in FOREIGN_ARCHIVES:
         raise InvalidPath(source.name, f"{kind} archives are not supported: make it a zip or a tar")
     if is_archive(source.name):

@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from ..errors import InvalidPath, MediaError
 from ..files import same_name
-from .naming import AlbumPath, SongPath, is_song, parse_song
+from .naming import UNKNOWN_AUDIO, AlbumPath, SongPath, is_foreign_audio, is_song, parse_song
 from .safe_names import safe_name, safe_song_path
 from .tags import SongTags
 
@@ -111,7 +111,7 @@ def album_names(archive: str, files: Sequence[ArchivedFile]) -> list[str]:
     along.
 
     Raises:
-        MediaError: It names the archive: there is no song, or there are several albums; a song
+        MediaError: It names the archive: there is no song, foreign audio, or several albums; a song
             has no such name and no such tags; two songs have one number, or two files would
             become one.
     """
@@ -119,6 +119,9 @@ def album_names(archive: str, files: Sequence[ArchivedFile]) -> list[str]:
     songs = [song for song in found if song is not None]
     if not songs:
         raise MediaError(archive, "there is no song in it")
+    foreign = next((file for file in files if is_foreign_audio(file.path[-1])), None)
+    if foreign is not None:
+        raise MediaError(archive, f"{foreign} in it: {UNKNOWN_AUDIO}")
     _check_one_album(archive, songs)
     base = _common({song.file.path[:-1] for song in songs})
     discs = any((song.disc or 1) > 1 or (song.disc_count or 1) > 1 for song in songs)

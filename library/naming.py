@@ -19,6 +19,11 @@ from ..errors import InvalidPath
 from ..files import check_relative
 
 SONG_EXTENSIONS = frozenset({"flac", "mp3", "m4a", "aac"})
+#: What plays music and is not a song of MusicDB's; it must not pass for a booklet.
+FOREIGN_AUDIO_EXTENSIONS = frozenset(
+    {"aif", "aiff", "ape", "dsf", "mka", "mpc", "oga", "ogg", "opus", "tta", "wav", "wma", "wv"}
+)
+UNKNOWN_AUDIO = "this kind of audio is unknown to the library: it has flac, mp3, m4a and aac"
 VIDEO_EXTENSIONS = frozenset({"m4v", "mp4", "webm"})
 
 ALBUM_SCHEME = "{artist}/{year} - {album}"
@@ -224,6 +229,11 @@ def _extension(name: str) -> str:
 def is_song(name: str) -> bool:
     """Whether the extension of a file name (or path) is a song's."""
     return _extension(name.rpartition("/")[2]) in SONG_EXTENSIONS
+
+
+def is_foreign_audio(name: str) -> bool:
+    """Whether the extension is that of audio which is no song here; `UNKNOWN_AUDIO` says why."""
+    return _extension(name.rpartition("/")[2]) in FOREIGN_AUDIO_EXTENSIONS
 
 
 def is_video(name: str) -> bool:

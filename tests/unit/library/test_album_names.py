@@ -265,3 +265,9 @@ def test_annotations() -> None:
     assert album_annotations([], discs)["album"] == "Album"
     assert album_annotations([], discs[:1])["album"] == "Album (Disc 1)"
     assert album_annotations([], [tags()]) == {"songs": [], "otherfiles": []}
+
+
+def test_audio_that_is_no_song_here() -> None:
+    """It is no booklet: it is named, and so is what the library has."""
+    reason = refused(song("A/01 One.flac", number=1, title="One"), other("A/02 Two.OGG"))
+    assert reason.startswith("A/02 Two.OGG in it: this kind of audio is unknown")
