@@ -147,7 +147,7 @@ class InvalidPath(MusicTasksError):
     reason: str
 
     def __str__(self) -> str:
-        return f"{f'invalid path {self.path!r}' if self.path else 'no target path'}: {self.reason}"
+        return f"{f'invalid path {self.path!r}' if self.path else 'no path'}: {self.reason}"
 
 
 @define
