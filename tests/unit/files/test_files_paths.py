@@ -38,7 +38,7 @@ from musictasks.files import check_name, check_relative, same_name
 )
 def test_what_is_no_plain_relative_path_is_refused(path: Any, reason: str) -> None:
     """A path that is absolute, climbs, or is more than names is refused with the reason."""
-    with pytest.raises(InvalidPath, match="invalid path|no path") as caught:
+    with pytest.raises(InvalidPath, match=r"invalid path|no path") as caught:
         check_relative(path)
     assert reason in caught.value.reason
 
