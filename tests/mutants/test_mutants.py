@@ -13,11 +13,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from librarybugs import LIBRARY_BUGS
 from machinebugs import MACHINE_BUGS
 from seededbugs import BUGS, Bug
 
 ROOT = Path(__file__).parents[2]
-SEEDED = (*BUGS, *MACHINE_BUGS)
+SEEDED = (*BUGS, *LIBRARY_BUGS, *MACHINE_BUGS)
 pytestmark = pytest.mark.mutants
 
 
