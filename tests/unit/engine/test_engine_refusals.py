@@ -235,11 +235,12 @@ def test_an_argument_of_the_wrong_type_is_a_type_error(engine: Engine, options: 
         begin(engine, **options)
 
 
-def test_the_same_bytes_are_uploaded_once_at_a_time(engine: Engine):
-    """Also under another name: the refusal names the task that holds them."""
-    task = begin(engine, source_filename="a.pdf")
-    with pytest.raises(UploadRefused) as caught:
-        begin(engine, source_filename="b.txt")
+@pytest.mark.parametrize("names", [("a.pdf", "b.txt"), ("README", "README"), (None, "a.b-c")])
+def test_the_same_bytes_are_uploaded_once_at_a_time(engine: Engine, names: tuple[str | None, str]):
+    """Also under another name, or one without an extension: the refusal names the holder."""
+    task = begin(engine, source_filename=names[0])
+    with pytest.raises(UploadRefused, match="already in upload") as caught:
+        begin(engine, source_filename=names[1])
     assert caught.value.task_id == task.id
     engine.remove(task.id)
     engine.wait(task.id, "notexisting", timeout=30)
