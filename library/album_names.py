@@ -107,8 +107,8 @@ def album_names(archive: str, files: Sequence[ArchivedFile]) -> list[str]:
     its name, if that is like `01 Song.flac`, `01 - Song.flac` or `1-01 Song.flac`. The disc is
     the tags', else the one in its name (where that has the same number), else the one of a folder
     like `CD 1`, `Disc 1` or `CD1 - Name`; all names tell the disc as soon as there is a second
-    one. What is no song keeps its name; from a folder beside the songs it takes the folder's
-    along.
+    one. Where the tags' numbers collide, and folders tell discs, the folders decide. What is no
+    song keeps its name; a second file of a name gets its folders' in front.
 
     Raises:
         MediaError: It names the archive: there is no song, foreign audio, or several albums; a song
@@ -116,6 +116,7 @@ def album_names(archive: str, files: Sequence[ArchivedFile]) -> list[str]:
             become one.
     """
     found = [_song(archive, file, file.tags) if file.tags else None for file in files]
+    found = _by_folders(found) if _collide(found) else found
     songs = [song for song in found if song is not None]
     if not songs:
         raise MediaError(archive, "there is no song in it")
@@ -125,8 +126,9 @@ def album_names(archive: str, files: Sequence[ArchivedFile]) -> list[str]:
     _check_one_album(archive, songs)
     base = _common({song.file.path[:-1] for song in songs})
     discs = any((song.disc or 1) > 1 or (song.disc_count or 1) > 1 for song in songs)
+    taken: set[str] = set()
     names = [
-        song.name(archive, with_disc=discs) if song else _other_name(file.path, base)
+        song.name(archive, with_disc=discs) if song else _other_name(file.path, base, taken)
         for song, file in zip(found, files, strict=True)
     ]
     _check_different(archive, files, names)
@@ -156,6 +158,17 @@ def _named(file: ArchivedFile) -> SongPath | None:
         return evolve(parsed, song=_SEPARATOR.sub("", parsed.song))
     except InvalidPath:
         return None
+
+
+def _collide(songs: Iterable[_Song | None]) -> bool:
+    places = [song.place for song in songs if song is not None]
+    return len(set(places)) < len(places)
+
+
+def _by_folders(songs: Sequence[_Song | None]) -> list[_Song | None]:
+    """The discs of the folders, if that tells the songs apart: some taggers write 1 into all."""
+    found = [song and evolve(song, disc=_disc_of(song.file.path) or song.disc) for song in songs]
+    return list(songs) if _collide(found) else found
 
 
 def _disc_of(path: Sequence[str]) -> int | None:
@@ -208,9 +221,17 @@ def _common(folders: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(one[0] for one in takewhile(lambda level: len(set(level)) == 1, levels))
 
 
-def _other_name(path: tuple[str, ...], base: tuple[str, ...]) -> str:
-    if path[: len(base)] == base:
-        path = path[len(base) :]
+def _other_name(path: tuple[str, ...], base: tuple[str, ...], taken: set[str]) -> str:
+    """`taken`: the names that files got before it, as file systems compare them."""
+    below = path[len(base) :] if path[: len(base)] == base else path
+    names = [_with_folders(one) for one in (path[-1:], below, path)]
+    # What has no name of its own left is refused afterwards.
+    name = next((name for name in names if same_name(name) not in taken), names[-1])
+    taken.add(same_name(name))
+    return name
+
+
+def _with_folders(path: tuple[str, ...]) -> str:
     stem, dot, extension = path[-1].rpartition(".")
     if not (dot and stem):
         stem, extension = path[-1], ""

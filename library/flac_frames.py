@@ -12,10 +12,14 @@ from typing import Any
 
 #: The largest frames that encoders make are well below it, also of 8 channels in 32 bits.
 _TAIL_BYTES = 2 * 1024 * 1024
+#: How much may stand behind the last frame: at each byte a wrong CRC is right by chance 1 : 65536.
+_JUNK_BYTES = 128
 
 
 def has_last_frame(file: Any, info: Any) -> bool:
-    """Whether the file ends with the frame that holds the last sample.
+    """Whether the frame that holds the last sample is there, and whole.
+
+    A few bytes behind it are no reason to refuse a song, though FLAC has nothing there.
 
     Args:
         file: With `read` and `seek`.
@@ -28,7 +32,7 @@ def has_last_frame(file: Any, info: Any) -> bool:
     file.seek(max(0, size_bytes - min(frame_bytes, _TAIL_BYTES) - 64 * 1024))
     tail = _without_tags(file.read(-1))
     return any(
-        start + length == info.total_samples and _crc16(tail[at:]) == 0
+        start + length == info.total_samples and _ends_with_checksum(tail[at:])
         for at, start, length in _frames(tail, info.max_blocksize)
     )
 
@@ -97,9 +101,11 @@ def _crc8(data: bytes) -> int:
     return value
 
 
-def _crc16(data: bytes) -> int:
-    """0 for a frame with its checksum; zeros that follow do not change that."""
-    value = 0
-    for byte in data:
+def _ends_with_checksum(data: bytes) -> bool:
+    """Whether it is a frame: the CRC is 0 at its end, and zeros that follow do not change that."""
+    value, junk_from = 0, len(data) - _JUNK_BYTES
+    for at, byte in enumerate(data, 1):
         value = (value << 8 ^ _CRC16[value >> 8 ^ byte]) & 0xFFFF
-    return value
+        if not value and at >= junk_from:
+            return True
+    return False

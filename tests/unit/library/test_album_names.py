@@ -124,9 +124,18 @@ def test_folders_tell_the_disc(folder: str) -> None:
     assert found == [
         *("1-01 One.flac", "1-02 Uno.flac", "2-01 One.flac", "2-02 Duo.flac"),
         *("1-03 Tre.flac", "1-04 More.flac"),
-        *(f"{path.rpartition('/')[2]} - cover.jpg" for path in (one, two)),
+        *("cover.jpg", f"{two.rpartition('/')[2]} - cover.jpg"),
         "info.txt",
     ]
+
+
+def test_folders_count_where_all_tags_say_the_first_disc() -> None:
+    """Some taggers write disc 1 into all songs; without such folders the songs are refused."""
+    one = song("A/CD1/01 a.mp3", number=1, title="a", disc=1)
+    two = song("A/CD2/01 b.mp3", number=1, title="b", disc=1)
+    assert names(one, two) == ["1-01 a.mp3", "2-01 b.mp3"]
+    flat = (song("A/01 a.mp3", number=1, title="a"), song("A/01 b.mp3", number=1, title="b"))
+    assert "are both number 1 of disc 1" in refused(*flat)
 
 
 def test_one_folder_of_a_disc() -> None:
@@ -196,14 +205,16 @@ def test_many_albums() -> None:
 
 
 def test_other_files_keep_their_names() -> None:
-    """From a folder beside the songs they take its name along."""
+    """The second of a name takes the names of its folders along."""
+    paths = ("Album/cover.jpg", "Album/Scans/1/back.jpg", "READ.ME", "Album/LICENSE")
     found = names(
         song("Album/Music/01 One.flac"),
-        *map(
-            other, ("Album/Music/cover.jpg", "Album/Scans/1/back.tar", "READ.ME", "Album/LICENSE")
-        ),
+        *map(other, (*paths, "Album/Music/Cover.jpg", "Album/Scans/2/back.jpg")),
     )
-    assert found[1:] == ["cover.jpg", "Album - Scans - 1 - back.tar", "READ.ME", "Album - LICENSE"]
+    assert found[1:] == [
+        *("cover.jpg", "back.jpg", "READ.ME", "LICENSE"),
+        *("Album - Music - Cover.jpg", "Album - Scans - 2 - back.jpg"),
+    ]
 
 
 def test_a_song_without_name_and_tags() -> None:

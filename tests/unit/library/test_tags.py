@@ -402,3 +402,12 @@ def test_an_error_of_the_disk_is_none_of_the_content():
 
     with pytest.raises(OSError, match="Input/output"):
         read_song(Failing(content(FLAC_NAME)), FLAC_NAME)
+
+
+@pytest.mark.parametrize("junk", [b"z\n", b"\0" * 300, bytes(range(128))])
+def test_a_flac_with_something_behind_its_end(junk: bytes):
+    """Nothing of the song is missing; one that ends earlier is refused all the same."""
+    data = content(FLAC_NAME)
+    assert read(data + junk, FLAC_NAME).playtime_s == 4
+    with pytest.raises(MediaError, match="cut off"):
+        read(data[:-300] + junk[:100], FLAC_NAME)
