@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from ..library import (
     safe_album_path,
 )
 from .collecting import Source
-from .planned import ArchivedTarget, PlannedArchive, present, same_name, sha1, why_off
+from .planned import ArchivedTarget, PlannedArchive, present, same_name, same_names, sha1, why_off
 from .songs import Overrides
 
 _NAME = re.compile(r".+\.(zip|tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz))", re.IGNORECASE | re.DOTALL)
@@ -216,7 +216,7 @@ def album_present(
     """Whether the album is there with just these files; a text says what is there instead."""
     place = settings.music / album.path
     try:
-        other = next(_same_names(place), None)
+        other = next(same_names(place), None)
         if other is not None:
             return f"an album of almost this name is there: {place.parent.name}/{other}"
         if not os.path.lexists(place):
@@ -232,11 +232,3 @@ def album_present(
     if names == wanted and all(present(settings, file) is True for file in files):
         return True
     return f"the album is there with other files, and is never overwritten: {album.path}"
-
-
-def _same_names(place: Path) -> Iterator[str]:
-    """What lies beside it, and is the same name for some file systems."""
-    if place.parent.is_dir():
-        for other in place.parent.iterdir():
-            if other.name != place.name and same_name(other.name) == same_name(place.name):
-                yield other.name

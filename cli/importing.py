@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ..engine import Engine, Settings
 from ..errors import InvalidPath, MusicTasksError
-from ..library import is_video, parse_album, parse_video
+from ..library import is_song, is_video, parse_album, parse_video
 from ..statemachine import MUSIC, Role
 from .job import Result
 from .jobs import AlbumJob, ImportJob, VideoImportJob
@@ -106,8 +106,12 @@ def _named(given: Path, shelf: Shelf) -> list[str]:
         reason = "it is the whole Music Directory: name an artist, an album or a video, or --new"
         raise InvalidPath(path, reason)
     music = shelf.music
-    if "/" in path or not music.directory.is_directory(path):
+    if path.count("/") == 2 and is_song(path):
+        raise InvalidPath(path, "a song is imported with its album: name that")
+    if "/" in path:
         return [path]
+    if not music.directory.is_directory(path):
+        raise InvalidPath(path, "there is no such artist in the Music Directory")
     found = [album for album in music.albums() if album.partition("/")[0] == path]
     if path not in music.ignore_artists:
         files = (f"{path}/{name}" for name in music.directory.names(path))
@@ -183,7 +187,8 @@ def _moved_from(found: Found) -> dict[str, str]:
     """By the path of an album: the other one that its songs were moved from."""
     pairs = ((pair["new"], pair["lost"]) for pair in found["movedpaths"])
     above = ((new.rpartition("/")[0], lost.rpartition("/")[0]) for new, lost in pairs)
-    return {new: lost for new, lost in above if new != lost}
+    albums = {album["path"] for album in found["newpaths"]["albums"]}
+    return {new: lost for new, lost in above if new in albums and new != lost}
 
 
 def _shown(job: ImportJob, moved_from: dict[str, str], console: Console) -> Result:

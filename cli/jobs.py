@@ -131,9 +131,15 @@ class UploadJob(Job, Generic[_Planned]):
 
     def _retry(self, task: Task) -> bool:
         """Once, and only what failed in an earlier run: its reason may be gone."""
-        if self._retried or task.state == "invalidcontent":
+        if self._retried:
             return self._failed_as(task)
         self._retried = True
+        if task.state == "invalidcontent":
+            # Its data is gone; what was refused by the settings of then may be let in now.
+            self.engine.remove(task.id)
+            self.claimed.discard(task.id)
+            self.task = None
+            return True
         if task.state == "integrationfailed":
             return self._take(self.engine.retry(task.id, target=self.target(task)))
         return self._take(self.engine.retry(task.id))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import stat
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 from attrs import frozen
@@ -107,10 +108,19 @@ def present(settings: Settings, file: PlannedFile | ArchivedTarget) -> bool | st
         if status.st_size == file.size_bytes and sha1(target) == file.checksum:
             return True
     except FileNotFoundError:
-        return False
+        other = next(same_names(target), None)
+        return False if other is None else f"a file of almost this name is there: {other}"
     except OSError as error:
         return f"its place cannot be read ({error.strerror}): {file.target}"
     return f"a file with other bytes has its place, and is never overwritten: {file.target}"
+
+
+def same_names(place: Path) -> Iterator[str]:
+    """What lies beside it, and is the same name for some file systems."""
+    if place.parent.is_dir():
+        for other in place.parent.iterdir():
+            if other.name != place.name and same_name(other.name) == same_name(place.name):
+                yield other.name
 
 
 def why_off(settings: Settings, content_type: str) -> str | None:

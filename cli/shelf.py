@@ -74,10 +74,11 @@ class Shelf:
         return Wanted(import_music=lacking, artwork=lacking)
 
     def _has_frames(self, video: dict[str, Any]) -> bool:
-        directory, picture = video["framesdirectory"], video["thumbnailfile"]
-        if not directory or not picture:
+        names = [video[key] for key in ("framesdirectory", "thumbnailfile", "previewfile")]
+        if not all(names):
             return False
-        return (self.settings.video_frames_root / directory / picture).is_file()
+        directory = self.settings.video_frames_root / names[0]
+        return all((directory / name).is_file() for name in names[1:])
 
     def _is_imported(self, album_path: str, songs: list[str]) -> bool:
         rows = {row["path"]: row["checksum"] for row in self.database.songs(album_path)}

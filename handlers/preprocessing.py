@@ -16,7 +16,6 @@ from ..library import (
     ImageLimits,
     SongTags,
     is_song,
-    is_video,
     read_song,
     read_video,
     to_jpeg,
@@ -97,9 +96,6 @@ class Preprocessing:
 
     def _video(self, task: Task, work: Work, file: BinaryIO, name: str) -> Outcome:
         video = read_video(file, name, work.check)
-        kind = PurePosixPath(name).suffix.lower() if is_video(name) else None
-        if kind and (kind == ".webm") != (video.mime_type == "video/webm"):
-            return reject(f"{name}: it is {video.mime_type} under a wrong extension")
         found = {
             "duration": round(video.duration_s, 3),
             "codec": video.codec,

@@ -54,6 +54,8 @@ def judged(name: str) -> Iterator[None]:
         # Pillow's own text names an object in memory, which tells a person nothing.
         known = ", ".join(FORMATS)
         raise MediaError(name, f"it is no image of a format that is read ({known})") from error
+    except Image.DecompressionBombError as error:
+        raise MediaError(name, "it has more pixels than an image may") from error
     except MemoryError as error:
         raise MediaError(name, "the image needs more memory than there is") from error
     except Exception as error:

@@ -27,6 +27,7 @@ from attrs import define, frozen
 from PIL import Image
 
 from ..errors import ExtraMissing, MediaError
+from .naming import is_video
 
 PROGRAM = Path(__file__).with_name("video_program.py")
 #: 4K: a larger frame is scaled down.
@@ -72,12 +73,16 @@ def read_video(file: BinaryIO, name: str, check: Callable[[], object] | None = N
         check: Is called now and then, and may raise to stop.
 
     Raises:
-        MediaError: `name` is no video in MP4 or WebM, is cut off, broken, or too large.
+        MediaError: `name` is no video in MP4 or WebM, or another one than its extension says; it
+            is cut off, broken, or too large.
         ExtraMissing: PyAV is not installed.
         OSError: `file` cannot be read.
     """
     with _reading(file, name, 0, check) as reading:
-        return _info(reading.message())
+        video = _info(reading.message())
+    if is_video(name) and name.lower().endswith(".webm") != (video.mime_type == "video/webm"):
+        raise MediaError(name, f"it is {video.mime_type} under a wrong extension")
+    return video
 
 
 def read_frames(
@@ -136,13 +141,7 @@ def _program(video: int, pipe: int, frames: int) -> subprocess.Popen[bytes]:
         arguments = map(str, (*numbers, *filter(None, sys.path)))
         return subprocess.Popen(
             # -I: nothing of where we run, nor of the environment, stands before Python's own.
-            [
-                os.fsdecode(executable),
-                "-I",
-                str(PROGRAM),
-                *arguments,
-                *map(str, filter(None, sys.path)),
-            ],
+            [os.fsdecode(executable), "-I", str(PROGRAM), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -180,6 +180,18 @@ def test_an_album_with_other_files(library: Library, archive: Path, add: Add) ->
     assert library.leftovers == []
 
 
+def test_limits_that_were_raised(
+    library: Library, archive: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the settings refused is sent again by the next run, and let in by other settings."""
+    few = settings_file(library, "archivefiles = 2")
+    for _ in range(2):
+        assert main(["add", str(archive), "--config", str(few)]) == 1
+        assert "more than 2 files" in capsys.readouterr().out
+    assert main(["add", str(archive), "--library", str(library.root)]) == 0
+    assert library.leftovers == []
+
+
 def test_what_is_no_album(library: Library, tmp_path: Path, add: Add) -> None:
     """The reason is said, and nothing is in the library; the rest of the run goes on."""
     (tmp_path / "bad.zip").write_bytes(make_zip({"a.txt": b"text"}))

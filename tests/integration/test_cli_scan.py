@@ -241,14 +241,14 @@ def test_import_makes_artwork_of_a_cover(library, cli):
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
-        ("Nobody", "parts"),
+        ("Nobody", "no such artist"),
         ("Empty Artist", "no album and no video"),
         ("Artist/2020 - Missing", "no such album"),
         ("/etc/passwd", "not in the Music Directory"),
         ("../data/tasks", "not in the Music Directory"),
         ("", "the whole Music Directory"),
         (".", "the whole Music Directory"),
-        (f"{OTHER}/01 Song.mp3", "parts"),
+        (f"{OTHER}/01 Song.mp3", "with its album"),
         ("Artist/2020 - Missing.mp4", "no such video"),
         ("Artist/2020 - Empty", "no song"),
     ],

@@ -136,9 +136,9 @@ LIBRARY_BUGS = (
     ),
     Bug(
         "video: any extension will do",
-        "handlers/preprocessing.py",
-        "        if kind and (kind",
-        "        if False and (kind",
+        "library/video.py",
+        "    if is_video(name) and name",
+        "    if False and name",
         (VIDEO_WAY,),
     ),
 )

@@ -50,11 +50,13 @@ def other_tags(folder: Path, **tags: str | None) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", ["a.zip", "a.ZIP", "a.tar", "a.tar.gz", "a.tgz", "a.b.tar.xz"])
 def test_names_of_archives(name: str) -> None:
+    """What the engine unpacks, by its extension in any case."""
     assert is_archive(name)
 
 
 @pytest.mark.parametrize("name", ["zip", ".zip", "a.gz", "a.rar", "a.zip.flac", "a.tar.7z"])
 def test_names_of_others(name: str) -> None:
+    """An extension alone, or of something else, is none."""
     assert not is_archive(name)
 
 

@@ -136,8 +136,14 @@ def test_its_place(settings: Settings, tmp_path: Path) -> None:
     assert "never overwritten: A/2020 - Clip.mp4" in reasons(make_plan([clip], settings))[clip.name]
     plan = make_plan([clip], settings, Overrides("lost+found", None, 2020))
     assert "the ignore lists" in reasons(plan)[clip.name]
+    upper = video(tmp_path / "A - 2020 - CLIP.mp4", make_video(frames=4))
+    assert (
+        "almost this name is there: 2020 - Clip"
+        in reasons(make_plan([upper], settings))[upper.name]
+    )
     rival = video(tmp_path / "B" / "A - 2020 - clip.mp4", make_video(frames=3))
     assert set(reasons(make_plan([clip, rival], settings))) == {clip.name, rival.name}
+    place.unlink()
     without = Settings.in_directory(tmp_path / "library", allow=("albumfile",))
     plan = make_plan([rival], without)
     assert reasons(plan) == {rival.name: "[uploads] allow does not name video"}
