@@ -12,24 +12,23 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from ..engine import Settings, music_directory
+from ..engine import Settings, archive_limits, music_directory
 from ..errors import InvalidPath, MediaError
 from ..library import (
     AlbumPath,
     ArchivedFile,
-    ArchiveLimits,
     ArchiveMember,
-    SongTags,
     album_annotations,
     album_names,
     is_left_out,
     is_song,
     read_archive,
-    read_song,
+    read_archived_song,
     safe_album_path,
+    same_name,
 )
 from .collecting import Source
-from .planned import ArchivedTarget, PlannedArchive, present, same_name, same_names, sha1, why_off
+from .planned import ArchivedTarget, PlannedArchive, present, same_names, sha1, why_off
 from .songs import Overrides
 
 _NAME = re.compile(r".+\.(zip|tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz))", re.IGNORECASE | re.DOTALL)
@@ -176,13 +175,10 @@ def look_into(path: Path, settings: Settings) -> Inside:
         MediaError: The engine would refuse it, for this reason.
         OSError: It cannot be read, or there is no room for a song.
     """
-    limits = ArchiveLimits(
-        settings.archive_size_bytes, settings.archive_files, settings.archive_ratio
-    )
     with path.open("rb") as file:
         found = [
             _read(member, path.name)
-            for member in read_archive(file, path.name, limits)
+            for member in read_archive(file, path.name, archive_limits(settings))
             if not is_left_out(member.path, settings.ignore_songs)
         ]
     names = album_names(path.name, [one.file for one in found])
@@ -198,16 +194,11 @@ def _read(member: ArchiveMember, archive: str) -> _Found:
             size_bytes += len(block)
             if is_song(member.path[-1]):
                 copy.write(block)
-        tags = _tags(copy, member.path, archive) if is_song(member.path[-1]) else None
+        tags = None
+        if is_song(member.path[-1]):
+            copy.seek(0)
+            tags = read_archived_song(copy, member.path, archive)
     return _Found(ArchivedFile(member.path, tags), size_bytes, digest.hexdigest())
-
-
-def _tags(copy: Any, path: tuple[str, ...], archive: str) -> SongTags:
-    copy.seek(0)
-    try:
-        return read_song(copy, path[-1])
-    except MediaError as error:
-        raise MediaError(archive, f"{'/'.join(path)} in it: {error.reason}") from error
 
 
 def album_present(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import stat
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 from attrs import frozen
 
 from ..engine import Settings
-from ..library import AlbumPath
+from ..library import AlbumPath, same_name
 from .collecting import LeftOut, Refusal
 from .songs import Overrides
 
@@ -135,8 +134,3 @@ def why_off(settings: Settings, content_type: str) -> str | None:
 def sha1(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha1").hexdigest()
-
-
-def same_name(target: str) -> str:
-    """The form in which file systems compare that hold upper and lower case for the same."""
-    return unicodedata.normalize("NFC", target).casefold()

@@ -17,10 +17,11 @@ from ..library import (
     is_foreign_audio,
     is_song,
     safe_name,
+    same_name,
 )
 from .archives import FOREIGN_ARCHIVES, is_archive, plan_archives
 from .collecting import Refusal, Source, collect
-from .planned import Plan, PlannedAlbum, PlannedFile, present, same_name, sha1, why_off
+from .planned import Plan, PlannedAlbum, PlannedFile, present, sha1, why_off
 from .songs import Overrides, Song, check_folders, read, song_targets
 from .videos import check_video, music_videos, no_extra, video_target
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
 
-from ..engine import Settings
+from ..engine import Settings, music_directory
 from ..errors import MediaError
-from ..library import DEFAULT_ARTWORK, MusicDatabase, MusicDirectory, read_picture
+from ..library import DEFAULT_ARTWORK, MusicDatabase, MusicDirectory, read_picture, sha256_of
 
 _COVER = re.compile(r"(cover|folder|front)\.(png|jpe?g)", re.IGNORECASE)
 
@@ -36,10 +35,7 @@ class Shelf:
 
     @property
     def music(self) -> MusicDirectory:
-        settings = self.settings
-        return MusicDirectory(
-            settings.music, settings.ignore_artists, settings.ignore_albums, settings.ignore_songs
-        )
+        return music_directory(self.settings)
 
     @property
     def database(self) -> MusicDatabase:
@@ -86,8 +82,7 @@ class Shelf:
 
     def _sha256(self, path: str) -> str:
         with self.music.directory.open(path) as file:
-            digest = hashlib.file_digest(file, "sha256")  # pyright: ignore[reportArgumentType]
-            return digest.hexdigest()
+            return sha256_of(file)
 
     def _has_picture(self, song: str) -> bool:
         try:

@@ -5,6 +5,7 @@ from .engine import Engine
 from .notifications import CHUNK_REQUEST, INTERNAL_ERROR, STATE_UPDATE, Callback
 from .opening import (
     Reading,
+    archive_limits,
     default_handlers,
     music_directory,
     open_engine,
@@ -21,6 +22,7 @@ __all__ = [
     "Engine",
     "Reading",
     "Settings",
+    "archive_limits",
     "as_dictionary",
     "default_handlers",
     "music_directory",

@@ -101,6 +101,12 @@ def music_directory(settings: Settings) -> MusicDirectory:
     )
 
 
+def archive_limits(settings: Settings) -> ArchiveLimits:
+    return ArchiveLimits(
+        settings.archive_size_bytes, settings.archive_files, settings.archive_ratio
+    )
+
+
 def default_handlers(settings: Settings) -> dict[str, Handler]:
     """Our handlers, by the name of their stage."""
     durable = settings.durability == "fsync"
@@ -108,11 +114,10 @@ def default_handlers(settings: Settings) -> dict[str, Handler]:
     music = music_directory(settings)
     database = MusicDatabase(settings.database)
     limits = ImageLimits(settings.image_size_bytes, settings.image_pixels)
-    archives = ArchiveLimits(
-        settings.archive_size_bytes, settings.archive_files, settings.archive_ratio
-    )
     return {
-        "preprocessing": Preprocessing(uploads, limits, archives, settings.ignore_songs),
+        "preprocessing": Preprocessing(
+            uploads, limits, archive_limits(settings), settings.ignore_songs
+        ),
         "integration": Integration(uploads, music, durable),
         "music import": MusicImport(music, database),
         "artwork import": ArtworkImport(

@@ -9,7 +9,6 @@ from typing import Any, BinaryIO
 
 from attrs import frozen
 
-from ..errors import MediaError
 from ..files import Directory, new_directory
 from ..library import (
     ArchivedFile,
@@ -21,7 +20,7 @@ from ..library import (
     is_left_out,
     is_song,
     read_archive,
-    read_song,
+    read_archived_song,
 )
 from ..statemachine import Work
 
@@ -82,8 +81,4 @@ class Unpacking:
         if not is_song(path[-1]):
             return None
         with self.uploads.open(unpacked) as file:
-            try:
-                return read_song(file, path[-1])
-            except MediaError as error:
-                reason = f"{'/'.join(path)} in it: {error.reason}"
-                raise MediaError(archive, reason) from error
+            return read_archived_song(file, path, archive)

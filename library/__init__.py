@@ -3,11 +3,19 @@
 It knows nothing of tasks.
 """
 
-from .album_names import ArchivedFile, album_annotations, album_names, is_left_out
+from ..files import same_name
+from .album_names import (
+    ArchivedFile,
+    album_annotations,
+    album_names,
+    is_left_out,
+    read_archived_song,
+)
 from .archives import ArchiveLimits, ArchiveMember, read_archive
 from .artwork import DEFAULT_ARTWORK, ArtworkDirectory, artwork_name
 from .database import MusicDatabase
 from .frames import FramesDirectory, VideoFrames
+from .hashing import sha256_of
 from .images import ImageLimits, to_jpeg
 from .importing import ImportResult
 from .music_directory import IGNORE_SONGS, MusicDirectory
@@ -69,6 +77,7 @@ __all__ = [
     "parse_song",
     "parse_video",
     "read_archive",
+    "read_archived_song",
     "read_frames",
     "read_picture",
     "read_song",
@@ -77,7 +86,9 @@ __all__ = [
     "safe_name",
     "safe_song_path",
     "safe_video_path",
+    "same_name",
     "sample_album",
     "scan",
+    "sha256_of",
     "to_jpeg",
 ]

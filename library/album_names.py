@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
-from typing import Any
+from typing import Any, BinaryIO
 
 from attrs import evolve, frozen
 
@@ -14,7 +14,7 @@ from ..errors import InvalidPath, MediaError
 from ..files import same_name
 from .naming import UNKNOWN_AUDIO, AlbumPath, SongPath, is_foreign_audio, is_song, parse_song
 from .safe_names import safe_name, safe_song_path
-from .tags import SongTags
+from .tags import SongTags, read_song
 
 #: Where no album is known yet: only the names of the files count.
 _SOME_ALBUM = AlbumPath("A", 2000, "A")
@@ -59,6 +59,19 @@ class ArchivedFile:
 
     def __str__(self) -> str:
         return "/".join(self.path)
+
+
+def read_archived_song(file: BinaryIO, path: tuple[str, ...], archive: str) -> SongTags:
+    """The tags of a song that lay at `path` in `archive`.
+
+    Raises:
+        MediaError: It names the archive, and the song in it that cannot be read.
+        OSError: `file` cannot be read.
+    """
+    try:
+        return read_song(file, path[-1])
+    except MediaError as error:
+        raise MediaError(archive, f"{'/'.join(path)} in it: {error.reason}") from error
 
 
 def is_left_out(path: Sequence[str], ignored: frozenset[str]) -> bool:
