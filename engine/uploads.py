@@ -57,12 +57,13 @@ class Uploads:
             UploadRefused: Another task holds it; or a file of a task that does not load may.
         """
         key = key_of(name)
-        self._check_free(key, task_id)
-        if key == name and self._is_named_elsewhere(name, task_id):
-            raise UploadRefused(f"{name} is the data of another task")
         with self._lock:
-            self._check_free(key, task_id)
             holder = self._holders.get(key)
+            if holder not in (None, task_id):
+                reason = f"the same bytes are already in upload, as task {holder}"
+                raise UploadRefused(reason, holder)
+            if key == name and self._is_named_elsewhere(name, task_id):
+                raise UploadRefused(f"{name} is the data of another task")
             if holder is None and self._tasks.invalid and self._directory.status(name):
                 raise UploadRefused(
                     f"{name} is there already, perhaps that of a task file that does not load: "
@@ -70,12 +71,6 @@ class Uploads:
                 )
             self._holders[key] = task_id
             return holder is None
-
-    def _check_free(self, key: str, task_id: str) -> None:
-        holder = self._holders.get(key)
-        if holder not in (None, task_id):
-            reason = f"the same bytes are already in upload, as task {holder}"
-            raise UploadRefused(reason, holder)
 
     def check_preprocessed(self, record: Task) -> None:
         """Raises ValueError where a program gave a task preprocessed data that it may not have.

@@ -21,22 +21,18 @@ class MusicImport:
     database: MusicDatabase
 
     def __call__(self, task: Task, work: Work) -> Outcome:
-        if task.content_type not in ("album", "albumfile", "video"):
-            return reject(f"content of type {task.content_type!r} cannot be imported")
-        paths = {
-            "album": task.album_path,
-            "albumfile": task.album_file_path,
-            "video": task.video_path,
+        imports = {
+            "album": (task.album_path, self._album),
+            "albumfile": (task.album_file_path, self._album_file),
+            "video": (task.video_path, self._video),
         }
-        path = paths[task.content_type]
+        if task.content_type not in imports:
+            return reject(f"content of type {task.content_type!r} cannot be imported")
+        path, run = imports[task.content_type]
         if path is None:
             return fail("the task does not say what to import")
         try:
-            if task.content_type == "album":
-                return self._album(path, work)
-            if task.content_type == "albumfile":
-                return self._album_file(path, work)
-            return self._video(path, task, work)
+            return run(path, task, work)
         except MediaError as error:
             return reject(str(error))
         except (InvalidPath, DatabaseUnusable, ExtraMissing) as error:
@@ -44,7 +40,7 @@ class MusicImport:
         except OSError as error:
             return fail(disk_reason(error, path))
 
-    def _album(self, path: str, work: Work) -> Outcome:
+    def _album(self, path: str, task: Task, work: Work) -> Outcome:
         def check(done: int, total: int, song: str) -> None:
             work.check()
             work.progress(done, total, song)
@@ -52,7 +48,7 @@ class MusicImport:
         self.database.import_album(self.music, path, check)
         return succeed()
 
-    def _album_file(self, path: str, work: Work) -> Outcome:
+    def _album_file(self, path: str, task: Task, work: Work) -> Outcome:
         check_album_file(path)
         work.check()
         if is_song(path):

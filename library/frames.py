@@ -82,18 +82,20 @@ class FramesDirectory:
             MediaError: `frames`, those of `name`, are none.
         """
         pictures: list[Image.Image] = []
+        made: set[str] = set()
         for number, frame in enumerate(frames, 1):
             # An animation has one size; the video itself may change it on the way.
             frame = ImageOps.fit(frame, pictures[0].size) if pictures else frame
-            self._write_picture(video, _frame_stem(number), encode_jpeg(frame), frame)
+            made |= self._write_picture(video, _frame_stem(number), encode_jpeg(frame), frame)
             pictures.append(frame)
         if not pictures:
             raise MediaError(name, "the video has no frames")
-        self._write(video, f"{_PREVIEW}.webp", self._animation(pictures))
+        made.add(self._write(video, f"{_PREVIEW}.webp", self._animation(pictures)))
         for scale in self.scales:
             scaled = [_scaled(picture, scale) for picture in pictures]
-            self._write(video, f"{_PREVIEW} {_size(scale)}.webp", self._animation(scaled))
-        self._remove_others(video, len(pictures))
+            name = f"{_PREVIEW} {_size(scale)}.webp"
+            made.add(self._write(video, name, self._animation(scaled)))
+        self._remove_others(video, made)
         return VideoFrames(_folder(video), f"{_frame_stem(1)}.jpg", f"{_PREVIEW}.webp")
 
     def make_thumbnail(
@@ -111,27 +113,29 @@ class FramesDirectory:
         self._write_picture(video, _THUMBNAIL, jpeg, image)
         return VideoFrames(_folder(video), f"{_THUMBNAIL}.jpg")
 
-    def _write_picture(self, video: VideoPath, stem: str, jpeg: bytes, image: Image.Image) -> None:
+    def _write_picture(
+        self, video: VideoPath, stem: str, jpeg: bytes, image: Image.Image
+    ) -> set[str]:
+        """The names of the files that it made."""
+        made = set()
         for scale in self.scales:
             scaled = encode_jpeg(_scaled(image, scale), progressive=True)
-            self._write(video, f"{stem} {_size(scale)}.jpg", scaled)
+            made.add(self._write(video, f"{stem} {_size(scale)}.jpg", scaled))
         # Invariant: the picture is last, so where it is, the scaled ones are.
-        self._write(video, f"{stem}.jpg", jpeg)
+        return made | {self._write(video, f"{stem}.jpg", jpeg)}
 
-    def _remove_others(self, video: VideoPath, count: int) -> None:
+    def _remove_others(self, video: VideoPath, made: set[str]) -> None:
         """What was made of another file, or with other settings."""
-        sizes = ["", *(f" {_size(scale)}" for scale in self.scales)]
-        stems = [_frame_stem(number) for number in range(1, count + 1)]
-        made = {f"{stem}{size}.jpg" for stem in stems for size in sizes}
-        made |= {f"{_PREVIEW}{size}.webp" for size in sizes}
         Directory(self.root, self.durable).remove_where(
             _folder(video), lambda name: name not in made and bool(_MADE.fullmatch(name))
         )
 
-    def _write(self, video: VideoPath, name: str, data: bytes) -> None:
+    def _write(self, video: VideoPath, name: str, data: bytes) -> str:
+        """The name again."""
         directory = Directory(self.root, self.durable)
         directory.make_directories(_folder(video))
         directory.write(f"{_folder(video)}/{name}", data)
+        return name
 
     def _animation(self, pictures: Sequence[Image.Image]) -> bytes:
         each_ms = max(1, round(self.preview_length_s * 1000 / len(pictures)))

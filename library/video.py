@@ -93,7 +93,7 @@ def read_frames(
     Takes and raises what `read_video` does.
     """
     with _reading(file, name, count, check) as reading:
-        _info(reading.message())
+        reading.message()  # what the video is
         for _ in range(count):
             message = reading.message()
             size = int(message["width_px"]), int(message["height_px"])

@@ -169,9 +169,11 @@ def _read(source: Source, told: Told, frames: int, frame_pixels: int) -> None:
                 "mime_type": "video/mp4" if format_ == "mov" else "video/webm",
             }
         )
+        frame = first
         for number in range(1, frames + 1):
-            first = _frame_at(container, stream, video_s * number / (frames + 1)) or first
-            image = _upright(first, stream, turn, frame_pixels)
+            # Where nothing more can be decoded, the last one stands.
+            frame = _frame_at(container, stream, video_s * number / (frames + 1)) or frame
+            image = _upright(frame, stream, turn, frame_pixels)
             told.say({"width_px": image.width, "height_px": image.height}, image.tobytes())
 
 
