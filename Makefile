@@ -2,10 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-ROOMS := cli diagrams engine errors files handlers library musicdb persistence statemachine testing
 DEMO ?= demo-library
 
-.PHONY: demo test check test-long test-mutants bench diagrams format clean FORCE
+.PHONY: demo test check test-long test-mutants bench diagrams format clean
 
 demo: $(VENV)/ready
 	$(BIN)/musictasks demo --library $(DEMO)
@@ -42,14 +41,9 @@ $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "musictasks needs Python 3.11 or later: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 
-# A strict editable install links the files that are there, so a new or lost file installs again.
-$(VENV)/files: FORCE | $(VENV)/bin/python
-	@find $(ROOMS) -type f -not -path '*/__pycache__/*' | sort > $@.new
-	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
-
-$(VENV)/ready: pyproject.toml $(VENV)/files
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --config-settings editable_mode=strict
+$(VENV)/ready: pyproject.toml src/musictasks/__init__.py | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info $(DEMO) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build src/*.egg-info $(DEMO) .pytest_cache .ruff_cache .hypothesis

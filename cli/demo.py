@@ -31,7 +31,7 @@ _PACE_S = 0.03
 
 
 def run_demo(arguments: argparse.Namespace, settings: Settings, console: Console) -> int:
-    # File by file, as an editable install makes links of them.
+    # File by file, as an installation may make links of them.
     sample = sorted(sample_album().iterdir())
     plan = make_plan([path for path in sample if path.name not in settings.ignore_songs], settings)
     files = f"{count(len(plan.files), 'file')}, {bytes_text(sum(f.size_bytes for f in plan.files))}"

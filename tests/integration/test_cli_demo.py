@@ -72,7 +72,7 @@ def test_again(shown):
 
 
 def test_sample_of_links(tmp_path: Path, monkeypatch, capsys):
-    """An editable install may link the sample's files; it is added all the same."""
+    """An installation may link the sample's files; it is added all the same."""
     links = tmp_path / "sample"
     links.mkdir()
     for file in sample_album().iterdir():

@@ -26,11 +26,8 @@ pytestmark = pytest.mark.mutants
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the package; `musictasks` in it is what a path to its parent imports."""
     copy = tmp_path_factory.mktemp("mutant") / "musictasks"
-    copy.mkdir()
-    for room in ROOT.glob("*/__init__.py"):
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(room.parent, copy / room.parent.name, ignore=ignored)
-    return copy
+    ignored = shutil.ignore_patterns("__pycache__")
+    return shutil.copytree(ROOT / "src" / "musictasks", copy, ignore=ignored)
 
 
 def run(package: Path, *command: str) -> subprocess.CompletedProcess[str]:

@@ -10,9 +10,7 @@ from killlibraries import DATABASE
 from killyard import Errand, Undisturbed, Yard, may_trace, side_by_side
 from musictasks.library.sample_album import sample_album
 
-#: Where the album's files are themselves: an editable install may link them.
-SAMPLE = (sample_album() / "cover.png").resolve().parent
-ADD = Errand("add", (str(SAMPLE),))
+ADD = Errand("add", (str(sample_album()),))
 #: What an album passes through, and rests of it that a kill can leave on disk.
 WORKED_IN = {"waitforchunk", "preprocessing", "integrating", "importingmusic", "importingartwork"}
 
