@@ -1,0 +1,116 @@
+"""What is handed on: the archives that are built, and the types that others' checkers see."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "musictasks"
+ROOMS = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+#: Calls the build backend that pyproject.toml names: a source archive, unpacked, and a wheel of it.
+BUILD = """\
+import os, tarfile
+from setuptools import build_meta
+archive = build_meta.build_sdist("dist")
+with tarfile.open(os.path.join("dist", archive)) as file:
+    file.extractall(".")
+os.chdir(archive.removesuffix(".tar.gz"))
+build_meta.build_wheel("../dist")
+"""
+
+
+def shipped() -> dict[str, bytes]:
+    """What an installed package has to hold: its modules, the sample album, the mark of types."""
+    modules = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    files = [*modules, *(ROOT / "library" / "sample").iterdir()]
+    content = {f"musictasks/{path.relative_to(ROOT)}": path.read_bytes() for path in files}
+    own = [path for path in PACKAGE.iterdir() if path.is_file()]
+    return content | {f"musictasks/{path.name}": path.read_bytes() for path in own}
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory with both archives, built from a copy and without the network."""
+    copy = tmp_path_factory.mktemp("build") / "musictasks"
+    shutil.copytree(ROOT / "src", copy / "src", symlinks=True)
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, copy / room)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copyfile(ROOT / name, copy / name)
+    done = subprocess.run(
+        [sys.executable, "-c", BUILD], cwd=copy, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return copy / "dist"
+
+
+def test_the_source_archive_holds_files(dist: Path):
+    """No links: not of folders, and not of files."""
+    (path,) = dist.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        members = archive.getmembers()
+        assert {
+            member.name for member in members if not (member.isreg() or member.isdir())
+        } == set()
+        files = {member.name.partition("/")[2]: member for member in members if member.isreg()}
+        assert {"pyproject.toml", "README.md", "LICENSE"} <= set(files)
+        found = {}
+        for name in (name for name in files if name.startswith("src/musictasks/")):
+            content = archive.extractfile(files[name])
+            assert content is not None
+            found[name.removeprefix("src/")] = content.read()
+    assert found == shipped()
+
+
+def test_the_wheel_holds_all_of_the_package_and_nothing_else(dist: Path):
+    (path,) = dist.glob("*.whl")
+    with zipfile.ZipFile(path) as wheel:
+        names = [name for name in wheel.namelist() if ".dist-info/" not in name]
+        assert {name: wheel.read(name) for name in names} == shipped()
+
+
+#: A program of somebody else's, all of it typed; only its last line is wrong.
+PROGRAM = """\
+from typing import assert_type
+
+import musictasks
+from musictasks import Lifecycle, Task, open_engine, open_library
+from musictasks.engine import Settings
+from musictasks.errors import TaskFailed
+
+assert_type(musictasks.__version__, str)
+assert_type(TaskFailed("1", "importfailed", None).reason, str | None)
+opened = [open_engine, musictasks.open_engine]
+
+def names(lifecycle: Lifecycle, task: Task) -> list[str]:
+    return [task.id, *(state.name for state in lifecycle.states)]
+
+with open_library(Settings.in_directory("library")) as library:
+    scan: Task = library.scan()
+
+scan.attempts = 2
+"""
+
+
+def test_a_type_checker_sees_the_public_names(tmp_path: Path):
+    """Outside the repository, by what is installed: the names have their types, not Unknown."""
+    (tmp_path / "program.py").write_text(PROGRAM)
+    (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
+    command = [sys.executable, "-m", "basedpyright", "--pythonpath", sys.executable]
+    done = subprocess.run(
+        [*command, "--outputjson", "--project", str(tmp_path)],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    found = [
+        (error["range"]["start"]["line"] + 1, error["rule"])
+        for error in json.loads(done.stdout)["generalDiagnostics"]
+    ]
+    assert found == [(PROGRAM.count("\n"), "reportAttributeAccessIssue")]
