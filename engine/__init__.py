@@ -1,18 +1,11 @@
-"""Runs tasks: events in, dispatch to workers, uploads, notifications, timers, recovery."""
+"""Runs tasks of any lifecycle: events in, dispatch to workers, notifications, timers, recovery."""
 
 from ..persistence import as_dictionary
-from .engine import Engine
+from .engine import Engine, Parts, check_annotations, check_task_id
+from .held import HeldTask
 from .notifications import CHUNK_REQUEST, INTERNAL_ERROR, STATE_UPDATE, Callback
-from .opening import (
-    Reading,
-    archive_limits,
-    default_handlers,
-    music_directory,
-    open_engine,
-    orphaned_uploads,
-    read_tasks,
-)
-from .settings import Settings
+from .opening import Reading, open_engine, orphaned_directories, read_tasks
+from .settings import EngineSettings
 
 __all__ = [
     "CHUNK_REQUEST",
@@ -20,13 +13,14 @@ __all__ = [
     "STATE_UPDATE",
     "Callback",
     "Engine",
+    "EngineSettings",
+    "HeldTask",
+    "Parts",
     "Reading",
-    "Settings",
-    "archive_limits",
     "as_dictionary",
-    "default_handlers",
-    "music_directory",
+    "check_annotations",
+    "check_task_id",
     "open_engine",
-    "orphaned_uploads",
+    "orphaned_directories",
     "read_tasks",
 ]

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from queue import Empty, SimpleQueue
 
 _log = logging.getLogger(__name__)
@@ -20,15 +21,12 @@ class Dispatcher:
 
     Args:
         clock: Unix seconds, for the timers.
-        tick: Called every `tick_s` seconds, with the monotonic time.
     """
 
-    def __init__(
-        self, clock: Callable[[], float], tick: Callable[[float], object], tick_s: float = 0.4
-    ) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._tick = tick
-        self._tick_s = tick_s
+        self._tick: Callable[[float], object] | None = None
+        self._tick_s = float("inf")
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._later: list[tuple[float, float, Job]] = []
         self._timers: list[tuple[float, int, Job]] = []
@@ -37,6 +35,10 @@ class Dispatcher:
 
     def start(self) -> None:
         self._thread.start()
+
+    def every(self, seconds: float, job: Callable[[float], object]) -> None:
+        """Runs a job again and again, with the monotonic time; one alone, and before `start`."""
+        self._tick, self._tick_s = job, seconds
 
     def put(self, job: Job) -> None:
         """Appends a job. Before `start` they wait."""
@@ -82,9 +84,9 @@ class Dispatcher:
                 self._do(job)
             self._run_due()
             now = time.monotonic()
-            if now >= next_tick:
+            if self._tick is not None and now >= next_tick:
                 next_tick = now + self._tick_s
-                self._do(lambda: self._tick(now))  # noqa: B023 - runs at once
+                self._do(partial(self._tick, now))
 
     def _run_due(self) -> bool:
         """Runs the timers that are due; True if there were any."""

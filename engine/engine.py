@@ -2,58 +2,81 @@
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Generic, Self, TypeVar, cast
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, fields, frozen
 
-from ..errors import (
-    EngineClosed,
-    IllegalTransition,
-    InvalidTaskFile,
-    StateIllegal,
-    TaskNotFound,
-    UploadRefused,
-)
-from ..library import MusicDirectory
+from ..errors import EngineClosed, IllegalTransition, InvalidTaskFile, TaskInvalid
+from ..files import OwnedDirectories
 from ..persistence import TASK_ID, DirectoryOwner
-from ..statemachine import JSONObject, Lifecycle, Task
-from . import admission, dictionaries, targets
+from ..statemachine import Edge, JSONObject, Lifecycle, Sender, Task
+from ..statemachine.machine import RESERVED
+from .held import HeldTask
 from .notifications import NOTIFICATIONS, Callback, EntryCallback, Notifier, Unsubscribe
 from .runner import Runner
-from .settings import Settings
+from .settings import EngineSettings
 from .tasks import Tasks
-from .uploads import Uploads
 
-#: What the engine fires itself; `send` refuses it.
-_OWN_EVENTS = frozenset({"begin", "succeed", "fail", "reject", "recover", "forget"})
+#: Annotations of a client in one call, as JSON.
+_ANNOTATIONS_MOST_BYTES = 1024 * 1024
+
+T = TypeVar("T", bound=Task)
 
 
 def _random_id() -> str:
     return str(uuid.uuid4())
 
 
+@frozen
+class Parts:
+    """What an engine is put together from; made by `open_engine`."""
+
+    settings: EngineSettings
+    runner: Runner
+    directories: OwnedDirectories
+    notifier: Notifier
+    owner: DirectoryOwner
+    clock: Callable[[], float]
+
+
 @define(eq=False)
-class Engine:
-    """Runs tasks. Made by `open_engine`; works inside `with engine:`.
+class Engine(Generic[T]):
+    """Runs tasks of a lifecycle. Made by `open_engine`; works inside `with engine:`.
 
     Before that its calls work, too, but whatever they start waits in the queue. Every method may
     be called from any thread, also from a callback.
     """
 
-    settings: Settings
-    lifecycle: Lifecycle
-    _music: MusicDirectory
-    _tasks: Tasks
-    _uploads: Uploads
-    _runner: Runner
-    _notifier: Notifier
-    _owner: DirectoryOwner
-    _new_id: Callable[[], str] = field(default=_random_id)
+    _parts: Parts
+    _new_id: Callable[[], str] = field(default=_random_id, kw_only=True)
     _started: bool = field(default=False, init=False)
     _closed: bool = field(default=False, init=False)
+
+    @property
+    def settings(self) -> Any:
+        return self._parts.settings
+
+    @property
+    def lifecycle(self) -> Lifecycle:
+        return self._tasks.lifecycle
+
+    @property
+    def _runner(self) -> Runner:
+        return self._parts.runner
+
+    @property
+    def _tasks(self) -> Tasks:
+        return self._parts.runner.tasks
+
+    @property
+    def _notifier(self) -> Notifier:
+        return self._parts.notifier
 
     # -- life -------------------------------------------------------------------------------
 
@@ -85,13 +108,14 @@ class Engine:
         try:
             if self._started:
                 self._runner.stop()
+            self._runner.save_amended()
             self._tasks.close()
-            self._notifier.close(self.settings.stop_timeout_s)
+            self._notifier.close(self._parts.settings.stop_timeout_s)
         finally:
             # Invariant: as long as a handler works, nobody else begins its task.
-            self._runner.when_idle(self._owner.release)
+            self._runner.when_idle(self._parts.owner.release)
 
-    def __enter__(self) -> Engine:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -132,32 +156,32 @@ class Engine:
         return self._notifier.on_enter(state, callback)
 
     def on_refresh(self, callback: Callable[[], object]) -> Unsubscribe:
-        """Calls `callback()` after each `importcomplete`: clients shall update their caches."""
+        """Calls `callback()` after each entry into a state that is declared to refresh: clients
+        shall update their caches.
+        """
         self._open()
         return self._notifier.on_refresh(callback)
 
     # -- reading ----------------------------------------------------------------------------
 
-    def get(self, task_id: str) -> Task:
+    def get(self, task_id: str) -> T:
         """The record of a task as it is now.
 
         Raises:
             TaskNotFound: There is no such task.
             InvalidTaskFile: Its file does not load.
         """
-        return self._tasks.find(task_id).record
+        return cast(T, self._tasks.find(task_id).record)
 
-    def tasks(self) -> list[Task]:
+    def tasks(self) -> list[T]:
         """The records of all tasks, the oldest first."""
-        return self._tasks.records()
+        return cast(list[T], self._tasks.records())
 
     def invalid(self) -> list[InvalidTaskFile]:
         """The task files that do not load, with the reasons; they are left as they are."""
         return list(self._tasks.invalid.values())
 
-    def wait(
-        self, task_id: str, states: Collection[str] | str, timeout: float | None = None
-    ) -> Task:
+    def wait(self, task_id: str, states: Collection[str] | str, timeout: float | None = None) -> T:
         """Waits until a task enters one of `states`, and returns its record of that moment.
 
         Also if that has happened already, since the task was made, loaded or last retried; the
@@ -176,107 +200,120 @@ class Engine:
         """
         self._open()
         states = {states} if isinstance(states, str) else states
-        return self._tasks.wait(task_id, frozenset(map(str, states)), timeout)
+        return cast(T, self._tasks.wait(task_id, frozenset(map(str, states)), timeout))
 
-    # -- uploads ----------------------------------------------------------------------------
+    # -- tasks ------------------------------------------------------------------------------
 
-    def begin_upload(
+    def create(
         self,
-        *,
-        content_type: str,
-        file_size: int,
-        checksum: str,
-        mime_type: str | None = None,
-        source_filename: str | None = None,
+        event: str,
         task_id: str | None = None,
-    ) -> Task:
-        """Makes a task that waits for the chunks of a file; its `ChunkRequest` asks for the first.
-
-        With the id of a waiting task of the same checksum and size, that one goes on.
+        *,
+        annotations: Mapping[str, Any] | None = None,
+        payload: Mapping[str, Any] | None = None,
+        message: str | None = None,
+        hold: bool = False,
+        **values: Any,
+    ) -> T:
+        """Makes a task by its first event: one that an edge from the initial state has.
 
         Args:
-            content_type: `albumfile`, `album`, `artwork` or `video`.
-            file_size: Bytes of the whole file.
-            checksum: Its SHA-1, 40 hex digits.
-            mime_type: Found out by the preprocessing where it is None, or empty, as a browser
-                has it for what it does not know.
-            source_filename: The client's name of the file; only its extension is used.
+            event: The event.
             task_id: 1 to 64 of `A-Z a-z 0-9 -`; a new UUID4 where it is None.
+            annotations: What is noted about it.
+            payload: What the guards may ask besides the record.
+            message: Kept in the history, and told as an `InternalError`.
+            hold: What its first state starts waits for `release`, `look`, or the next start.
+            values: Fields of the record, by their Python names.
 
         Raises:
-            UploadRefused: It says why; nothing was made.
-            TypeError: An argument has the wrong type.
-            TaskNotSaved: The disk refused.
+            TaskExists: The id is known already.
+            TaskInvalid: The record cannot hold this; it says where.
+            IllegalTransition: No edge from the initial state has this event, or none allows it.
+            TaskNotSaved: The disk refused. There is no task.
         """
         self._open()
-        mime_type = None if mime_type == "" else mime_type
-        admission.check(content_type, file_size, checksum, mime_type, source_filename, task_id)
-        content_type = str(content_type)
-        if task_id is not None and self._tasks.known(task_id):
-            return self._go_on(task_id, checksum, file_size)
-        record = Task(
-            id=task_id or self._new_id(),
-            content_type=content_type,
-            mime_type=mime_type,
-            file_size=file_size,
-            source_filename=source_filename,
-            source_checksum=checksum,
+        task_id = self._new_id() if task_id is None else task_id
+        check_task_id(task_id)
+        record = self._record(task_id, annotations, values)
+        made = self._tasks.create(
+            record,
+            event,
+            starts=not hold,
+            as_error=message is not None,
+            payload=payload or {},
+            message=message,
         )
-        record = admission.announced(record, self.settings)
+        return cast(T, made)
+
+    def _record(
+        self, task_id: str, annotations: Mapping[str, Any] | None, values: Mapping[str, Any]
+    ) -> Task:
+        kind = self.lifecycle.record
+        known = {item.alias for item in fields(kind)} - RESERVED | {"unknown"}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            reason = f"a {kind.__name__} has no field {', '.join(unknown)} to be set"
+            raise TaskInvalid(task_id, f"{reason}; it has {', '.join(sorted(known))}")
+        if annotations:
+            check_annotations(annotations)
+        initial = self.lifecycle.initial
         try:
-            return self._create(record, "request_upload")
-        except UploadRefused:
-            # Another thread may have begun it with the same id just now.
-            if task_id is None or task_id not in self._tasks.entries:
-                raise
-        return self._go_on(task_id, checksum, file_size)
+            record = kind(id=task_id, state=initial, annotations=annotations, **values)
+            self._tasks.store.task_file(task_id).check(record)
+        except (TypeError, ValueError, InvalidTaskFile) as error:
+            reason = error.reason if isinstance(error, InvalidTaskFile) else str(error)
+            raise TaskInvalid(task_id, reason) from error
+        return record
 
-    def _create(self, record: Task, event: str, **how: Any) -> Task:
-        """Makes a task that holds its data, if it has any."""
-        if record.upload_path is None:
-            return self._tasks.create(record, event, **how)
-        claimed = self._uploads.claim(record.upload_path, record.id)
-        try:
-            return self._tasks.create(record, event, **how)
-        except BaseException:
-            if claimed:
-                self._uploads.unclaim(record.upload_path, record.id)
-            raise
-
-    def _go_on(self, task_id: str, checksum: str, file_size: int) -> Task:
-        known = self._tasks.entries.get(task_id)
-        if known is None:
-            raise UploadRefused(f"the id {task_id} is that of a file that does not load", task_id)
-        with known.lock:
-            record = known.record
-            same = (record.source_checksum or "").lower() == checksum.lower()
-            if self._tasks.wants_chunks(record) and same and record.file_size == file_size:
-                return self._uploads.receive(known, b"", None)
-        raise UploadRefused(f"the id {task_id} is known already, as another upload", task_id)
-
-    def receive_chunk(self, task_id: str, data: bytes, *, offset: int | None = None) -> Task:
-        """Takes the next bytes of an upload; with the last one the checksum decides.
-
-        An empty chunk asks again: it is answered by a `ChunkRequest`.
-
-        Args:
-            task_id: The id of the task.
-            data: The bytes.
-            offset: Where they belong, if the client knows it: a wrong one is refused.
+    def directory(self, task_id: str) -> Path:
+        """The task's own directory, which goes with the task; it is made where it is missing.
 
         Raises:
-            ChunkRefused: Wrong offset, more bytes than announced, not waiting for a chunk, or
-                no room. The upload stands where it stood.
-            TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
+            TaskNotFound, InvalidTaskFile: There is no such task.
+            InvalidPath, OSError: It cannot be made, or something else has its place.
         """
         self._open()
-        if not isinstance(data, bytes | bytearray | memoryview):
-            raise TypeError(f"a chunk is bytes, not {type(data).__name__}")
         entry = self._tasks.find(task_id)
         with entry.lock:
-            return self._uploads.receive(entry, bytes(data), offset)
+            return self._parts.directories.make(entry.record.id)
 
-    def annotate(self, task_id: str, annotations: Mapping[str, Any]) -> Task:
+    @contextmanager
+    def hold(self, task_id: str) -> Iterator[HeldTask]:
+        """Locks a task for the time of a `with` block, to do several things with it as one.
+
+        Raises:
+            TaskNotFound, InvalidTaskFile: There is no such task.
+            EngineClosed: The engine was closed.
+        """
+        self._open()
+        entry = self._tasks.find(task_id)
+        with entry.lock:
+            yield HeldTask(self._tasks, entry)
+
+    def edge_taken(
+        self, task: Task, event: str, payload: Mapping[str, Any] | None = None
+    ) -> Edge | None:
+        """The edge that `event` would take a task with this record along; None where it is refused.
+
+        Nothing happens: the guards are asked, and nobody else.
+        """
+        return self._tasks.machine.edge_taken(task, event, payload or {})
+
+    def on_resume(self, state: str, callback: Callable[[HeldTask], object]) -> None:
+        """Lets `callback(task)` go on with each task that is found in `state` by a start.
+
+        Before it rests; in the engine's thread, with the task locked. If it raises OSError,
+        InvalidPath, TaskNotSaved or InvalidTaskFile, it is called again later. One for each state.
+
+        Raises:
+            LifecycleError: There is no such state.
+        """
+        self._open()
+        self.lifecycle.require(state)
+        self._runner.on_resume(state, lambda entry: callback(HeldTask(self._tasks, entry)))
+
+    def annotate(self, task_id: str, annotations: Mapping[str, Any]) -> T:
         """Merges annotations into those of a task, saves and notifies them.
 
         Raises:
@@ -288,142 +325,9 @@ class Engine:
         if not isinstance(annotations, Mapping):
             raise TypeError(f"annotations are a mapping, not {type(annotations).__name__}")
         entry = self._tasks.find(task_id)
-        dictionaries.check_annotations(annotations)
+        check_annotations(annotations)
         with entry.lock:
-            return self._tasks.annotate(entry, annotations)
-
-    # -- integration and imports ------------------------------------------------------------
-
-    def integrate(
-        self,
-        task_id: str,
-        target: str | None = None,
-        *,
-        then_import: bool = False,
-        then_artwork: bool = False,
-    ) -> Task:
-        """Puts an upload at its place; an uploaded image becomes artwork of what is at `target`.
-
-        Args:
-            task_id: A task in `readyforintegration`.
-            target: Relative to the Music Directory: the path of the file, album or video. None
-                where annotations say it: `artist`, `releaseyear` and `album` of an album,
-                `artistname`, `release` and `name` of a video.
-            then_import: It is imported into the database, too.
-            then_artwork: After that import, artwork is made.
-
-        Raises:
-            InvalidPath: The target is none; nothing has changed.
-            IllegalTransition, TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
-        """
-        self._open()
-        entry = self._tasks.find(task_id)
-        with entry.lock:
-            record = entry.record
-            if record.content_type == "artwork":
-                changes = targets.of_uploaded_artwork(record, target, self._music)
-                return self._tasks.fire(entry, "request_artwork_import", changes=changes)
-            changes = targets.of_upload(record, target, self._music)
-            flags = {"trigger_import": bool(then_import), "include_artwork": bool(then_artwork)}
-            return self._tasks.fire(entry, "request_integration", changes={**changes, **flags})
-
-    def import_music(self, content_type: str, path: str, *, with_artwork: bool = False) -> Task:
-        """Imports what is in the Music Directory into the database.
-
-        Args:
-            content_type: `album` or `video`.
-            path: The album's directory or the video, relative to the Music Directory.
-            with_artwork: Make artwork, too: of the first song that has a picture, of the video's
-                frames.
-
-        Raises:
-            InvalidPath, MediaError: There is no such album or video, or it cannot be read.
-            ExtraMissing: What reads videos is not installed.
-            ValueError: Another content type.
-            TaskNotSaved: Nothing was made.
-        """
-        self._open()
-        if content_type not in ("album", "video"):
-            raise ValueError(f"content type {content_type!r} cannot be imported: album, video can")
-        record = Task(
-            id=self._new_id(),
-            content_type=content_type,
-            include_artwork=bool(with_artwork),
-            **targets.of_import(content_type, path, self._music),
-        )
-        return self._tasks.create(record, "request_music_import")
-
-    def import_artwork(self, *, source: str, target: str) -> Task:
-        """Makes the artwork of an album or a video from a file in the Music Directory.
-
-        Args:
-            source: A song with a picture in it, or an image; for a video's frames, a video.
-            target: The album's directory, or the video.
-
-        Raises:
-            InvalidPath: One of them is not there, cannot be read, or is not what it should be.
-            ExtraMissing: What reads videos is not installed.
-            TaskNotSaved: Nothing was made.
-        """
-        self._open()
-        changes = targets.of_artwork(source, target, self._music)
-        record = Task(id=self._new_id(), content_type="artwork", **changes)
-        return self._tasks.create(record, "request_artwork_import")
-
-    def scan(self) -> Task:
-        """Compares the Music Directory with the database, and changes neither.
-
-        When the task is finished, its annotations are what was found: `newpaths`, `lostpaths`,
-        `movedpaths` and `skippedpaths`.
-
-        Raises:
-            TaskNotSaved: Nothing was made.
-        """
-        self._open()
-        return self._tasks.create(Task(id=self._new_id(), content_type="any"), "request_scan")
-
-    # -- any task ---------------------------------------------------------------------------
-
-    def retry(self, task_id: str, *, target: str | None = None) -> Task:
-        """Does again what failed; an upload with a wrong checksum starts over at byte 0.
-
-        Args:
-            task_id: A task in a failed state.
-            target: Another place, for an integration that needs one.
-
-        Raises:
-            IllegalTransition: The task is in no state from which something can be retried.
-            InvalidPath: The target is none.
-            ValueError: A target, but it was no integration that failed.
-            UploadRefused: Another task uploads the same bytes by now.
-            TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
-        """
-        self._open()
-        entry = self._tasks.find(task_id)
-        with entry.lock:
-            record = entry.record
-            edge = self.lifecycle.edge_taken(record, "retry")
-            changes: dict[str, Any] = {}
-            if target is not None and edge is not None:
-                if record.state != "integrationfailed":
-                    raise ValueError(f"a target is for a failed integration, not {record.state!r}")
-                changes = targets.of_upload(record, target, self._music)
-                self._runner.sweep(entry)
-            if edge is None or edge.target != "waitforchunk":
-                return self._tasks.fire(entry, "retry", changes=changes)
-            with self._uploads.starting_over(entry):
-                return self._tasks.fire(entry, "retry", changes={"offset": 0})
-
-    def remove(self, task_id: str) -> Task:
-        """Removes a task and its data; what is in the library stays. Again: nothing happens.
-
-        Raises:
-            TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
-        """
-        self._open()
-        entry = self._tasks.find(task_id)
-        with entry.lock:
-            return self._tasks.remove(entry)
+            return cast(T, self._tasks.annotate(entry, annotations))
 
     def send(
         self,
@@ -434,24 +338,36 @@ class Engine:
         annotations: Mapping[str, Any] | None = None,
         message: str | None = None,
         payload: Mapping[str, Any] | None = None,
-    ) -> Task:
-        """Sends an event of an integrator's lifecycle to a task.
+    ) -> T:
+        """Sends an event of a client's to a task.
+
+        Args:
+            task_id: The id of the task.
+            event: One whose edges are declared with the sender `client`.
+            changes: Fields of the record to change with it, by their Python names.
+            annotations: Annotations to merge into the task's.
+            message: Kept in the history.
+            payload: What the guards may ask besides the record.
 
         Raises:
-            IllegalTransition: Not from its state; or it is one that the engine fires itself.
-            ValueError: The changes or annotations are nothing that a record can hold.
+            IllegalTransition: Not from its state, or not by a client.
+            TaskInvalid: The changes are nothing that the record can hold.
+            ValueError: The annotations are nothing that JSON can hold.
             TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
         """
         self._open()
         entry = self._tasks.find(task_id)
+        if annotations:
+            check_annotations(annotations)
         with entry.lock:
             record = entry.record
-            if event in _OWN_EVENTS or event in {"receive_chunk", "complete_upload"}:
+            edges = self.lifecycle.edges_from(record.state, event)
+            if any(edge.sender is not Sender.CLIENT for edge in edges):
                 allowed = [e for e in self.lifecycle.events_from(record.state) if e != event]
                 raise IllegalTransition(record.id, record.state, event, allowed)
             if changes:
-                entry.file.check(evolve(record, **changes))
-            return self._tasks.fire(
+                self._check_changes(record, changes)
+            sent = self._tasks.send(
                 entry,
                 event,
                 changes=changes or {},
@@ -459,105 +375,32 @@ class Engine:
                 message=message,
                 payload=payload or {},
             )
+            return cast(T, sent)
 
-    # -- task dictionaries, as `musictasks.musicdb` has them --------------------------------
-
-    def make(
-        self,
-        task: Mapping[str, Any],
-        state: str,
-        *,
-        message: str | None = None,
-        held: bool = False,
-    ) -> Task:
-        """Makes a task of a dictionary with the documented keys.
-
-        Args:
-            task: What is known of it; the id is the task's.
-            state: Its first state: one that an edge from `new` leads to.
-            message: Told as an `InternalError`.
-            held: What the state starts waits for `schedule`, `look`, or the next start.
-
-        Raises:
-            UploadRefused: It says why; nothing was made.
-            IllegalTransition: No edge leads there, or the task was removed.
-            TypeError, ValueError: The dictionary is no task; it says where.
-            TaskNotSaved: The disk refused.
-        """
-        self._open()
-        values = _dictionary(task)
-        task_id = values.copy()["id"]
-        if not TASK_ID.fullmatch(task_id):
-            raise ValueError(admission.bad_id(task_id))
-        if self._tasks.removed(task_id):
-            gone = self.lifecycle.gone
-            raise StateIllegal(task_id, gone, f"to {state}", (), state, ())
-        record = dictionaries.made(values, task_id, self._tasks)
-        self._uploads.check_preprocessed(record)
-        event = dictionaries.event_to(record, state, self.lifecycle)
-        if self._tasks.wants_chunks(evolve(record, state=state)):
-            content_type, checksum = record.content_type or "", record.source_checksum or ""
-            if record.file_size is None or not admission.is_checksum(checksum):
-                raise ValueError(f"an upload ({content_type}) needs a filesize and a SHA-1")
-            record = admission.announced(record, self.settings)
-        return self._create(record, event, held=held, message=message)
-
-    def save(self, task: Mapping[str, Any]) -> Task:
-        """Takes over what a program wrote into the dictionary of a task.
-
-        In the task's present state the other keys are saved, silently; another state is entered.
-        What the engine alone writes (times, history, what is known of the upload) stays. A task
-        that is not there is made, held.
-
-        Raises:
-            IllegalTransition: No edge leads to the dictionary's state, or one that only the
-                engine takes. Nothing has changed.
-            TypeError, ValueError: The dictionary is no task; nothing has changed.
-            TaskNotSaved, InvalidTaskFile, UploadRefused: Nothing has changed.
-        """
-        self._open()
-        values = _dictionary(task)
-        given = values.copy()
+    def _check_changes(self, record: Task, changes: Mapping[str, Any]) -> None:
         try:
-            entry = self._tasks.find(given["id"])
-        except TaskNotFound:
-            return self.make(task, str(given.get("state")), held=True)
-        with entry.lock:
-            return dictionaries.save(entry, values, self._tasks, self._uploads)
+            self._tasks.store.task_file(record.id).check(evolve(record, **changes))
+        except (TypeError, ValueError, InvalidTaskFile) as error:
+            reason = error.reason if isinstance(error, InvalidTaskFile) else str(error)
+            raise TaskInvalid(record.id, reason) from error
 
-    def move(self, task: Mapping[str, Any], state: str, *, message: str | None = None) -> Task:
-        """Saves the dictionary of a task with another state; in that state nothing happens.
+    def retry(self, task_id: str) -> T:
+        """Does again what failed: sends the event `retry`; raises as `send`."""
+        return self.send(task_id, "retry")
 
-        With a message the entry is notified as an `InternalError`. Raises as `save`.
-        """
-        self._open()
-        values = _dictionary(task)
-        try:
-            entry = self._tasks.find(values.copy()["id"])
-        except TaskNotFound:
-            return self.make(task, state, message=message, held=True)
-        with entry.lock:
-            return dictionaries.move(entry, values, state, message, self._tasks, self._uploads)
-
-    def schedule(self, task_id: str) -> Task:
-        """Starts what the state of a task starts, if it was saved only; else nothing happens.
+    def remove(self, task_id: str) -> T:
+        """Removes a task and its directory. On a task that is being removed: nothing happens.
 
         Raises:
-            TaskNotFound, InvalidTaskFile: There is no such task.
+            TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
         """
         self._open()
         entry = self._tasks.find(task_id)
         with entry.lock:
-            self._runner.schedule(entry)
-            return entry.record
-
-    def look(self) -> None:
-        """Looks at the tasks directory now: what was deleted, what is new; starts what was held."""
-        self._open()
-        self._runner.look_now()
+            return cast(T, self._tasks.remove(entry))
 
     def discard(self, task_id: str) -> None:
-        """Removes a task and its data, and returns when it is gone; also before `start`.
+        """Removes a task and its directory, and returns when it is gone; also before `start`.
 
         Raises:
             TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
@@ -572,11 +415,42 @@ class Engine:
                 self._runner.remove_now(entry)
         self._tasks.wait_for(entry, {self.lifecycle.gone}, None)
 
+    def release(self, task_id: str) -> T:
+        """Starts what the state of a task starts, if it was made with `hold`; else nothing happens.
+
+        Raises:
+            TaskNotFound, InvalidTaskFile: There is no such task.
+        """
+        self._open()
+        entry = self._tasks.find(task_id)
+        self._runner.start_held(entry)
+        return cast(T, entry.record)
+
+    def look(self) -> None:
+        """Looks at the tasks directory now: what was deleted, what is new; starts what was held."""
+        self._open()
+        self._runner.look_now()
+
+    def is_known(self, task_id: str) -> bool:
+        """Whether there is a task or a task file of this id, one that loads or not."""
+        return self._tasks.known(task_id)
+
+    def was_removed(self, task_id: str) -> bool:
+        """Whether a task of this id is among the 1,000 that were removed last."""
+        return self._tasks.removed(task_id)
+
     def has_file(self, task_id: str) -> bool:
         """Whether there is a task file of this id, one that loads or not."""
-        return (
-            bool(TASK_ID.fullmatch(task_id)) and (self.settings.tasks / f"{task_id}.json").is_file()
-        )
+        return bool(TASK_ID.fullmatch(task_id)) and self._tasks.store.exists(task_id)
+
+    def clean_up(self, task_id: str) -> None:
+        """Removes what the task has outside its directory, as its removal will.
+
+        Raises:
+            TaskNotFound, InvalidTaskFile: There is no such task.
+            OSError: The disk refuses.
+        """
+        self._runner.clean_up(self._tasks.find(task_id).record)
 
     def notify(
         self, notification: str, task: Mapping[str, Any] | None, message: str | None = None
@@ -593,11 +467,32 @@ class Engine:
         record = None if task is None else JSONObject(task)
         self._notifier.tell(notification, record, message)
 
+    def new_id(self) -> str:
+        """An id that no task has: a random UUID4."""
+        return self._new_id()
 
-def _dictionary(task: Mapping[str, Any]) -> JSONObject:
-    """A copy of what a caller gave as a task; TypeError if it is none."""
-    if not isinstance(task, Mapping):
-        raise TypeError(f"a task is a dictionary, not {type(task).__name__}")
-    if not isinstance(task.get("id"), str):
-        raise TypeError(f"the id of a task is text, not {task.get('id')!r}")
-    return JSONObject(task)
+    def now(self) -> float:
+        """The engine's clock, in unix seconds."""
+        return self._parts.clock()
+
+
+def check_task_id(task_id: object) -> None:
+    """Refuses what is no id of a task.
+
+    Raises:
+        TypeError: It is no text.
+        TaskInvalid: It is not 1 to 64 of `A-Z a-z 0-9 -`.
+    """
+    if not isinstance(task_id, str):
+        raise TypeError(f"a task id is text, not {task_id!r}")
+    if not TASK_ID.fullmatch(task_id):
+        shown = task_id[:80]
+        raise TaskInvalid(shown, f"the id {shown!r} is not 1 to 64 of A-Z a-z 0-9 -")
+
+
+def check_annotations(annotations: Mapping[str, Any]) -> None:
+    """Raises ValueError if they are nothing that JSON can hold, or more than 1 MiB."""
+    plain = JSONObject(annotations).copy()
+    size = len(json.dumps(plain, ensure_ascii=False).encode())
+    if size > _ANNOTATIONS_MOST_BYTES:
+        raise ValueError(f"{size} bytes of annotations are more than 1 MiB")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
+from enum import Enum
 
 from attrs import define, field
 
 from ..errors import EngineClosed, MusicTasksError
-from ..files import UploadData
 from ..persistence import TaskFile
 from ..statemachine import Task, Work
 
@@ -36,28 +36,33 @@ class Waiter:
         raise self._result or EngineClosed()
 
 
+class Absence(Enum):
+    """Why a task has no file."""
+
+    #: Its first save makes it.
+    NOT_YET = "not yet"
+    #: The user deleted it, so the task can only be removed; the next save makes it again.
+    DELETED = "deleted"
+
+
 @define(eq=False)
 class Entry:
     """One task in memory. Whoever changes anything of it holds its lock."""
 
+    #: What is known of the task now.
     record: Task
+    #: What its file holds: the record that was saved or loaded last, or why there is no file.
+    saved: Task | Absence
     file: TaskFile
-    #: False: there is no task file (not yet, or the user deleted it), so the next save makes it.
-    stored: bool
-    #: True from when the user deleted the task file: the task can only go to `remove`.
-    deleted: bool = False
-    #: True: the `remove` that follows a deletion could not be saved, and is tried again.
-    removal_kept: bool = False
     lock: threading.Lock = field(factory=threading.Lock)
-    #: True: stored, but what its first state starts waits until somebody schedules it.
-    held: bool = False
-    #: True while a client moves the task because of an error, which is notified as one.
-    erring: bool = False
     #: Counts the entries into states: an outcome counts only for the one it was started for.
     serial: int = 0
+    #: The serial of the entry whose work has been started; below `serial` it still has to be.
+    started: int = -1
     #: What the running worker was given; None where none runs.
-    work: Work | None = None
-    upload: UploadData | None = None
+    worker: Work | None = None
+    #: When a client last did something that no save of the task file shows, in unix seconds.
+    active_at: float = 0.0
     #: The record at the latest entry into each state, for `wait`.
     passed: dict[str, Task] = field(factory=dict)
     waiters: list[Waiter] = field(factory=list)

@@ -21,7 +21,7 @@ STATE_UPDATE = "StateUpdate"
 INTERNAL_ERROR = "InternalError"
 NOTIFICATIONS = (CHUNK_REQUEST, STATE_UPDATE, INTERNAL_ERROR)
 
-#: Gets the notification's name and its status (`spec/LIFECYCLE.md`, "Notifications").
+#: Gets the notification's name and its status.
 Callback = Callable[[str, dict[str, Any]], object]
 #: An integrator's own: gets the record as it was when the state was entered.
 EntryCallback = Callable[[Task], object]
@@ -41,12 +41,14 @@ class Notification:
     record: Task | JSONObject | None
     message: str | None
     chunk_size: int
+    #: The name of the state of what is not there.
+    gone: str
 
     def status(self) -> dict[str, Any]:
         """The documented dictionary, a new one for each callback."""
         if self.record is None:
             known = {"taskid": None, "offset": None, "chunksize": None, "task": None}
-            return {**known, "state": "notexisting", "message": self.message}
+            return {**known, "state": self.gone, "message": self.message}
         task = as_dictionary(self.record) if isinstance(self.record, Task) else self.record.copy()
         return {
             "taskid": task.get("id"),
@@ -126,8 +128,10 @@ class _Lane:
 class Notifier:
     """Tells the subscribers. `tell` never blocks and never fails."""
 
-    def __init__(self, chunk_size_bytes: int) -> None:
+    def __init__(self, chunk_size_bytes: int, gone: str) -> None:
+        """`gone` is the name of the state of what is not there."""
         self._chunk_size = chunk_size_bytes
+        self._gone = gone
         self._lock = threading.Lock()
         # Replaced, never changed: read without the lock.
         self._subscribers: tuple[_Lane, ...] = ()
@@ -187,7 +191,7 @@ class Notifier:
         subscribers = self._subscribers
         if not (subscribers or followers or refreshers):
             return
-        notification = Notification(name, record, message, self._chunk_size)
+        notification = Notification(name, record, message, self._chunk_size, self._gone)
         waited_for = [lane for lane in subscribers if not lane.slow]
         latch = _Latch(waited_for) if waited_for and (followers or refreshers) else None
         for lane in subscribers:

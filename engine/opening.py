@@ -1,39 +1,24 @@
-"""Putting the parts together: from settings to an engine."""
+"""Putting an engine together, and reading tasks without one."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ..errors import InvalidTaskFile, LifecycleError
-from ..files import Directory, make_root
-from ..handlers import (
-    ArtworkImport,
-    FilesystemScan,
-    Integration,
-    MusicImport,
-    Preprocessing,
-    Removal,
-)
-from ..library import (
-    ArchiveLimits,
-    ArtworkDirectory,
-    FramesDirectory,
-    ImageLimits,
-    MusicDatabase,
-    MusicDirectory,
-)
-from ..persistence import DirectoryOwner, DirectoryWatch, TaskStore, make_converter
-from ..statemachine import MUSIC, Handler, Lifecycle, Task
-from .engine import Engine
+from ..files import Directory, OwnedDirectories, make_root
+from ..persistence import TASK_ID, DirectoryOwner, TaskStore, Upgrade, make_converter
+from ..statemachine import Handler, Lifecycle, Task
+from .engine import Engine, Parts
 from .notifications import Notifier
-from .runner import Runner
-from .settings import Settings
-from .tasks import Tasks
-from .uploads import Uploads, measured, orphaned
+from .runner import CleanUp, Runner
+from .settings import EngineSettings
+from .tasks import Observer, TakeOver
+
+E = TypeVar("E", bound=Engine[Any])
 
 
 class Reading(NamedTuple):
@@ -45,153 +30,113 @@ class Reading(NamedTuple):
 
 
 def open_engine(
-    settings: Settings,
+    settings: EngineSettings,
+    lifecycle: Lifecycle,
     *,
-    lifecycle: Lifecycle = MUSIC,
     handlers: Mapping[str, Handler] | None = None,
     executor: Callable[[], Executor] | None = None,
     clock: Callable[[], float] = time.time,
-) -> Engine:
+    clean_up: CleanUp | None = None,
+    upgrade: Upgrade | None = None,
+    take_over: TakeOver | None = None,
+    observers: Iterable[Observer] = (),
+    prepare: Callable[[], object] | None = None,
+    make: Callable[[Parts], E] = Engine[Any],
+) -> E:
     """Takes the tasks directory, makes what is missing, and loads the tasks.
 
     Args:
         settings: Where everything is, and all limits.
-        lifecycle: An integrator's own; the music lifecycle by default.
-        handlers: By the name of a stage: what does its work, in place of or besides ours.
+        lifecycle: What the tasks may do, and the class of their records.
+        handlers: By the name of each stage: what does its work.
         executor: Makes the workers; a thread pool of `settings.workers` by default. Processes
             must be started with `spawn`: a forked one would keep the lock of the directory.
         clock: Unix seconds.
+        clean_up: Called with the record when a task is removed, before its directory goes:
+            removes what it has elsewhere. If it raises OSError, it is called again later.
+        upgrade: Gets the JSON object of each task file before it is checked, and returns the one
+            that counts: for files of an older version.
+        take_over: Gets each record that was loaded, and returns the one that counts, which is
+            saved if it is another: for data of an older version. Where it raises InvalidPath or
+            OSError, the task does not load. It may be cut off anywhere, and is called again.
+        observers: Each is called with the record at every entry into a state, and for every task
+            that is loaded: in the thread that changes the task, with the task locked. It must not
+            block, raise, or call the engine.
+        prepare: Called once the directory is taken, before the tasks are loaded.
+        make: Makes the engine of its parts: a class derived from `Engine`, or what calls it.
 
     Raises:
         DirectoryInUse: Another process owns the tasks directory.
-        LifecycleError: The lifecycle is not whole, or a stage has no handler.
+        LifecycleError: The lifecycle is not whole, a stage has no handler, or a field of its
+            record cannot be written into a file.
         OSError: A directory cannot be made.
     """
     lifecycle.check()
-    music = music_directory(settings)
-    _prepare(settings)
-    durable = settings.durability == "fsync"
-    uploads_directory = Directory(settings.uploads, durable=durable)
-    all_handlers = _all_handlers(lifecycle, default_handlers(settings), handlers or {})
-    tasks_directory = Directory(settings.tasks, durable=durable)
+    complete = _complete(lifecycle, handlers or {})
+    converter = make_converter(lifecycle, upgrade)
+    make_root(settings.tasks)
+    make_root(settings.uploads)
+    directories = OwnedDirectories(Directory(settings.uploads, settings.durable))
+    tasks_directory = Directory(settings.tasks, settings.durable)
     owner = DirectoryOwner(tasks_directory)
     owner.take()
     try:
-        MusicDatabase(settings.database).prepare()
-        _artwork(settings).prepare()
-        _frames(settings).prepare()
-        store = TaskStore(tasks_directory, make_converter(lifecycle), owner.descriptor)
-        notifier = Notifier(settings.chunk_size)
-        removal = Removal(music)
-        new_executor = executor or partial(_threads, settings.workers)
-        runner = Runner(settings, all_handlers, removal, new_executor, clock)
-        tasks = Tasks(lifecycle, store, notifier, clock, runner.starts)
-        uploads = Uploads(uploads_directory, tasks, durable=durable)
-        runner.attach(tasks, uploads, DirectoryWatch(store))
-        _load(store, tasks, uploads)
+        if prepare is not None:
+            prepare()
+        store = TaskStore(tasks_directory, converter, owner.descriptor)
+        notifier = Notifier(settings.chunk_size, lifecycle.gone)
+        runner = Runner(
+            settings,
+            lifecycle,
+            store,
+            directories,
+            notifier,
+            handlers=complete,
+            executor=executor or partial(_threads, settings.workers),
+            clock=clock,
+            clean_up=clean_up,
+            take_over=take_over,
+            observers=observers,
+        )
+        runner.load()
+        return make(Parts(settings, runner, directories, notifier, owner, clock))
     except BaseException:
         owner.release()
         raise
-    return Engine(settings, lifecycle, music, tasks, uploads, runner, notifier, owner)
 
 
-def music_directory(settings: Settings) -> MusicDirectory:
-    return MusicDirectory(
-        settings.music, settings.ignore_artists, settings.ignore_albums, settings.ignore_songs
-    )
-
-
-def archive_limits(settings: Settings) -> ArchiveLimits:
-    return ArchiveLimits(
-        settings.archive_size_bytes, settings.archive_files, settings.archive_ratio
-    )
-
-
-def default_handlers(settings: Settings) -> dict[str, Handler]:
-    """Our handlers, by the name of their stage."""
-    durable = settings.durability == "fsync"
-    uploads = Directory(settings.uploads, durable=durable)
-    music = music_directory(settings)
-    database = MusicDatabase(settings.database)
-    limits = ImageLimits(settings.image_size_bytes, settings.image_pixels)
-    return {
-        "preprocessing": Preprocessing(
-            uploads, limits, archive_limits(settings), settings.ignore_songs
-        ),
-        "integration": Integration(uploads, music, durable),
-        "music import": MusicImport(music, database),
-        "artwork import": ArtworkImport(
-            music, uploads, database, _artwork(settings), _frames(settings), limits
-        ),
-        "file system scan": FilesystemScan(music, database, settings.scan_cache),
-    }
-
-
-def _artwork(settings: Settings) -> ArtworkDirectory:
-    durable = settings.durability == "fsync"
-    return ArtworkDirectory(settings.artwork, settings.artwork_scales, durable)
-
-
-def _frames(settings: Settings) -> FramesDirectory:
-    return FramesDirectory(
-        settings.video_frames_root,
-        settings.video_frames,
-        settings.video_scales,
-        settings.video_preview_length_s,
-        settings.durability == "fsync",
-    )
-
-
-def _all_handlers(
-    lifecycle: Lifecycle, ours: Mapping[str, Handler], theirs: Mapping[str, Handler]
-) -> dict[str, Handler]:
+def _complete(lifecycle: Lifecycle, handlers: Mapping[str, Handler]) -> dict[str, Handler]:
     names = {stage.name for stage in lifecycle.stages}
-    for name in theirs:
+    for name in handlers:
         if name not in names:
             raise LifecycleError(f"handler for {name!r}", "the lifecycle has no such stage")
-    handlers = {**ours, **theirs}
     for name in sorted(names - set(handlers)):
         raise LifecycleError(f"stage {name!r}", f"no handler: handlers={{{name!r}: ...}}")
-    return handlers
-
-
-def _prepare(settings: Settings) -> None:
-    for directory in (settings.music, settings.data, settings.uploads, settings.tasks):
-        make_root(directory)
-    make_root(settings.artwork)
-    make_root(settings.video_frames_root)
+    return dict(handlers)
 
 
 def _threads(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix="musictasks-worker")
 
 
-def _load(store: TaskStore, tasks: Tasks, uploads: Uploads) -> None:
-    store.sweep()
-    for loaded in store.load_all():
-        if isinstance(loaded, InvalidTaskFile):
-            tasks.refuse(loaded)
-        else:
-            tasks.add(*loaded)
-    for entry in tasks.entries.values():
-        uploads.adopt(entry)
-
-
-def read_tasks(settings: Settings, lifecycle: Lifecycle = MUSIC) -> Reading:
+def read_tasks(
+    settings: EngineSettings, lifecycle: Lifecycle, *, upgrade: Upgrade | None = None
+) -> Reading:
     """The tasks as their files say, without taking the directory: for programs that only look."""
     if not settings.tasks.is_dir():
         return Reading((), ())
-    store = TaskStore(Directory(settings.tasks), make_converter(lifecycle))
+    store = TaskStore(Directory(settings.tasks), make_converter(lifecycle, upgrade))
     loaded = list(store.load_all())
-    uploads = Directory(settings.uploads)
     invalid = tuple(one for one in loaded if isinstance(one, InvalidTaskFile))
-    tasks = tuple(measured(one[1], uploads) for one in loaded if isinstance(one, tuple))
-    return Reading(tasks, invalid)
+    return Reading(tuple(one[1] for one in loaded if isinstance(one, tuple)), invalid)
 
 
-def orphaned_uploads(settings: Settings, lifecycle: Lifecycle = MUSIC) -> list[str]:
-    """The names of upload data that belongs to no task."""
-    if not settings.uploads.is_dir():
-        return []
-    reading = partial(read_tasks, settings, lifecycle)
-    return orphaned(Directory(settings.uploads), lambda: reading().tasks)
+def orphaned_directories(settings: EngineSettings) -> list[str]:
+    """The names of directories in the uploads directory that belong to no task."""
+    # Invariant: directories before task files, so that one made meanwhile is not among them.
+    owners = OwnedDirectories(Directory(settings.uploads)).owners()
+    return [
+        name
+        for name in owners
+        if TASK_ID.fullmatch(name) and not (settings.tasks / f"{name}.json").exists()
+    ]

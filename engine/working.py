@@ -4,26 +4,46 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from attrs import evolve, fields, frozen
 
+from ..files import OwnedDirectories
 from ..statemachine import Handler, Lifecycle, Outcome, Task, Work, WorkStopped, fail
 from ..statemachine.machine import RESERVED
 
 #: A progress notification at most four times a second.
 _PROGRESS_EVERY_S = 0.25
-_FIELDS = (
-    {(field.alias or field.name) for field in fields(Task)}
-    - RESERVED
-    - {"attempts", "initialization_time", "update_time"}
-)
+#: Fields of every record that an outcome cannot set, besides those that no event can.
+_ENGINES = frozenset({"attempts", "initialization_time", "update_time"})
 
 
-class LocalWork(Work):
+class TaskWork(Work):
+    """The work of a handler in another process: it reports nothing and never says stopped."""
+
+    def __init__(self, directories: OwnedDirectories, task_id: str) -> None:
+        super().__init__()
+        self._directories = directories
+        self._task_id = task_id
+
+    @property
+    def directory(self) -> Path:
+        if self._directory is None:
+            self._directory = self._directories.make(self._task_id)
+        return self._directory
+
+
+class LocalWork(TaskWork):
     """The work of a handler in this process: it reports, and can be asked to stop."""
 
-    def __init__(self, report: Callable[[int, int, str | None], object]) -> None:
+    def __init__(
+        self,
+        directories: OwnedDirectories,
+        task_id: str,
+        report: Callable[[int, int, str | None], object],
+    ) -> None:
+        super().__init__(directories, task_id)
         self._report = report
         self._stopped = False
         self._reported_s = float("-inf")
@@ -41,8 +61,8 @@ class LocalWork(Work):
             self._reported_s = now_s
             self._report(done, total, path)
 
-    def __reduce__(self) -> tuple[type[Work], tuple[()]]:
-        return Work, ()
+    def __reduce__(self) -> tuple[type[Work], tuple[OwnedDirectories, str]]:
+        return TaskWork, (self._directories, self._task_id)
 
 
 @frozen
@@ -82,7 +102,8 @@ def _wrong(
     for what, value in (("changes", outcome.changes), ("annotations", outcome.annotations)):
         if not isinstance(value, Mapping):
             return f"its {what} {_shown(value)} are no mapping"
-    unknown = set(outcome.changes) - _FIELDS
+    names = {item.alias for item in fields(type(task))}
+    unknown = set(outcome.changes) - (names - RESERVED - _ENGINES)
     if unknown:
         return f"its changes cannot set {', '.join(sorted(map(str, unknown)))}"
     try:

@@ -115,6 +115,27 @@ class TaskNotSaved(MusicTasksError):
 
 
 @define
+class TaskExists(MusicTasksError):
+    """A task of this id is there already, or a task file that does not load."""
+
+    task_id: str
+
+    def __str__(self) -> str:
+        return f"the id {self.task_id} is known already: choose another, or none"
+
+
+@define
+class TaskInvalid(MusicTasksError, ValueError):
+    """A record cannot hold what it was given; nothing has changed."""
+
+    task_id: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"this is no task: {self.reason}"
+
+
+@define
 class UploadRefused(MusicTasksError):
     """An upload was not begun. `task_id` names the task that stands in the way, if one does."""
 
@@ -363,9 +384,11 @@ __all__ = [
     "StateIllegal",
     "StateRefused",
     "TargetExists",
+    "TaskExists",
     "TaskFailed",
     "TaskFileDeleted",
     "TaskFileEdited",
+    "TaskInvalid",
     "TaskManagementStopped",
     "TaskNotFound",
     "TaskNotSaved",

@@ -16,6 +16,7 @@ from .assembling import Filling, assemble, new_directory, sweep_assembly
 from .directory import Directory
 from .durable import DurableFile, Identity
 from .effects import Effects, using
+from .owned import OwnedDirectories
 from .paths import check_name, check_relative, same_name
 from .placing import Placed, place, sweep
 from .roots import make_root
@@ -28,6 +29,7 @@ __all__ = [
     "Effects",
     "Filling",
     "Identity",
+    "OwnedDirectories",
     "Placed",
     "UploadData",
     "assemble",

@@ -15,8 +15,9 @@ _said: set[str] = set()
 _numbers = itertools.count(1)
 
 #: What a file system answers that has no RENAME_NOREPLACE or RENAME_EXCHANGE (FUSE, NFS).
-_UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
-_NO_CHMOD = _UNSUPPORTED | {errno.EPERM}
+UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+_NO_CHMOD = UNSUPPORTED | {errno.EPERM}
+_NO_LINKS = UNSUPPORTED | {errno.EPERM, errno.EMLINK}
 
 
 def _say_once(message: str) -> None:
@@ -81,13 +82,33 @@ def rename_noreplace(src: str, dst: str, dir_fd: int) -> None:
     try:
         effects.current.rename_noreplace(src, dst, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
     except OSError as error:
-        if error.errno not in _UNSUPPORTED:
+        if error.errno not in UNSUPPORTED:
             raise
     else:
         return
     _say_once("a file system has no RENAME_NOREPLACE: files are linked into their place")
     effects.current.link(src, dst, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
     drop(src, dir_fd)
+
+
+def link(src: str, dst: str, dir_fd: int) -> bool:
+    """A second name for a file; False where the file system has no hard links.
+
+    Raises:
+        FileExistsError: `dst` is another file.
+    """
+    try:
+        effects.current.link(src, dst, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+    except FileExistsError:
+        inodes = {os.stat(n, dir_fd=dir_fd, follow_symlinks=False).st_ino for n in (src, dst)}
+        if len(inodes) > 1:
+            raise
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _say_once("a file system has no hard links: uploads keep the name they came in with")
+        return False
+    return True
 
 
 def rename_directory_noreplace(src: str, dst: str, dir_fd: int) -> None:
@@ -100,7 +121,7 @@ def rename_directory_noreplace(src: str, dst: str, dir_fd: int) -> None:
     try:
         effects.current.rename_noreplace(src, dst, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
     except OSError as error:
-        if error.errno not in _UNSUPPORTED:
+        if error.errno not in UNSUPPORTED:
             raise
     else:
         return
@@ -122,7 +143,7 @@ def exchange(a: str, b: str, dir_fd: int) -> bool:
     try:
         effects.current.exchange(a, b, dir_fd=dir_fd)
     except OSError as error:
-        if error.errno not in _UNSUPPORTED:
+        if error.errno not in UNSUPPORTED:
             raise
     else:
         return True

@@ -5,14 +5,15 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from attrs import define, field
 
 from . import effects, steps
 from .directory import Directory, open_regular
-from .paths import check_name
+from .paths import check_name, check_relative
 
 #: So many bytes are taken before they are made durable (an fsync for each chunk costs up to 10x).
 SYNC_EVERY_BYTES = 64 * 1024 * 1024
@@ -21,15 +22,16 @@ _BLOCK_BYTES = 1024 * 1024
 
 @define(eq=False)
 class UploadData:
-    """The bytes of one upload, in the file `name` of `directory`.
+    """The bytes of one upload, in the file at `path` below `directory`.
 
-    Between calls nothing is open. The SHA-1 goes along with the bytes: it advances only when a
+    The first chunk makes the directory that the file is in, where it is missing. Between calls nothing is open. The SHA-1 goes along with the bytes: it advances only when a
     write has succeeded; a new object hashes again what the file has. One thread at a time.
-    Every method raises InvalidPath where `name` is not a regular file, and OSError.
+    Every method raises InvalidPath where `path` is not a regular file or leads through a symbolic
+    link, and OSError.
     """
 
     directory: Directory
-    name: str = field(validator=lambda _self, _attribute, value: check_name(value))
+    path: str = field(validator=lambda _self, _attribute, value: check_relative(value))
     #: False leaves every fsync out.
     durable: bool = True
     _hash: Any = field(factory=lambda: hashlib.sha1(usedforsecurity=False), init=False)
@@ -43,7 +45,7 @@ class UploadData:
 
     def size(self) -> int:
         """The bytes that the file has; 0 where there is none."""
-        found = self.directory.status(self.name)
+        found = self.directory.status(self.path)
         return 0 if found is None else found.st_size
 
     def append(self, data: bytes, offset: int, *, last: bool = False) -> None:
@@ -56,9 +58,12 @@ class UploadData:
             OSError: nothing was added, the file is as long as it was. ESTALE if it is shorter
                 than `offset`: somebody has changed it, and `size()` is where to go on.
         """
-        with self.directory.descriptor() as dir_fd:
+        above = self.path.rpartition("/")[0]
+        if offset == 0 and above:
+            self.directory.make_directories(above)
+        with self.directory.parent(self.path) as (dir_fd, name):
             flags = os.O_RDWR | (os.O_CREAT if offset == 0 else 0)
-            fd = open_regular(self.name, dir_fd, self.name, flags)
+            fd = open_regular(name, dir_fd, self.path, flags)
             try:
                 self._stand_at(fd, offset)
                 before = (self._hash.copy(), self._hashed_bytes)
@@ -79,43 +84,61 @@ class UploadData:
 
     def make_durable(self) -> None:
         """Make what the file has survive a power cut; nothing to do where there is none."""
-        with self.directory.descriptor() as dir_fd:
-            try:
-                fd = open_regular(self.name, dir_fd, self.name, os.O_RDWR)
-            except FileNotFoundError:
-                return
-            try:
-                self._make_durable(fd, dir_fd)
-            finally:
-                os.close(fd)
+        with suppress(FileNotFoundError), self._open() as (fd, dir_fd):
+            self._make_durable(fd, dir_fd)
 
     def hexdigest(self) -> str:
         """The SHA-1 of what the file has, in lower case."""
         size = self.size()
         if self._hashed_bytes != size:
-            with self.directory.open(self.name) as file:
+            with self.directory.open(self.path) as file:
                 self._hash_again(file.fileno(), size)
         return self._hash.hexdigest()
 
     def cut(self, offset: int) -> None:
         """Take back what was added after `offset`; the SHA-1 is made again when it is needed."""
-        with self.directory.descriptor() as dir_fd:
-            try:
-                fd = open_regular(self.name, dir_fd, self.name, os.O_RDWR)
-            except FileNotFoundError:
-                self._forget()
-                return
-            try:
+        try:
+            with self._open() as (fd, _):
                 if os.fstat(fd).st_size > offset:
                     effects.current.truncate(fd, offset)
-            finally:
-                os.close(fd)
+        except FileNotFoundError:
+            self._forget()
+            return
         self._durable_bytes = min(self._durable_bytes, offset)
 
     def discard(self) -> bool:
         """Remove the file; False where there was none. The next append begins at 0."""
         self._forget()
-        return self.directory.remove(self.name)
+        return self.directory.remove(self.path)
+
+    def link(self, name: str) -> str:
+        """Give the file a second name beside its own, durably; returns the path of it.
+
+        That is its first name, too, where the file system has no hard links. Again: nothing
+        happens.
+
+        Raises:
+            FileExistsError: another file has the name.
+        """
+        new = f"{self.path.rpartition('/')[0]}/{check_name(name)}".removeprefix("/")
+        if new == self.path:
+            return new
+        with self.directory.parent(self.path) as (dir_fd, old):
+            if not steps.link(old, name, dir_fd):
+                return self.path
+            if self.durable:
+                effects.current.fsync(dir_fd)
+        return new
+
+    @contextmanager
+    def _open(self) -> Iterator[tuple[int, int]]:
+        """The file and the directory that it is in; FileNotFoundError where it is not."""
+        with self.directory.parent(self.path) as (dir_fd, name):
+            fd = open_regular(name, dir_fd, self.path, os.O_RDWR)
+            try:
+                yield fd, dir_fd
+            finally:
+                os.close(fd)
 
     def _forget(self) -> None:
         self._hash, self._hashed_bytes = hashlib.sha1(usedforsecurity=False), 0
@@ -124,7 +147,7 @@ class UploadData:
     def _stand_at(self, fd: int, offset: int) -> None:
         size = os.fstat(fd).st_size
         if size < offset:
-            raise OSError(errno.ESTALE, f"the data has {size} bytes, not {offset}", self.name)
+            raise OSError(errno.ESTALE, f"the data has {size} bytes, not {offset}", self.path)
         if size > offset:
             effects.current.truncate(fd, offset)
             self._durable_bytes = min(self._durable_bytes, offset)
@@ -137,7 +160,7 @@ class UploadData:
             count = min(_BLOCK_BYTES, length - self._hashed_bytes)
             block = os.pread(fd, count, self._hashed_bytes)
             if not block:
-                raise OSError(errno.ESTALE, "the data became shorter", self.name)
+                raise OSError(errno.ESTALE, "the data became shorter", self.path)
             self._hash.update(block)
             self._hashed_bytes += len(block)
 
@@ -171,11 +194,12 @@ class UploadData:
                     digest.update(block)
                     steps.write_all(new_fd, block, offset)
                 if digest.digest() != self._hash.digest():
-                    raise OSError(errno.EIO, "the disk lost uploaded data", self.name)
+                    raise OSError(errno.EIO, "the disk lost uploaded data", self.path)
                 effects.current.fsync(new_fd)
             finally:
                 os.close(new_fd)
-            effects.current.replace(temporary, self.name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+            name = self.path.rpartition("/")[2]
+            effects.current.replace(temporary, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
         except BaseException:
             steps.drop(temporary, dir_fd)
             raise

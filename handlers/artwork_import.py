@@ -28,7 +28,7 @@ from ..library import (
     read_picture,
     to_jpeg,
 )
-from ..statemachine import Outcome, Task, Work, fail, reject, succeed
+from ..statemachine import MusicTask, Outcome, Work, fail, reject, succeed
 from .reasons import disk_reason
 
 
@@ -48,7 +48,7 @@ class ArtworkImport:
     frames: FramesDirectory
     limits: ImageLimits
 
-    def __call__(self, task: Task, work: Work) -> Outcome:
+    def __call__(self, task: MusicTask, work: Work) -> Outcome:
         source = _source_path(task)
         try:
             if task.video_path is not None:
@@ -61,7 +61,7 @@ class ArtworkImport:
         except OSError as error:
             return fail(disk_reason(error, source or task.video_path or "the album's songs"))
 
-    def _album(self, task: Task, album: AlbumPath, source: str | None, work: Work) -> Outcome:
+    def _album(self, task: MusicTask, album: AlbumPath, source: str | None, work: Work) -> Outcome:
         if self.database.album(album.path) is None:
             return fail(_not_imported(album.path))
         jpeg = self._jpeg(task, source) if source else self._from_songs(album, work)
@@ -70,7 +70,7 @@ class ArtworkImport:
             return succeed(message=f"no song of {album.path} has a picture")
         return self._make(album, jpeg, source or album.path)
 
-    def _video(self, task: Task, video: VideoPath, source: str | None, work: Work) -> Outcome:
+    def _video(self, task: MusicTask, video: VideoPath, source: str | None, work: Work) -> Outcome:
         path = task.video_path or video.path
         if self.database.video(path) is None:
             return fail(_not_imported(path))
@@ -80,7 +80,7 @@ class ArtworkImport:
             return fail(_not_imported(path))
         return succeed()
 
-    def _frames(self, task: Task, video: VideoPath, source: str, work: Work) -> VideoFrames:
+    def _frames(self, task: MusicTask, video: VideoPath, source: str, work: Work) -> VideoFrames:
         if _is_uploaded_image(task) or not is_video(source):
             jpeg = self._jpeg(task, source)
             work.check()
@@ -105,7 +105,7 @@ class ArtworkImport:
             return fail(_not_imported(album.path))
         return succeed()
 
-    def _jpeg(self, task: Task, path: str) -> bytes:
+    def _jpeg(self, task: MusicTask, path: str) -> bytes:
         """The image at the path that the task names, as a JPEG."""
         directory = self.music.directory if task.upload_path is None else self.uploads
         with directory.open(path) as file:
@@ -138,7 +138,7 @@ def _not_imported(path: str) -> str:
     return f"{path} is not in the database: import it first, then retry"
 
 
-def _album(task: Task) -> AlbumPath:
+def _album(task: MusicTask) -> AlbumPath:
     if task.album_path is not None:
         return parse_album(task.album_path)
     if task.album_file_path is not None:
@@ -146,11 +146,11 @@ def _album(task: Task) -> AlbumPath:
     raise InvalidPath("", "the task does not say which album the artwork is for")
 
 
-def _is_uploaded_image(task: Task) -> bool:
+def _is_uploaded_image(task: MusicTask) -> bool:
     return task.content_type == "artwork" and task.upload_path is not None
 
 
-def _source_path(task: Task) -> str | None:
+def _source_path(task: MusicTask) -> str | None:
     """Where the task's image is; None where the album's songs, or the video, are to be looked at.
 
     In the uploads directory where there is an upload, else in the Music Directory.

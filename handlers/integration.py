@@ -10,14 +10,14 @@ from attrs import frozen
 from ..errors import InvalidPath, TargetExists
 from ..files import Directory, Placed, assemble, place, sweep
 from ..library import MusicDirectory, check_album_file, parse_album, parse_video
-from ..statemachine import Outcome, Task, Work, fail, reject, succeed
+from ..statemachine import MusicTask, Outcome, Work, fail, reject, succeed
 from .reasons import disk_reason
 
 FILE_MODE = 0o664
 DIRECTORY_MODE = 0o775
 _MISSING = "the uploaded data is missing; upload it again"
 #: What says where an upload of each content type goes.
-_TARGETS: dict[str | None, Callable[[Task], str | None]] = {
+_TARGETS: dict[str | None, Callable[[MusicTask], str | None]] = {
     "albumfile": lambda task: task.album_file_path,
     "album": lambda task: task.album_path,
     "video": lambda task: task.video_path,
@@ -38,7 +38,7 @@ class Integration:
     #: False leaves every fsync out.
     durable: bool = True
 
-    def __call__(self, task: Task, work: Work) -> Outcome:
+    def __call__(self, task: MusicTask, work: Work) -> Outcome:
         source = task.preprocessed_path or task.upload_path
         if task.content_type not in _TARGETS:
             return reject(f"an upload of type {task.content_type!r} is not integrated")
@@ -58,7 +58,7 @@ class Integration:
         except OSError as error:
             return fail(disk_reason(error, target))
 
-    def _integrate(self, task: Task, work: Work, source: str, target: str) -> Outcome:
+    def _integrate(self, task: MusicTask, work: Work, source: str, target: str) -> Outcome:
         if task.content_type == "album":
             return self._album(task, work, source, target)
         changes = {}
@@ -91,7 +91,7 @@ class Integration:
             )
         return succeed(changes=changes, message=_said(placed, target))
 
-    def _album(self, task: Task, work: Work, source: str, target: str) -> Outcome:
+    def _album(self, task: MusicTask, work: Work, source: str, target: str) -> Outcome:
         parse_album(target)
         if not self.uploads.is_directory(source):
             return fail(_MISSING)

@@ -6,7 +6,7 @@ from attrs import frozen
 
 from ..errors import DatabaseUnusable, ExtraMissing, InvalidPath, MediaError
 from ..library import MusicDatabase, MusicDirectory, check_album_file, is_song
-from ..statemachine import Outcome, Task, Work, fail, reject, succeed
+from ..statemachine import MusicTask, Outcome, Work, fail, reject, succeed
 from .reasons import disk_reason
 
 
@@ -20,7 +20,7 @@ class MusicImport:
     music: MusicDirectory
     database: MusicDatabase
 
-    def __call__(self, task: Task, work: Work) -> Outcome:
+    def __call__(self, task: MusicTask, work: Work) -> Outcome:
         imports = {
             "album": (task.album_path, self._album),
             "albumfile": (task.album_file_path, self._album_file),
@@ -40,7 +40,7 @@ class MusicImport:
         except OSError as error:
             return fail(disk_reason(error, path))
 
-    def _album(self, path: str, task: Task, work: Work) -> Outcome:
+    def _album(self, path: str, task: MusicTask, work: Work) -> Outcome:
         def check(done: int, total: int, song: str) -> None:
             work.check()
             work.progress(done, total, song)
@@ -48,7 +48,7 @@ class MusicImport:
         self.database.import_album(self.music, path, check)
         return succeed()
 
-    def _album_file(self, path: str, task: Task, work: Work) -> Outcome:
+    def _album_file(self, path: str, task: MusicTask, work: Work) -> Outcome:
         check_album_file(path)
         work.check()
         if is_song(path):
@@ -58,7 +58,7 @@ class MusicImport:
             return fail(f"there is no file {path} in the Music Directory")
         return succeed(message=f"{path} is no song: there is nothing to import")
 
-    def _video(self, path: str, task: Task, work: Work) -> Outcome:
+    def _video(self, path: str, task: MusicTask, work: Work) -> Outcome:
         origin = task.annotations.get("origin")
         known = origin.strip() if isinstance(origin, str) else None
         self.database.import_video(self.music, path, origin=known, check=work.check)

@@ -20,7 +20,7 @@ from ..library import (
     read_video,
     to_jpeg,
 )
-from ..statemachine import Outcome, Task, Work, fail, reject, succeed
+from ..statemachine import MusicTask, Outcome, Work, fail, reject, succeed
 from .albums import Unpacking
 from .reasons import disk_reason
 
@@ -48,7 +48,7 @@ class Preprocessing:
     #: Names of files that are left out of albums.
     ignored: frozenset[str] = IGNORE_SONGS
 
-    def __call__(self, task: Task, work: Work) -> Outcome:
+    def __call__(self, task: MusicTask, work: Work) -> Outcome:
         name = task.source_filename or task.upload_path or task.id
         prepare = {
             "albumfile": self._album_file,
@@ -72,20 +72,20 @@ class Preprocessing:
         except OSError as error:
             return fail(disk_reason(error, name))
 
-    def _album_file(self, task: Task, work: Work, file: BinaryIO, name: str) -> Outcome:
+    def _album_file(self, task: MusicTask, work: Work, file: BinaryIO, name: str) -> Outcome:
         if not is_song(name):
             return succeed(changes=_mime_type(task, _guessed(name)))
         song = read_song(file, name)
         return succeed(changes=_mime_type(task, song.mime_type), annotations=_annotations(song))
 
-    def _album(self, task: Task, work: Work, file: BinaryIO, name: str) -> Outcome:
+    def _album(self, task: MusicTask, work: Work, file: BinaryIO, name: str) -> Outcome:
         assert task.upload_path is not None
         unpack = Unpacking(self.uploads, self.archive_limits, self.ignored)
         path, annotations = unpack(task.upload_path, work, file, name)
         changes = {"preprocessed_path": path, **_mime_type(task, _guessed(name))}
         return succeed(changes=changes, annotations=annotations)
 
-    def _artwork(self, task: Task, work: Work, file: BinaryIO, name: str) -> Outcome:
+    def _artwork(self, task: MusicTask, work: Work, file: BinaryIO, name: str) -> Outcome:
         assert task.upload_path is not None
         jpeg = to_jpeg(file, name, self.limits)
         # Invariant: a task that is being removed writes no more.
@@ -94,7 +94,7 @@ class Preprocessing:
         self.uploads.write(path, jpeg)
         return succeed(changes={"preprocessed_path": path, **_mime_type(task, _guessed(name))})
 
-    def _video(self, task: Task, work: Work, file: BinaryIO, name: str) -> Outcome:
+    def _video(self, task: MusicTask, work: Work, file: BinaryIO, name: str) -> Outcome:
         video = read_video(file, name, work.check)
         found = {
             "duration": round(video.duration_s, 3),
@@ -109,7 +109,7 @@ def _guessed(name: str) -> str | None:
     return _MIME_TYPES.guess_type(name, strict=False)[0]
 
 
-def _mime_type(task: Task, found: str | None) -> dict[str, Any]:
+def _mime_type(task: MusicTask, found: str | None) -> dict[str, Any]:
     """The change of a task to whose upload the client gave no MIME type."""
     return {"mime_type": found} if found and not task.mime_type else {}
 

@@ -9,7 +9,7 @@ from attrs import frozen
 from ..errors import InvalidPath
 from ..files import sweep, sweep_assembly
 from ..library import MusicDirectory
-from ..statemachine import Task
+from ..statemachine import MusicTask
 
 
 @frozen
@@ -25,7 +25,7 @@ class Removal:
 
     music: MusicDirectory
 
-    def __call__(self, task: Task) -> None:
+    def __call__(self, task: MusicTask) -> None:
         target = _target_directory(task)
         if target is not None:
             with suppress(InvalidPath):  # behind a link: not ours
@@ -34,7 +34,7 @@ class Removal:
                     sweep_assembly(self.music.directory, target, task.id)
 
 
-def _target_directory(task: Task) -> str | None:
+def _target_directory(task: MusicTask) -> str | None:
     """The one directory of the Music Directory where the task may have temporary files."""
     target = task.album_file_path or task.video_path
     if target is None and task.upload_path is not None and task.content_type == "album":

@@ -11,7 +11,7 @@ from attrs import asdict, frozen
 
 from ..errors import DatabaseUnusable, InvalidPath, MusicDirectoryUnusable
 from ..library import MusicDatabase, MusicDirectory, ScanResult, scan
-from ..statemachine import Outcome, Task, Work, fail, succeed
+from ..statemachine import MusicTask, Outcome, Work, fail, succeed
 from .reasons import disk_reason
 
 #: A task file may have 64 MiB (`SAFETY.md`, "The record, at load"); some is for all else in it.
@@ -29,7 +29,7 @@ class FilesystemScan:
     #: An SQLite file with the checksums of new files; it may be deleted at any time.
     cache: Path
 
-    def __call__(self, task: Task, work: Work) -> Outcome:
+    def __call__(self, task: MusicTask, work: Work) -> Outcome:
         def check(done: int, total: int, path: str) -> None:
             work.check()
             work.progress(done, total, path)

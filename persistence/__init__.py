@@ -1,6 +1,7 @@
 """A task as a JSON file: converter, durable store, watch of the directory, its one owner."""
 
-from .converter import TASK_ID, TaskConverter, as_dictionary, make_converter
+from .converter import TASK_ID, TaskConverter, Upgrade, make_converter
+from .format import RecordFormat, as_dictionary, record_format
 from .merge import merge_edit
 from .owner import DirectoryOwner
 from .store import FILE_MAX_BYTES, TaskFile, TaskStore
@@ -11,10 +12,13 @@ __all__ = [
     "TASK_ID",
     "DirectoryOwner",
     "DirectoryWatch",
+    "RecordFormat",
     "TaskConverter",
     "TaskFile",
     "TaskStore",
+    "Upgrade",
     "as_dictionary",
     "make_converter",
     "merge_edit",
+    "record_format",
 ]

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
+from typing import TypeVar
 
 from attrs import evolve
 
 from ..statemachine import JSONObject, Task
+from .format import record_format
 
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T", bound=Task)
 
-def merge_edit(ours: Task, edited: Task) -> Task:
-    """Our record with what a person may change: annotations, paths, flags and unknown keys.
 
-    Everything else is ours, above all id, state, history and attempts, and `uploadpath`, which says
-    whose the data is; a state that the person wrote is put back, and logged. Annotations that the
-    person changed are the user's from now on.
+def merge_edit(ours: T, edited: T) -> T:
+    """Our record with what a person may change: annotations, unknown keys, and editable fields.
+
+    Everything else is ours, above all id, state, history and attempts; a state that the person
+    wrote is put back, and logged. Annotations that the person changed are the user's from now on.
     """
     if edited.state != ours.state:
         _log.warning(
@@ -32,17 +35,7 @@ def merge_edit(ours: Task, edited: Task) -> Task:
         for key in ours.handler_keys
         if key in after and JSONObject({key: after[key]}) == JSONObject({key: before.get(key)})
     ]
+    theirs = {name: getattr(edited, name) for name in record_format(type(ours)).editable}
     return evolve(
-        ours,
-        annotations=after,
-        unknown=edited.unknown,
-        handler_keys=tuple(untouched),
-        preprocessed_path=edited.preprocessed_path,
-        video_path=edited.video_path,
-        album_path=edited.album_path,
-        album_file_path=edited.album_file_path,
-        artwork_source_type=edited.artwork_source_type,
-        artwork_source_path=edited.artwork_source_path,
-        trigger_import=edited.trigger_import,
-        include_artwork=edited.include_artwork,
+        ours, annotations=after, unknown=edited.unknown, handler_keys=tuple(untouched), **theirs
     )

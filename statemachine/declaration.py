@@ -11,7 +11,8 @@ from attrs import field, frozen
 from .record import Task
 
 #: A pure function of the record (as it was before the event's changes) and the event's payload.
-Guard = Callable[[Task, Mapping[str, Any]], bool]
+#: It may take the record class of its lifecycle.
+Guard = Callable[[Any, Mapping[str, Any]], bool]
 
 
 class Role(StrEnum):
@@ -46,6 +47,19 @@ class Kind(StrEnum):
     RETRY = "retry"
 
 
+class Sender(StrEnum):
+    """Who may send the event of an edge."""
+
+    #: A client, by `Engine.send` and the like.
+    CLIENT = "client"
+    #: The engine, with the outcome of a stage's handler.
+    HANDLER = "handler"
+    #: Whoever receives the task's file, as `musictasks.uploads` does.
+    UPLOAD = "upload"
+    #: The engine alone, by itself.
+    ENGINE = "engine"
+
+
 @frozen
 class StateSpec:
     """One state, declared."""
@@ -53,6 +67,13 @@ class StateSpec:
     name: str
     group: str
     role: Role
+    #: The task receives its file here, chunk by chunk; its record is an `UploadTask`.
+    takes_chunks: bool = field(default=False, kw_only=True)
+    #: Whether a task in this state still has use for the files in its directory; where it has
+    #: not, they are deleted. A guard (with an empty payload) where the record decides.
+    keeps_data: bool | Guard = field(default=True, kw_only=True)
+    #: The refresh callbacks are called after a task has entered.
+    refreshes: bool = field(default=False, kw_only=True)
 
 
 @frozen(kw_only=True)
@@ -65,8 +86,13 @@ class Edge:
     target: str | None
     guard: Guard | None = None
     kind: Kind = Kind.ADDED
+    sender: Sender = Sender.CLIENT
     #: False: the record is not saved (the truth lies elsewhere, as with an upload's offset).
     stored: bool = True
+    #: The work begins anew: what the task went through before does not count for `Engine.wait`.
+    begins_anew: bool = False
+    #: Fields of the record that this edge sets, by their Python names.
+    sets: Mapping[str, Any] = field(factory=dict, hash=False)
 
     @property
     def guard_name(self) -> str | None:
@@ -109,18 +135,35 @@ class Stage:
 
     def edges(self) -> tuple[Edge, ...]:
         """The edges that make the stage: begin, its outcomes, recovery."""
-        made = [Edge(event="begin", source=self.queued, target=self.working, kind=self.kind)]
+        made = [self._own("begin", self.queued, self.working, self.kind)]
         for target in self.succeeded:
             made.append(self._outcome("succeed", target.state, self.kind, target.guard))
         made.append(self._outcome("fail", self.failed, self.failed_kind or self.kind))
         if self.rejected is not None:
             made.append(self._outcome("reject", self.rejected, self.kind))
-        made.append(self._outcome("recover", self.queued, Kind.RECOVERY, attempts_left))
-        made.append(self._outcome("recover", self.failed, Kind.RECOVERY))
+        made.append(self._recovery(self.queued, attempts_left))
+        made.append(self._recovery(self.failed))
         return tuple(made)
 
     def _outcome(self, event: str, target: str, kind: Kind, guard: Guard | None = None) -> Edge:
-        return Edge(event=event, source=self.working, target=target, guard=guard, kind=kind)
+        return Edge(
+            event=event,
+            source=self.working,
+            target=target,
+            guard=guard,
+            kind=kind,
+            sender=Sender.HANDLER,
+        )
+
+    def _recovery(self, target: str, guard: Guard | None = None) -> Edge:
+        return self._own("recover", self.working, target, Kind.RECOVERY, guard)
+
+    def _own(
+        self, event: str, source: str, target: str, kind: Kind, guard: Guard | None = None
+    ) -> Edge:
+        return Edge(
+            event=event, source=source, target=target, guard=guard, kind=kind, sender=Sender.ENGINE
+        )
 
 
 #: How often a stage is begun before a crash in it ends in its failed state.

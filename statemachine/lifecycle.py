@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cached_property
-from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field, fields, frozen
 
 from ..errors import LifecycleError
-from .declaration import Edge, Guard, Kind, Role, Stage, StateSpec, Target
+from .declaration import Edge, Guard, Kind, Role, Sender, Stage, StateSpec, Target
 from .record import Task
+from .upload_record import UploadTask
 
 
 @frozen
@@ -31,10 +31,13 @@ class Lifecycle:
     stages: tuple[Stage, ...] = field(converter=tuple)
     #: The edges that belong to no stage; `edges` has all.
     free_edges: tuple[Edge, ...] = field(converter=tuple)
+    #: The class of its tasks' records.
+    record: type[Task] = field(default=Task, kw_only=True)
     #: A step of a derivation, which need not be whole yet.
     _draft: bool = field(default=False, kw_only=True, eq=False, repr=False, alias="draft")
 
     def __attrs_post_init__(self) -> None:
+        _check_record(self)
         _check_states(self)
         _check_stages(self)
         _check_edges(self)
@@ -126,14 +129,10 @@ class Lifecycle:
             return events.get(event, ())
         return tuple(edge for edges in events.values() for edge in edges)
 
-    def edge_taken(
-        self, task: Task, event: str, payload: Mapping[str, Any] | None = None
-    ) -> Edge | None:
-        """The edge that the event would take this task along; None where it is refused."""
-        for edge in self.edges_from(task.state, event):
-            if edge.guard is None or edge.guard(task, payload or {}):
-                return edge
-        return None
+    def keeps_data(self, task: Task) -> bool:
+        """Whether a task in its state still has use for the files in its directory."""
+        keeps = self._by_name[task.state].keeps_data
+        return keeps if isinstance(keeps, bool) else bool(keeps(task, {}))
 
     def with_state(self, state: StateSpec) -> Lifecycle:
         """This lifecycle with one more state; whatever is no end gets its `remove` edge."""
@@ -149,8 +148,9 @@ class Lifecycle:
         """This lifecycle with one more stage.
 
         Its queued and working states are new. Its failed state may be one that is there; a new
-        one comes with its `retry` edge. The states get their `remove` edges. What leads to the
-        stage is said by `with_target` or `with_edge`.
+        one comes with its `retry` edge. So may its rejected state; a new one keeps no data. The
+        states get their `remove` edges. What leads to the stage is said by `with_target` or
+        `with_edge`.
         """
         states = [
             StateSpec(stage.queued, stage.group, Role.QUEUED),
@@ -160,8 +160,16 @@ class Lifecycle:
         if stage.failed not in self:
             states.append(StateSpec(stage.failed, stage.group, Role.FAILED))
             edges.append(
-                Edge(event="retry", source=stage.failed, target=stage.queued, kind=Kind.RETRY)
+                Edge(
+                    event="retry",
+                    source=stage.failed,
+                    target=stage.queued,
+                    kind=Kind.RETRY,
+                    begins_anew=True,
+                )
             )
+        if stage.rejected is not None and stage.rejected not in self:
+            states.append(StateSpec(stage.rejected, stage.group, Role.FAILED, keeps_data=False))
         for state in states:
             edges += self._removals(state)
         return self._derive(
@@ -169,6 +177,10 @@ class Lifecycle:
             stages=(*self.stages, stage),
             free_edges=(*self.free_edges, *edges),
         )
+
+    def with_record(self, record: type[Task]) -> Lifecycle:
+        """This lifecycle with another class of records, derived from the present one."""
+        return evolve(self, record=record)
 
     def with_target(
         self, source: str, event: str, target: str, *, guard: Guard | None = None
@@ -206,8 +218,30 @@ class Lifecycle:
             self.states if states is None else states,
             self.stages if stages is None else stages,
             self.free_edges if free_edges is None else free_edges,
+            record=self.record,
             draft=True,
         )
+
+
+def bare_lifecycle(
+    record: type[Task] = Task,
+    *,
+    initial: str = "unmade",
+    removing: str = "removing",
+    gone: str = "gone",
+) -> Lifecycle:
+    """A lifecycle with a beginning, a removal and an end, to derive one's own from.
+
+    The states, stages and edges between them come by `with_state`, `with_stage` and `with_edge`.
+    """
+    group = "task"
+    states = (
+        StateSpec(initial, group, Role.INITIAL),
+        StateSpec(removing, group, Role.REMOVING, keeps_data=False),
+        StateSpec(gone, group, Role.GONE, keeps_data=False),
+    )
+    forget = Edge(event="forget", source=removing, target=gone, sender=Sender.ENGINE)
+    return Lifecycle(states, (), (forget,), record=record, draft=True)
 
 
 def _retarget(stage: Stage, edge: Edge, target: str) -> Stage:
@@ -227,6 +261,17 @@ def _retarget(stage: Stage, edge: Edge, target: str) -> Stage:
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _EVENT = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+def _check_record(lifecycle: Lifecycle) -> None:
+    record = lifecycle.record
+    if not (isinstance(record, type) and issubclass(record, Task)):
+        raise LifecycleError(f"record {record!r}", "it is no class derived from Task")
+    if not issubclass(record, UploadTask):
+        for state in lifecycle.states:
+            if state.takes_chunks:
+                reason = f"it takes chunks, so the record {record.__name__} derives from UploadTask"
+                raise LifecycleError(f"state {state.name!r}", reason)
 
 
 def _check_states(lifecycle: Lifecycle) -> None:
@@ -285,6 +330,12 @@ def _check_edges(lifecycle: Lifecycle) -> None:
             raise LifecycleError(where, f"{edge.target!r} is the beginning: nothing leads to it")
         if not edge.stored and edge.target is not None:
             raise LifecycleError(where, "only an internal edge may go unsaved")
+        if not isinstance(edge.sender, Sender):
+            raise LifecycleError(where, f"{edge.sender!r} is no Sender")
+        unknown = set(edge.sets) - {field.alias for field in fields(lifecycle.record)}
+        if unknown:
+            reason = f"the record {lifecycle.record.__name__} has no {', '.join(sorted(unknown))}"
+            raise LifecycleError(where, reason)
     for state in lifecycle.states:
         for event in lifecycle.events_from(state.name):
             _check_choice(lifecycle.edges_from(state.name, event))
@@ -298,6 +349,8 @@ def _check_choice(edges: tuple[Edge, ...]) -> None:
         raise LifecycleError(where, "ambiguous: every edge but the last needs a guard")
     if len({edge.guard for edge in edges}) < len(edges):
         raise LifecycleError(where, "ambiguous: two edges have the same guard")
+    if len({edge.sender for edge in edges}) > 1:
+        raise LifecycleError(where, "ambiguous: its edges have different senders")
 
 
 #: What the engine fires itself and cannot do without. (A `succeed` that is refused is a `fail`.)

@@ -13,15 +13,15 @@ from transitions.core import EventData, Transition
 from ..errors import IllegalTransition, TransitionRefused
 from .declaration import Edge, Guard
 from .lifecycle import Lifecycle
-from .music import MUSIC
 from .record import HISTORY_LIMIT, HistoryEntry, Task
 
 logging.getLogger("transitions").setLevel(logging.WARNING)
 
-#: Called with the record that is about to count; if it raises, nothing has happened.
-Save = Callable[[Task], object]
-#: Called when a task has entered a state, with its record and the edge it came by.
-Entered = Callable[[Task, Edge], object]
+#: Called with the record that is about to count, and the sender's subject; if it raises, nothing
+#: has happened.
+Save = Callable[[Task, Any], object]
+#: Called when a task has entered a state: its record, the edge it came by, the sender's subject.
+Entered = Callable[[Task, Edge, Any], object]
 
 _NOTHING: Mapping[str, Any] = {}
 #: What an event's `changes` cannot name: the machine alone writes these.
@@ -39,11 +39,23 @@ class _Cell:
     by_handler: bool
     message: str | None
     payload: Mapping[str, Any]
+    #: What the sender wants its callbacks to get: who keeps the task in memory.
+    subject: Any = None
     pending: Task | None = None
+    #: True: only the edge is asked for; nothing happens.
+    asks: bool = False
 
     @property
     def state(self) -> str:
         return self.record.state
+
+
+class _Found(Exception):
+    """Ends a dry run: the guards let this edge through."""
+
+    def __init__(self, edge: Edge) -> None:
+        super().__init__(edge)
+        self.edge = edge
 
 
 class _EdgeTransition(Transition):
@@ -82,7 +94,7 @@ class TaskMachine:
 
     def __init__(
         self,
-        lifecycle: Lifecycle = MUSIC,
+        lifecycle: Lifecycle,
         *,
         save: Save | None = None,
         entered: Entered | None = None,
@@ -130,6 +142,7 @@ class TaskMachine:
         by_handler: bool = False,
         message: str | None = None,
         payload: Mapping[str, Any] = _NOTHING,
+        subject: Any = None,
     ) -> Task:
         """Takes a task along the edge of `event` and returns its next record.
 
@@ -142,6 +155,7 @@ class TaskMachine:
             by_handler: They come from a handler: what the user has set stays.
             message: Kept in the history.
             payload: What the guards may ask besides the record.
+            subject: Given to `save` and to the callbacks as it is.
 
         Raises:
             IllegalTransition: The state has no edge for this event.
@@ -152,35 +166,55 @@ class TaskMachine:
         if not RESERVED.isdisjoint(changes):
             names = ", ".join(sorted(RESERVED & set(changes)))
             raise ValueError(f"changes cannot set {names}: an event does that, not its changes")
-        trigger = self._machine.events.get(event)
-        cell = _Cell(task, now, changes, annotations, by_handler, message, payload)
-        try:
-            moved = trigger is not None and trigger.trigger(cell)
-        except transitions.MachineError:
-            raise self._illegal(task, event) from None
-        if not moved:
+        cell = _Cell(task, now, changes, annotations, by_handler, message, payload, subject)
+        if not self._trigger(cell, event):
             raise self._illegal(task, event)
         assert cell.pending is not None
         return cell.pending
+
+    def edge_taken(
+        self, task: Task, event: str, payload: Mapping[str, Any] = _NOTHING
+    ) -> Edge | None:
+        """The edge that `event` would take this task along; None where it is refused.
+
+        Nothing happens: the guards are asked, and nobody else.
+        """
+        try:
+            self._trigger(
+                _Cell(task, 0.0, _NOTHING, _NOTHING, False, None, payload, asks=True), event
+            )
+        except _Found as found:
+            return found.edge
+        return None
+
+    def _trigger(self, cell: _Cell, event: str) -> bool:
+        trigger = self._machine.events.get(event)
+        try:
+            return trigger is not None and bool(trigger.trigger(cell))
+        except transitions.MachineError:
+            return False
 
     def _store(self, event: EventData) -> None:
         """Store first: whatever is raised here leaves memory, file and clients as before."""
         cell = cast(_Cell, event.model)
         edge = cast(_EdgeTransition, event.transition).edge
+        if cell.asks:
+            raise _Found(edge)
         cell.pending = self._next(cell, edge)
         if edge.stored and self._save is not None:
-            self._save(cell.pending)
+            self._save(cell.pending, cell.subject)
 
     def _next(self, cell: _Cell, edge: Edge) -> Task:
         task = cell.record.annotated(cell.annotations, by_handler=cell.by_handler)
         if edge.target is None:
-            return evolve(task, **cell.changes)
+            return evolve(task, **{**edge.sets, **cell.changes})
         now, first = int(cell.now), task.state == self.lifecycle.initial
         entry = HistoryEntry(cell.now, edge.event, task.state, edge.target, cell.message)
         changes = {
             "initialization_time": now if first else task.initialization_time,
             "update_time": None if first else now,
             "attempts": _attempts(task, edge.event),
+            **edge.sets,
             **cell.changes,
         }
         history = (*task.history, entry)[-HISTORY_LIMIT:]
@@ -204,7 +238,8 @@ def _attempts(task: Task, event: str) -> int:
 
 def _entry(callback: Entered) -> Callable[[EventData], None]:
     def entered(event: EventData) -> None:
-        callback(cast(_Cell, event.model).record, cast(_EdgeTransition, event.transition).edge)
+        cell = cast(_Cell, event.model)
+        callback(cell.record, cast(_EdgeTransition, event.transition).edge, cell.subject)
 
     return entered
 

@@ -1,73 +1,136 @@
-"""The lifecycle of the documented task management, as data (`spec/LIFECYCLE.md`)."""
+"""The lifecycle and the record of the documented music task management, as data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
-from .declaration import Edge, Guard, Kind, Role, Stage, StateSpec, Target
+from attrs import field, frozen
+
+from .declaration import Edge, Guard, Kind, Role, Sender, Stage, StateSpec, Target
 from .lifecycle import Lifecycle
-from .record import Task
+from .record import in_file
+from .upload_record import UploadTask, is_complete, is_incomplete
 
 Payload = Mapping[str, Any]
 
 
-def is_upload(task: Task, payload: Payload) -> bool:
+class State(StrEnum):
+    """The 23 states of the music lifecycle. An integrator's lifecycle may have more."""
+
+    NEW = "new"
+    NOTEXISTING = "notexisting"
+    INVALIDCONTENT = "invalidcontent"
+    REMOVE = "remove"
+    WAITFORCHUNK = "waitforchunk"
+    UPLOADFAILED = "uploadfailed"
+    UPLOADCOMPLETE = "uploadcomplete"
+    PREPROCESSING = "preprocessing"
+    READYFORINTEGRATION = "readyforintegration"
+    STARTINTEGRATION = "startintegration"
+    INTEGRATING = "integrating"
+    INTEGRATIONFAILED = "integrationfailed"
+    READYFORIMPORT = "readyforimport"
+    STARTMUSICIMPORT = "startmusicimport"
+    IMPORTINGMUSIC = "importingmusic"
+    IMPORTFAILED = "importfailed"
+    STARTARTWORKIMPORT = "startartworkimport"
+    IMPORTINGARTWORK = "importingartwork"
+    IMPORTCOMPLETE = "importcomplete"
+    STARTFSSCAN = "startfsscan"
+    SCANNINGFS = "scanningfs"
+    FSSCANFAILED = "fsscanfailed"
+    FSSCANCOMPLETE = "fsscancomplete"
+
+
+class ContentType(StrEnum):
+    """What a task is about."""
+
+    VIDEO = "video"
+    #: One file of an album: a song, but also a booklet or a video clip.
+    ALBUMFILE = "albumfile"
+    ALBUM = "album"
+    ARTWORK = "artwork"
+    #: A task about no content of its own: a scan of the file system.
+    ANY = "any"
+
+
+class ArtworkSource(StrEnum):
+    """Where artwork comes from."""
+
+    IMAGEFILE = "imagefile"
+    SONGFILE = "songfile"
+    VIDEOFILE = "videofile"
+
+
+@frozen(kw_only=True)
+class MusicTask(UploadTask):
+    """The record of the documented task management.
+
+    Upload paths are relative to the Upload Directory, music paths to the Music Directory.
+    """
+
+    state: str = field(default="new", metadata=in_file(editable=False))
+    content_type: str | None = field(default=None, metadata=in_file(editable=False))
+    mime_type: str | None = field(default=None, metadata=in_file(editable=False))
+    #: Where there is one, it counts instead of `upload_path`.
+    preprocessed_path: str | None = field(default=None, metadata=in_file(path=True))
+    video_path: str | None = field(default=None, metadata=in_file(path=True))
+    album_path: str | None = field(default=None, metadata=in_file(path=True))
+    album_file_path: str | None = field(default=None, metadata=in_file(path=True))
+    artwork_source_type: str | None = field(default=None, metadata=in_file(key="awsourcetype"))
+    #: In the Upload Directory where there is an `upload_path`, else in the Music Directory.
+    artwork_source_path: str | None = field(
+        default=None, metadata=in_file(key="awsourcepath", path=True)
+    )
+    #: After the integration the import follows by itself.
+    trigger_import: bool = False
+    #: After the music import the artwork import follows by itself.
+    include_artwork: bool = False
+
+
+def is_upload(task: MusicTask, payload: Payload) -> bool:
     """The content type is video, albumfile, album or artwork."""
     return task.content_type in {"video", "albumfile", "album", "artwork"}
 
 
-def is_album_or_video(task: Task, payload: Payload) -> bool:
+def is_album_or_video(task: MusicTask, payload: Payload) -> bool:
     """The content type is album or video."""
     return task.content_type in {"album", "video"}
 
 
-def is_artwork(task: Task, payload: Payload) -> bool:
+def is_artwork(task: MusicTask, payload: Payload) -> bool:
     """The content type is artwork."""
     return task.content_type == "artwork"
 
 
-def is_not_artwork(task: Task, payload: Payload) -> bool:
+def is_not_artwork(task: MusicTask, payload: Payload) -> bool:
     """The content type is not artwork."""
     return task.content_type != "artwork"
 
 
-def is_any(task: Task, payload: Payload) -> bool:
+def is_any(task: MusicTask, payload: Payload) -> bool:
     """The content type is any."""
     return task.content_type == "any"
 
 
-def is_incomplete(task: Task, payload: Payload) -> bool:
-    """The payload's `size`, the bytes that are there, is less than the file's."""
-    return task.file_size is not None and 0 <= payload.get("size", -1) < task.file_size
-
-
-def is_complete(task: Task, payload: Payload) -> bool:
-    """The payload's `size` is the file's, and its `sha1` the announced one."""
-    return (
-        task.file_size is not None
-        and task.source_checksum is not None
-        and payload.get("size") == task.file_size
-        and str(payload.get("sha1")).lower() == task.source_checksum.lower()
-    )
-
-
-def asks_for_import(task: Task, payload: Payload) -> bool:
+def asks_for_import(task: MusicTask, payload: Payload) -> bool:
     """The task's `triggerimport` is set."""
     return task.trigger_import
 
 
-def asks_for_artwork(task: Task, payload: Payload) -> bool:
+def asks_for_artwork(task: MusicTask, payload: Payload) -> bool:
     """The task's `includeartwork` is set."""
     return task.include_artwork
 
 
-def failed_in_preprocessing(task: Task, payload: Payload) -> bool:
+def failed_in_preprocessing(task: MusicTask, payload: Payload) -> bool:
     """The last history entry came from `preprocessing`: the upload itself is good."""
     return task.came_from == "preprocessing"
 
 
-def failed_in_artwork(task: Task, payload: Payload) -> bool:
+def failed_in_artwork(task: MusicTask, payload: Payload) -> bool:
     """The last history entry came from `importingartwork`, or the content type is artwork."""
     return task.came_from == "importingartwork" or task.content_type == "artwork"
 
@@ -77,9 +140,12 @@ def _states(group: str, **roles: Role) -> tuple[StateSpec, ...]:
 
 
 STATES = (
-    *_states("unrelated", new=Role.INITIAL, notexisting=Role.GONE),
-    *_states("unrelated", invalidcontent=Role.FAILED, remove=Role.REMOVING),
-    *_states("upload", waitforchunk=Role.WAITING, uploadfailed=Role.FAILED),
+    StateSpec("new", "unrelated", Role.INITIAL),
+    StateSpec("notexisting", "unrelated", Role.GONE, keeps_data=False),
+    StateSpec("invalidcontent", "unrelated", Role.FAILED, keeps_data=False),
+    StateSpec("remove", "unrelated", Role.REMOVING, keeps_data=False),
+    StateSpec("waitforchunk", "upload", Role.WAITING, takes_chunks=True),
+    StateSpec("uploadfailed", "upload", Role.FAILED, keeps_data=failed_in_preprocessing),
     *_states("upload", uploadcomplete=Role.QUEUED, preprocessing=Role.WORKING),
     *_states("integration", readyforintegration=Role.WAITING, startintegration=Role.QUEUED),
     *_states("integration", integrating=Role.WORKING, integrationfailed=Role.FAILED),
@@ -87,7 +153,7 @@ STATES = (
     *_states("import", startmusicimport=Role.QUEUED, importingmusic=Role.WORKING),
     *_states("import", importfailed=Role.FAILED),
     *_states("import", startartworkimport=Role.QUEUED, importingartwork=Role.WORKING),
-    *_states("import", importcomplete=Role.FINISHED),
+    StateSpec("importcomplete", "import", Role.FINISHED, keeps_data=False, refreshes=True),
     *_states("file system scan", startfsscan=Role.QUEUED, scanningfs=Role.WORKING),
     *_states("file system scan", fsscanfailed=Role.FAILED, fsscancomplete=Role.FINISHED),
 )
@@ -147,33 +213,30 @@ STAGES = (
 
 
 def _edge(
-    event: str,
-    source: str,
-    target: str | None,
-    guard: Guard | None = None,
-    kind: Kind = Kind.DOCUMENTED,
-    *,
-    stored: bool = True,
+    event: str, source: str, target: str | None, guard: Guard | None = None, **more: Any
 ) -> Edge:
-    return Edge(event=event, source=source, target=target, guard=guard, kind=kind, stored=stored)
+    more = {"kind": Kind.DOCUMENTED, **more}
+    return Edge(event=event, source=source, target=target, guard=guard, **more)
 
 
-def _retry(source: str, target: str, guard: Guard | None = None) -> Edge:
-    return _edge("retry", source, target, guard, Kind.RETRY)
+def _retry(source: str, target: str, guard: Guard | None = None, **more: Any) -> Edge:
+    return _edge("retry", source, target, guard, kind=Kind.RETRY, begins_anew=True, **more)
 
+
+_UPLOAD: dict[str, Any] = {"sender": Sender.UPLOAD}
 
 FREE_EDGES = (
     _edge("request_upload", "new", "waitforchunk", is_upload),
     _edge("request_music_import", "new", "startmusicimport", is_album_or_video),
     _edge("request_artwork_import", "new", "startartworkimport", is_artwork),
     _edge("request_scan", "new", "startfsscan", is_any),
-    _edge("receive_chunk", "waitforchunk", None, is_incomplete, stored=False),
-    _edge("complete_upload", "waitforchunk", "uploadcomplete", is_complete),
-    _edge("fail", "waitforchunk", "uploadfailed"),
+    _edge("receive_chunk", "waitforchunk", None, is_incomplete, stored=False, **_UPLOAD),
+    _edge("complete_upload", "waitforchunk", "uploadcomplete", is_complete, **_UPLOAD),
+    _edge("fail", "waitforchunk", "uploadfailed", **_UPLOAD),
     _edge("request_integration", "readyforintegration", "startintegration", is_not_artwork),
     _edge("request_artwork_import", "readyforintegration", "startartworkimport", is_artwork),
     _retry("uploadfailed", "uploadcomplete", failed_in_preprocessing),
-    _retry("uploadfailed", "waitforchunk"),
+    _retry("uploadfailed", "waitforchunk", sets={"offset": 0}),
     _retry("integrationfailed", "startintegration"),
     _retry("importfailed", "startartworkimport", failed_in_artwork),
     _retry("importfailed", "startmusicimport"),
@@ -183,8 +246,8 @@ FREE_EDGES = (
         for state in STATES
         if state.role not in {Role.INITIAL, Role.GONE, Role.REMOVING}
     ),
-    _edge("forget", "remove", "notexisting"),
+    _edge("forget", "remove", "notexisting", sender=Sender.ENGINE),
 )
 
 #: The lifecycle of the documented task management: 23 states, 5 stages.
-MUSIC = Lifecycle(STATES, STAGES, FREE_EDGES)
+MUSIC = Lifecycle(STATES, STAGES, FREE_EDGES, record=MusicTask)

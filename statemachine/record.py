@@ -121,50 +121,66 @@ class HistoryEntry:
     message: str | None = None
 
 
+def in_file(
+    *,
+    key: str | None = None,
+    path: bool = False,
+    editable: bool = True,
+    count: bool = False,
+) -> dict[str, Any]:
+    """The metadata of a record's field: what `musictasks.persistence` needs to know of it.
+
+        pages: int | None = field(default=None, metadata=in_file(key="numofpages", count=True))
+
+    A field without it has the defaults.
+
+    Args:
+        key: Its key in the task file; by default the name without underscores.
+        path: It holds a relative path, which is checked at each load.
+        editable: What a person writes into the task file counts. False: the engine's value does.
+        count: It is never negative.
+    """
+    return {"key": key, "path": path, "editable": editable, "count": count}
+
+
+#: Of a field that only the engine writes.
+_OURS = in_file(editable=False)
+#: Of a number that only the engine writes, and that is never negative.
+_COUNT = in_file(editable=False, count=True)
+
+
 @frozen(kw_only=True)
 class Task:
     """What is known of a task at one moment. Frozen: only the machine makes the next one.
 
-    The meaning of the fields is that of the documented keys (`spec/LIFECYCLE.md`, "The task
-    record"). All paths are relative, upload paths to the Upload Directory, music paths to the
-    Music Directory. `annotations` and `unknown` give copies.
+    The record of a lifecycle is this class, or one derived from it that has fields of its own:
+
+        @frozen(kw_only=True)
+        class Scan(Task):
+            pages: int | None = None
+
+    Each further field needs a default. `in_file` says more of a field. `annotations` and
+    `unknown` give copies.
     """
 
-    id: str
-    state: str = "new"
-    content_type: str | None = None
-    mime_type: str | None = None
-    _annotations: JSONObject = field(default=None, converter=_json_object, alias="annotations")
+    id: str = field(metadata=_OURS)
+    state: str = field(metadata=_OURS)
+    _annotations: JSONObject = field(
+        default=None,
+        converter=_json_object,
+        alias="annotations",
+        metadata=in_file(key="annotations"),
+    )
     #: Unix seconds at which the task was made.
-    initialization_time: int | None = None
+    initialization_time: int | None = field(default=None, metadata=_COUNT)
     #: Unix seconds of the last change of state; None until the first one after the making.
-    update_time: int | None = None
-    #: Bytes of the whole uploaded file.
-    file_size: int | None = None
-    #: Bytes of it that are there.
-    offset: int | None = None
-    upload_path: str | None = None
-    #: Where there is one, it counts instead of `upload_path`.
-    preprocessed_path: str | None = None
-    source_filename: str | None = None
-    #: SHA-1, 40 hex digits.
-    source_checksum: str | None = None
-    video_path: str | None = None
-    album_path: str | None = None
-    album_file_path: str | None = None
-    artwork_source_type: str | None = None
-    #: In the Upload Directory where there is an `upload_path`, else in the Music Directory.
-    artwork_source_path: str | None = None
-    #: After the integration the import follows by itself.
-    trigger_import: bool = False
-    #: After the music import the artwork import follows by itself.
-    include_artwork: bool = False
+    update_time: int | None = field(default=None, metadata=_COUNT)
     #: How often the present stage was begun.
-    attempts: int = 0
+    attempts: int = field(default=0, metadata=_COUNT)
     #: The changes of state, oldest first, the last 50.
-    history: tuple[HistoryEntry, ...] = ()
+    history: tuple[HistoryEntry, ...] = field(default=(), metadata=_OURS)
     #: The annotations that handlers made, and may make again; all others are the user's.
-    handler_keys: tuple[str, ...] = ()
+    handler_keys: tuple[str, ...] = field(default=(), metadata=_OURS)
     _unknown: JSONObject = field(default=None, converter=_json_object, alias="unknown")
 
     @property

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from attrs import field, frozen
-
-from .record import Task
 
 
 @frozen
@@ -50,9 +49,30 @@ class WorkStopped(Exception):
 class Work:
     """What a handler may ask and tell while it works.
 
-    This one reports nothing and never says stopped: it is what a handler gets in another
-    process. In the engine's own threads it does both.
+    This one reports nothing and never says stopped, as does what a handler gets in another
+    process. In the engine's own threads it does both. Tests of handlers make one themselves.
+
+    Args:
+        directory: The directory that `directory` gives.
     """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._directory = directory
+
+    @property
+    def directory(self) -> Path:
+        """The task's own directory; it is there, and goes with the task.
+
+        Everything that belongs to the task lies in it: its upload, what handlers make of it, their
+        temporary files. A handler that was cut off finds what it left behind.
+
+        Raises:
+            RuntimeError: This `Work` was made without one.
+            InvalidPath, OSError: It cannot be made, or something else has its place.
+        """
+        if self._directory is None:
+            raise RuntimeError("this Work has no directory: make it as Work(directory)")
+        return self._directory
 
     @property
     def stopped(self) -> bool:
@@ -69,6 +89,9 @@ class Work:
 
 
 class Handler(Protocol):
-    """The work of a stage. It must be idempotent: it may be cut off anywhere and run again."""
+    """The work of a stage. It must be idempotent: it may be cut off anywhere and run again.
 
-    def __call__(self, task: Task, work: Work, /) -> Outcome: ...
+    It may take the record class of its lifecycle.
+    """
+
+    def __call__(self, task: Any, work: Work, /) -> Outcome: ...

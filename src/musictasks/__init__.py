@@ -5,7 +5,7 @@ a database, given its artwork. Every step is stored before anybody is told of it
 the program, the next start goes on where it was.
 
     import musictasks
-    from musictasks.engine import Settings
+    from musictasks.music import Settings
 
     with musictasks.open_library(Settings.in_directory("library")) as library:
         task = library.scan()
@@ -20,7 +20,9 @@ What stands here is what most programs begin with; the packages below have the r
 
     musictasks.errors         every exception, its data and its remedy
     musictasks.statemachine   what a task is; the lifecycle of music, `MUSIC`
-    musictasks.engine         settings, calls and notifications
+    musictasks.engine         runs the tasks of any lifecycle: calls and notifications
+    musictasks.uploads        receives files, chunk by chunk, for any lifecycle
+    musictasks.music          a music library on it: settings, uploads, imports, scan
     musictasks.testing        proves a lifecycle, and tests handlers against it
     musictasks.diagrams       pictures and tables of a lifecycle
     musictasks.musicdb        the task management under the names that MusicDB documents
@@ -39,7 +41,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .engine import open_engine
-    from .engine import open_engine as open_library
+    from .music import open_library
     from .statemachine import Lifecycle, Task
 
 __all__ = ["Lifecycle", "Task", "__version__", "open_engine", "open_library"]
@@ -53,7 +55,7 @@ _FACE = {
     "Lifecycle": "statemachine:Lifecycle",
     "Task": "statemachine:Task",
     "open_engine": "engine:open_engine",
-    "open_library": "engine:open_engine",
+    "open_library": "music:open_library",
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ..errors import InvalidPath
-from ..files import check_name, check_relative
+from ..files import check_relative
 from ..library import (
     MusicDirectory,
     check_video_extra,
@@ -20,14 +20,9 @@ from ..library import (
     safe_album_path,
     safe_video_path,
 )
-from ..statemachine import ArtworkSource, Task
+from ..statemachine import ArtworkSource, MusicTask
 
 IMAGE_EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp"})
-
-
-def check_source_name(name: str) -> None:
-    """Raises InvalidPath unless it is a plain name of a file."""
-    check_name(name)
 
 
 def of_album_file(target: str, music: MusicDirectory) -> dict[str, Any]:
@@ -36,7 +31,7 @@ def of_album_file(target: str, music: MusicDirectory) -> dict[str, Any]:
     return {"album_file_path": target, "album_path": music.check_target(target).path}
 
 
-def of_upload(task: Task, target: str | None, music: MusicDirectory) -> dict[str, Any]:
+def of_upload(task: MusicTask, target: str | None, music: MusicDirectory) -> dict[str, Any]:
     """The changes for the integration of an upload to `target`.
 
     Where that is None, the annotations of an album or a video say where it goes.
@@ -58,7 +53,7 @@ def of_upload(task: Task, target: str | None, music: MusicDirectory) -> dict[str
     return of_album_file(target, music)
 
 
-def _of_video_annotations(task: Task) -> str:
+def _of_video_annotations(task: MusicTask) -> str:
     artist, year, name = _annotated(task, "artistname", "release", "name")
     extension = PurePosixPath(task.source_filename or "").suffix
     if not is_video(f"_{extension}"):
@@ -66,13 +61,13 @@ def _of_video_annotations(task: Task) -> str:
     return safe_video_path(artist, year, name, extension).path
 
 
-def _of_album_annotations(task: Task) -> str:
+def _of_album_annotations(task: MusicTask) -> str:
     """The path of an album whose songs agree on artist, year and name, or that a person named."""
     artist, year, name = _annotated(task, "artist", "releaseyear", "album")
     return safe_album_path(artist, year, name).path
 
 
-def _annotated(task: Task, artist: str, year: str, name: str) -> tuple[str, int, str]:
+def _annotated(task: MusicTask, artist: str, year: str, name: str) -> tuple[str, int, str]:
     found = {key: task.annotations.get(key, "") for key in (artist, year, name)}
     texts = (found[artist], found[name])
     release = str(found[year])
@@ -112,7 +107,9 @@ def of_import(content_type: str, path: str, music: MusicDirectory) -> dict[str, 
         return {"album_path": path}
 
 
-def of_uploaded_artwork(task: Task, target: str | None, music: MusicDirectory) -> dict[str, Any]:
+def of_uploaded_artwork(
+    task: MusicTask, target: str | None, music: MusicDirectory
+) -> dict[str, Any]:
     """The changes for artwork from an upload, for the album or video at `target`."""
     if target is None:
         raise InvalidPath("", "name the album's or the video's")

@@ -1,0 +1,126 @@
+"""A directory for each owner in one root: made when it is needed, removed as a whole.
+
+A removal renames the directory first, so that a half-emptied one is never taken for whole.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+
+from attrs import frozen
+
+from ..errors import InvalidPath
+from . import effects, steps
+from .directory import Directory
+from .paths import check_name
+from .trees import remove_tree
+
+_log = logging.getLogger(__name__)
+
+_MODE = 0o775
+#: What a directory is called while it is being removed.
+_GONE = re.compile(r"\..+\.gone", re.DOTALL)
+
+
+@frozen
+class OwnedDirectories:
+    """The directories `{root}/{owner}/`; owners are single names.
+
+    Every method raises InvalidPath for an owner that is no plain name, and OSError for what the
+    system refuses. What has the place of a directory and is none (a file, a symbolic link) is
+    never entered.
+    """
+
+    root: Directory
+
+    def path(self, owner: str) -> Path:
+        """Where the directory of an owner is, whether it is there or not."""
+        return self.root.path(check_name(owner))
+
+    def make(self, owner: str) -> Path:
+        """Make the directory of an owner where it is missing; its name is durable afterwards.
+
+        Raises:
+            InvalidPath: a symbolic link has its place.
+            NotADirectoryError: a file has its place.
+        """
+        self.root.make_directories(check_name(owner), _MODE)
+        return self.path(owner)
+
+    def adopt(self, owner: str, name: str) -> bool:
+        """Move `name`, which lies in the root itself, into the directory of an owner, durably.
+
+        False where there is nothing of this name: it may have been moved before. What the owner
+        has under this name already stays, and so does the other.
+        """
+        name = check_name(name)
+        if self.root.status(name) is None:
+            return False
+        self.make(owner)
+        with self.root.descriptor() as root_fd, self.root.descriptor(owner) as own_fd:
+            try:
+                effects.current.rename_noreplace(name, name, src_dir_fd=root_fd, dst_dir_fd=own_fd)
+            except FileExistsError:
+                return False
+            except OSError as error:
+                if error.errno not in steps.UNSUPPORTED:
+                    raise
+                if self.root.status(f"{owner}/{name}") is not None:
+                    return False
+                effects.current.replace(name, name, src_dir_fd=root_fd, dst_dir_fd=own_fd)
+            if self.root.durable:
+                # Invariant: first where it is now, so that a power cut leaves it in one of the two.
+                effects.current.fsync(own_fd)
+                effects.current.fsync(root_fd)
+        return True
+
+    def remove(self, owner: str) -> bool:
+        """Remove the directory of an owner with all that is in it; False where nothing is.
+
+        Of a symbolic link in its place, the link goes. A removal that was cut off is gone on with
+        by the next call, and by `sweep`. It is not made durable: after a power cut the directory
+        may be there again, and has to be removed again.
+        """
+        gone = f".{check_name(owner)}.gone"
+        unsynced = Directory(self.root.root, durable=False)
+        found = remove_tree(unsynced, gone)
+        with self.root.descriptor() as root_fd:
+            try:
+                effects.current.replace(owner, gone, src_dir_fd=root_fd, dst_dir_fd=root_fd)
+            except FileNotFoundError:
+                return found
+        return remove_tree(unsynced, gone)
+
+    def sweep(self) -> list[str]:
+        """Go on with the removals that were cut off; returns the names that are gone.
+
+        One that cannot be removed stays, and stops no other.
+        """
+        removed = []
+        for name in self._names():
+            if _GONE.fullmatch(name):
+                try:
+                    remove_tree(self.root, name)
+                except OSError as error:
+                    _log.warning("%s stays: %s", self.root.root / name, error.strerror or error)
+                else:
+                    removed.append(name)
+        return removed
+
+    def owners(self) -> list[str]:
+        """The names in the root that are directories and not hidden, sorted."""
+        return [name for name in self._names() if not name.startswith(".") and self._is_one(name)]
+
+    def _is_one(self, name: str) -> bool:
+        try:
+            return self.root.is_directory(name)
+        except InvalidPath:  # a name that no owner of ours has
+            return False
+
+    def _names(self) -> list[str]:
+        try:
+            return self.root.names()
+        except FileNotFoundError:
+            return []

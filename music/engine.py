@@ -1,0 +1,270 @@
+"""The music engine: the framework's, with the calls of a music library."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any, cast
+
+from attrs import define, field
+
+from ..engine import Engine
+from ..errors import TaskNotSaved
+from ..files import Directory
+from ..library import MusicDirectory
+from ..statemachine import MusicTask
+from ..uploads import Uploads, check_announcement, data_name
+from . import admission, takeover, targets
+from .duplicates import Duplicates
+from .settings import Settings
+
+
+def _file_name(task: MusicTask) -> str:
+    return data_name(task.content_type or "upload", task)
+
+
+@define(eq=False, kw_only=True)
+class MusicEngine(Engine[MusicTask]):
+    """The tasks of a music library. Made by `open_library`; works inside `with engine:`."""
+
+    _settings: Settings = field(alias="settings")
+    _music: MusicDirectory = field(alias="music")
+    _duplicates: Duplicates = field(alias="duplicates")
+    _flat_data: takeover.FlatData = field(alias="flat_data")
+    _uploads: Uploads = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._uploads = Uploads(self, name=_file_name)
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
+    def start(self) -> None:
+        """Recovers the tasks that were loaded and starts the work; `with engine:` calls it.
+
+        Raises:
+            EngineClosed: The engine was closed.
+        """
+        self._open()
+        if not self._started and not self.invalid():
+            # Else it may be the data of a task file that does not load.
+            takeover.remove_leftovers(Directory(self.settings.uploads), self.tasks())
+        super().start()
+
+    # -- uploads ----------------------------------------------------------------------------
+
+    def begin_upload(
+        self,
+        *,
+        content_type: str,
+        file_size: int,
+        checksum: str | None = None,
+        mime_type: str | None = None,
+        source_filename: str | None = None,
+        task_id: str | None = None,
+        hold: bool = False,
+        **values: Any,
+    ) -> MusicTask:
+        """Makes a task that waits for the chunks of a file; its `ChunkRequest` asks for the first.
+
+        With the id of a waiting task of the same checksum and size, that one goes on.
+
+        Args:
+            content_type: `albumfile`, `album`, `artwork` or `video`.
+            file_size: Bytes of the whole file.
+            checksum: Its SHA-1, 40 hex digits; None where the client does not know it.
+            mime_type: Found out by the preprocessing where it is None, or empty, as a browser
+                has it for what it does not know.
+            source_filename: The client's name of the file; only its extension is used.
+            task_id: 1 to 64 of `A-Z a-z 0-9 -`; a new UUID4 where it is None.
+            hold: As of `Engine.create`, like `values`.
+            values: See there.
+
+        Raises:
+            UploadRefused: It says why; nothing was made.
+            TypeError: An argument has the wrong type.
+            TaskNotSaved: The disk refused.
+        """
+        self._open()
+        mime_type = None if mime_type == "" else mime_type
+        admission.check(content_type, mime_type)
+        check_announcement(file_size, checksum, source_filename, task_id)
+        content_type = str(content_type)
+        task_id = self.new_id() if task_id is None else task_id
+        if not self.is_known(task_id):
+            admission.check_allowed(self.settings, content_type, file_size)
+        with self._duplicates.claim(content_type, checksum, task_id):
+            return self._uploads.begin(
+                file_size=file_size,
+                checksum=checksum,
+                source_filename=source_filename,
+                task_id=task_id,
+                hold=hold,
+                content_type=content_type,
+                mime_type=mime_type,
+                **values,
+            )
+
+    def receive_chunk(self, task_id: str, data: bytes, *, offset: int | None = None) -> MusicTask:
+        """Writes the next bytes of an upload; with the last one the checksum decides.
+
+        An empty chunk asks again: it is answered by a `ChunkRequest`.
+
+        Args:
+            task_id: The id of the task.
+            data: The bytes.
+            offset: Where they belong, if the client knows it: a wrong one is refused.
+
+        Raises:
+            ChunkRefused: Wrong offset, more bytes than announced, not waiting for a chunk, or
+                no room. The upload stands where it stood.
+            TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
+        """
+        return self._uploads.receive(task_id, data, offset=offset)
+
+    # -- integration and imports ------------------------------------------------------------
+
+    def integrate(
+        self,
+        task_id: str,
+        target: str | None = None,
+        *,
+        then_import: bool = False,
+        then_artwork: bool = False,
+    ) -> MusicTask:
+        """Puts an upload at its place; an uploaded image becomes artwork of what is at `target`.
+
+        Args:
+            task_id: A task in `readyforintegration`.
+            target: Relative to the Music Directory: the path of the file, album or video. None
+                where annotations say it: `artist`, `releaseyear` and `album` of an album,
+                `artistname`, `release` and `name` of a video.
+            then_import: It is imported into the database, too.
+            then_artwork: After that import, artwork is made.
+
+        Raises:
+            InvalidPath: The target is none; nothing has changed.
+            IllegalTransition, TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
+        """
+        self._open()
+        with self.hold(task_id) as task:
+            record = task.record
+            if record.content_type == "artwork":
+                changes = targets.of_uploaded_artwork(record, target, self._music)
+                return task.send("request_artwork_import", changes=changes)
+            changes = targets.of_upload(record, target, self._music)
+            flags = {"trigger_import": bool(then_import), "include_artwork": bool(then_artwork)}
+            return task.send("request_integration", changes={**changes, **flags})
+
+    def import_music(
+        self, content_type: str, path: str, *, with_artwork: bool = False
+    ) -> MusicTask:
+        """Imports what is in the Music Directory into the database.
+
+        Args:
+            content_type: `album` or `video`.
+            path: The album's directory or the video, relative to the Music Directory.
+            with_artwork: Make artwork, too: of the first song that has a picture, of the video's
+                frames.
+
+        Raises:
+            InvalidPath, MediaError: There is no such album or video, or it cannot be read.
+            ExtraMissing: What reads videos is not installed.
+            ValueError: Another content type.
+            TaskNotSaved: Nothing was made.
+        """
+        self._open()
+        if content_type not in ("album", "video"):
+            raise ValueError(f"content type {content_type!r} cannot be imported: album, video can")
+        return self.create(
+            "request_music_import",
+            content_type=content_type,
+            include_artwork=bool(with_artwork),
+            **targets.of_import(content_type, path, self._music),
+        )
+
+    def import_artwork(self, *, source: str, target: str) -> MusicTask:
+        """Makes the artwork of an album or a video from a file in the Music Directory.
+
+        Args:
+            source: A song with a picture in it, or an image; for a video's frames, a video.
+            target: The album's directory, or the video.
+
+        Raises:
+            InvalidPath: One of them is not there, cannot be read, or is not what it should be.
+            ExtraMissing: What reads videos is not installed.
+            TaskNotSaved: Nothing was made.
+        """
+        self._open()
+        changes = targets.of_artwork(source, target, self._music)
+        return self.create("request_artwork_import", content_type="artwork", **changes)
+
+    def scan(self) -> MusicTask:
+        """Compares the Music Directory with the database, and changes neither.
+
+        When the task is finished, its annotations are what was found: `newpaths`, `lostpaths`,
+        `movedpaths` and `skippedpaths`.
+
+        Raises:
+            TaskNotSaved: Nothing was made.
+        """
+        self._open()
+        return self.create("request_scan", content_type="any")
+
+    # -- any task ---------------------------------------------------------------------------
+
+    def retry(self, task_id: str, *, target: str | None = None) -> MusicTask:
+        """Does again what failed; an upload with a wrong checksum starts over at byte 0.
+
+        Args:
+            task_id: A task in a failed state.
+            target: Another place, for an integration that needs one.
+
+        Raises:
+            IllegalTransition: The task is in no state from which something can be retried.
+            InvalidPath: The target is none.
+            ValueError: A target, but it was no integration that failed.
+            UploadRefused: Another task uploads the same bytes by now.
+            TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
+        """
+        self._open()
+        with self.hold(task_id) as task:
+            record = task.record
+            edge = task.edge_taken("retry")
+            changes: dict[str, Any] = {}
+            if target is not None and edge is not None:
+                if record.state != "integrationfailed":
+                    raise ValueError(f"a target is for a failed integration, not {record.state!r}")
+                changes = targets.of_upload(record, target, self._music)
+                self._sweep_target(record)
+            if edge is None or edge.target != "waitforchunk":
+                return task.send("retry", changes=changes)
+            with self.claim_bytes(record):
+                return task.send("retry")
+
+    def _sweep_target(self, record: MusicTask) -> None:
+        """What a failed try left at the former target goes, as it would with the task."""
+        try:
+            self.clean_up(record.id)
+        except OSError as error:
+            raise TaskNotSaved(record.id, error.strerror or str(error)) from error
+
+    def claim_bytes(self, task: MusicTask) -> AbstractContextManager[None]:
+        """Reserves the bytes of an upload for a task while a block lets it begin again.
+
+        Raises:
+            UploadRefused: Another task has use for the same bytes.
+        """
+        return self._duplicates.claim(task.content_type or "", task.source_checksum, task.id)
+
+    def own_data(self, task: MusicTask) -> MusicTask:
+        """Moves data that lies in the Upload Directory itself into the task's directory.
+
+        Returns:
+            The record with the paths of today; to be saved with the task held.
+
+        Raises:
+            InvalidPath: A path lies in the directory of another task, or cannot be used.
+            OSError: The disk refuses.
+        """
+        return cast(MusicTask, self._flat_data(task))

@@ -1,0 +1,18 @@
+"""A file comes in chunk by chunk, into its task's directory: for any lifecycle with such a state."""
+
+from ..statemachine import UploadTask, is_complete, is_incomplete
+from .admission import check_announcement, is_checksum
+from .naming import data_name, extension_of
+from .uploads import Uploads, measured
+
+__all__ = [
+    "UploadTask",
+    "Uploads",
+    "check_announcement",
+    "data_name",
+    "extension_of",
+    "is_checksum",
+    "is_complete",
+    "is_incomplete",
+    "measured",
+]

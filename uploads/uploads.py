@@ -1,0 +1,343 @@
+"""Uploads: chunks go into the task's directory; the size of the file there is the offset."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from attrs import define, evolve, field, frozen
+
+from ..engine import CHUNK_REQUEST, Engine, EngineSettings, HeldTask
+from ..errors import (
+    ChunkRefused,
+    IllegalTransition,
+    InvalidPath,
+    InvalidTaskFile,
+    LifecycleError,
+    TaskExists,
+    TaskInvalid,
+    TaskNotFound,
+    TaskNotSaved,
+    UploadRefused,
+)
+from ..files import Directory, UploadData
+from ..statemachine import Lifecycle, Sender, UploadTask
+from .admission import check_announcement
+from .naming import upload_name
+
+_log = logging.getLogger(__name__)
+
+
+@frozen
+class _Way:
+    """The state that takes chunks, and the events by which an upload goes its way."""
+
+    state: str
+    request: str
+    chunk: str
+    complete: str
+    fail: str = "fail"
+
+    @classmethod
+    def of(cls, lifecycle: Lifecycle) -> _Way:
+        state = _only(
+            "state that takes chunks", [s.name for s in lifecycle.states if s.takes_chunks]
+        )
+        where = f"state {state!r}"
+        first = {e.event for e in lifecycle.edges_from(lifecycle.initial) if e.target == state}
+        ours = [e for e in lifecycle.edges_from(state) if e.sender is Sender.UPLOAD]
+        chunk = {e.event for e in ours if e.target is None and not e.stored}
+        ends = {e.event for e in ours if e.target is not None}
+        if "fail" not in ends:
+            raise LifecycleError(where, "it needs an edge 'fail' with the sender 'upload'")
+        return cls(
+            state,
+            _only(f"event that leads from {lifecycle.initial!r} to {state!r}", first),
+            _only(f"internal, not stored edge of {where} with the sender 'upload'", chunk),
+            _only(f"edge of {where} with the sender 'upload' besides 'fail'", ends - {"fail"}),
+        )
+
+
+def _only(what: str, found: list[str] | set[str]) -> str:
+    if len(found) != 1:
+        shown = ", ".join(sorted(found)) or "none"
+        raise LifecycleError("uploads", f"there has to be one {what}, and there is: {shown}")
+    return next(iter(found))
+
+
+@define(eq=False)
+class Uploads:
+    """Receives the files of an engine's tasks. Make one before the engine is started.
+
+    The record class of the lifecycle derives from `UploadTask`; one of its states takes chunks.
+    From it, edges with the sender `upload` lead back to it (internal, not stored: more is missing),
+    on (all is there), and away (`fail`: the checksum is wrong).
+
+    Args:
+        engine: The engine of the tasks.
+        name: What the file of a task is called in the task's directory. Where no checksum was
+            announced, it is asked again when the checksum is known.
+        max_size_bytes: A larger upload is refused.
+
+    Raises:
+        LifecycleError: The lifecycle of the engine has no such state, or not these edges.
+    """
+
+    _engine: Engine[Any]
+    _name: Callable[[Any], str] = field(default=upload_name, kw_only=True, alias="name")
+    _max_size_bytes: int | None = field(default=None, kw_only=True, alias="max_size_bytes")
+    _way: _Way = field(init=False)
+    _directory: Directory = field(init=False)
+    _lock: threading.Lock = field(factory=threading.Lock, init=False)
+    #: The data under way by task, with the number of the entry that it belongs to.
+    _under_way: WeakKeyDictionary[Any, tuple[int, UploadData]] = field(
+        factory=WeakKeyDictionary, init=False
+    )
+
+    def __attrs_post_init__(self) -> None:
+        lifecycle = self._engine.lifecycle
+        self._way = _Way.of(lifecycle)
+        settings = self._engine.settings
+        self._directory = Directory(settings.uploads, durable=settings.durability == "fsync")
+        self._engine.on_resume(self._way.state, self._resume)
+        for task in self._engine.tasks():
+            if task.state == self._way.state:
+                with self._engine.hold(task.id) as held:
+                    self._measure_quietly(held)
+
+    # -- what clients do ----------------------------------------------------------------------
+
+    def begin(
+        self,
+        *,
+        file_size: int,
+        checksum: str | None = None,
+        source_filename: str | None = None,
+        task_id: str | None = None,
+        annotations: Mapping[str, Any] | None = None,
+        payload: Mapping[str, Any] | None = None,
+        hold: bool = False,
+        **values: Any,
+    ) -> Any:
+        """Makes a task that waits for the chunks of a file; its `ChunkRequest` asks for the first.
+
+        With the id of a waiting task of the same checksum and size, that one goes on.
+
+        Args:
+            file_size: Bytes of the whole file.
+            checksum: Its SHA-1, 40 hex digits; None where the client does not know it.
+            source_filename: The client's name of the file; only its extension is used.
+            task_id: 1 to 64 of `A-Z a-z 0-9 -`; a new UUID4 where it is None.
+            annotations: As of `Engine.create`, like `payload`, `hold` and `values`.
+            payload: See there.
+            hold: See there.
+            values: See there.
+
+        Raises:
+            UploadRefused: It says why; nothing was made.
+            TypeError: An argument has the wrong type.
+            IllegalTransition: The guards of the lifecycle refuse it.
+            TaskNotSaved: The disk refused.
+        """
+        check_announcement(file_size, checksum, source_filename, task_id, self._max_size_bytes)
+        task_id = self._engine.new_id() if task_id is None else task_id
+        announced = {
+            "file_size": file_size,
+            "offset": 0,
+            "source_filename": source_filename,
+            "source_checksum": checksum,
+            **values,
+        }
+        try:
+            lifecycle = self._engine.lifecycle
+            blank = lifecycle.record(id=task_id, state=lifecycle.initial, **announced)
+            announced["upload_path"] = f"{task_id}/{self._name(blank)}"
+            return self._engine.create(
+                self._way.request,
+                task_id,
+                annotations=annotations,
+                payload=payload,
+                hold=hold,
+                **announced,
+            )
+        except TaskExists:
+            return self._go_on(task_id, checksum, file_size)
+        except TaskInvalid as error:
+            raise UploadRefused(error.reason) from error
+
+    def _go_on(self, task_id: str, checksum: str | None, file_size: int) -> Any:
+        """The waiting task of this id, if it is the same upload; it is asked for its next chunk."""
+        try:
+            with self._engine.hold(task_id) as task:
+                record = task.record
+                same = (record.source_checksum or "").lower() == (checksum or "").lower()
+                if record.state == self._way.state and same and record.file_size == file_size:
+                    task.tell(CHUNK_REQUEST)
+                    return record
+        except InvalidTaskFile as error:
+            reason = f"the id {task_id} is that of a file that does not load"
+            raise UploadRefused(reason, task_id) from error
+        except TaskNotFound:
+            pass  # removed just now; the client's next try will find it gone
+        raise UploadRefused(f"the id {task_id} is known already, as another upload", task_id)
+
+    def receive(self, task_id: str, data: bytes, *, offset: int | None = None) -> Any:
+        """Writes the next bytes of an upload; with the last one the checksum decides.
+
+        An empty chunk asks again: it is answered by a `ChunkRequest`.
+
+        Args:
+            task_id: The id of the task.
+            data: The bytes.
+            offset: Where they belong, if the client knows it: a wrong one is refused.
+
+        Raises:
+            ChunkRefused: Wrong offset, more bytes than announced, not waiting for a chunk, or
+                no room. The upload stands where it stood.
+            TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
+        """
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"a chunk is bytes, not {type(data).__name__}")
+        with self._engine.hold(task_id) as task:
+            return self._receive(task, bytes(data), offset)
+
+    def _receive(self, task: HeldTask, data: bytes, offset: int | None) -> Any:
+        record = task.record
+        if record.state != self._way.state or not _is_own(record):
+            raise ChunkRefused(record.id, f"it is in state {record.state!r}, not waiting for one")
+        at, total = record.offset or 0, record.file_size or 0
+        if offset is not None and offset != at:
+            raise ChunkRefused(record.id, f"it begins at byte {offset}", at)
+        if not data:
+            task.tell(CHUNK_REQUEST)
+            return record
+        size = at + len(data)
+        if size > total:
+            reason = f"{at} + {len(data)} bytes are more than the announced {total}"
+            raise ChunkRefused(record.id, reason, at)
+        self._write(task, data, at, last=size == total)
+        task.touch(self._engine.now())
+        try:
+            if size == total:
+                return self._complete(task, size)
+            record = task.send(self._way.chunk, changes={"offset": size}, payload={"size": size})
+        except IllegalTransition as error:
+            raise ChunkRefused(record.id, f"it is in state {task.record.state!r}") from error
+        except (TaskNotSaved, InvalidTaskFile):
+            self._cut(task, at)
+            raise
+        except OSError as error:
+            self._cut(task, at)
+            reason = f"what is there could not be read: {error.strerror or error}"
+            raise ChunkRefused(record.id, reason, at) from error
+        task.tell(CHUNK_REQUEST)
+        return record
+
+    # -- the file -----------------------------------------------------------------------------
+
+    def _data(self, task: HeldTask) -> UploadData:
+        """The data of the upload, with the SHA-1 of what has been written so far."""
+        with self._lock:
+            entry, data = self._under_way.get(task.key, (None, None))
+            if data is None or entry != task.entries or data.path != task.record.upload_path:
+                data = UploadData(
+                    self._directory, task.record.upload_path, durable=self._directory.durable
+                )
+                self._under_way[task.key] = (task.entries, data)
+            return data
+
+    def _write(self, task: HeldTask, data: bytes, at: int, *, last: bool) -> None:
+        try:
+            self._data(task).append(data, at, last=last)
+        except (OSError, InvalidPath) as error:
+            self._measure_quietly(task)
+            offset = task.record.offset
+            if offset != at:
+                task.tell(CHUNK_REQUEST)
+            reason = error.reason if isinstance(error, InvalidPath) else error.strerror or error
+            raise ChunkRefused(
+                task.record.id, f"it could not be written: {reason}", offset
+            ) from error
+
+    def _cut(self, task: HeldTask, at: int) -> None:
+        try:
+            self._data(task).cut(at)
+        except (OSError, InvalidPath) as error:
+            _log.warning("task %s: %s; the next chunk cuts its data", task.record.id, error)
+
+    def _complete(self, task: HeldTask, size: int) -> Any:
+        data, record = self._data(task), task.record
+        sha1 = data.hexdigest()
+        announced = record.source_checksum
+        changes: dict[str, Any] = {"offset": size}
+        if announced is not None and sha1 != announced.lower():
+            message = f"the uploaded data has the SHA-1 {sha1}, not {announced}: upload it again"
+            return task.send(self._way.fail, changes=changes, message=message)
+        if announced is None:
+            # Invariant: the file has both names until the record names the new one for good, so
+            # that whatever record a crash leaves finds the file.
+            path = data.link(self._name(evolve(record, source_checksum=sha1)))
+            changes |= {"source_checksum": sha1, "upload_path": path}
+        after = task.send(self._way.complete, changes=changes, payload={"size": size, "sha1": sha1})
+        if after.upload_path != record.upload_path:
+            self._drop_name(record.upload_path)
+        return after
+
+    def _drop_name(self, path: str) -> None:
+        try:
+            self._directory.remove(path)
+        except (OSError, InvalidPath) as error:
+            _log.warning("%s stays until its task is removed: %s", path, error)
+
+    # -- after a start ------------------------------------------------------------------------
+
+    def _resume(self, task: HeldTask) -> None:
+        """An upload that was loaded: asks for its next chunk, or ends it if all is there."""
+        self._measure(task)
+        record = task.record
+        if not _is_own(record) or record.offset != record.file_size:
+            task.tell(CHUNK_REQUEST)
+        else:
+            self._data(task).make_durable()
+            self._complete(task, record.offset or 0)
+
+    def _measure(self, task: HeldTask) -> None:
+        record = task.record
+        if not _is_own(record):
+            return
+        status = self._directory.status(record.upload_path)
+        size = 0 if status is None else min(status.st_size, record.file_size or 0)
+        if size != record.offset:
+            task.amend(offset=size)
+        if status is not None:
+            task.touch(status.st_mtime)
+
+    def _measure_quietly(self, task: HeldTask) -> None:
+        try:
+            self._measure(task)
+        except (OSError, InvalidPath) as error:
+            _log.warning("task %s: its upload cannot be looked at: %s", task.record.id, error)
+
+
+def _is_own(record: UploadTask) -> bool:
+    """Whether its data lies in its own directory."""
+    return record.upload_path is not None and record.upload_path.startswith(f"{record.id}/")
+
+
+def measured(task: UploadTask, settings: EngineSettings, lifecycle: Lifecycle) -> UploadTask:
+    """The record of an upload that goes on, with the offset that its data has.
+
+    For programs that read task files without an engine: chunks are not saved, the size of the
+    data is the offset.
+    """
+    if not lifecycle.state(task.state).takes_chunks or not _is_own(task):
+        return task
+    try:
+        status = Directory(settings.uploads).status(task.upload_path or "")
+    except (OSError, InvalidPath):
+        status = None
+    size = 0 if status is None else status.st_size
+    return evolve(task, offset=min(size, task.file_size or 0))
