@@ -66,7 +66,9 @@ def make_parser() -> Parser:
         ("retry", "try again what failed"),
     ):
         command(name, about).add_argument("id", metavar="ID", help="the id of a task")
-    command("check", "list task files that do not load, and upload data that belongs to no task")
+    command(
+        "check", "list what is to be repaired: task files, upload data without a task, bitrates"
+    )
     diagram = commands.add_parser("diagram", help="draw the lifecycle of tasks, or a part of it")
     add_diagram_arguments(diagram)
     command("demo", "add a small album that comes with the program, and show what came of it")

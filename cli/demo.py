@@ -140,7 +140,7 @@ def _song_row(row: dict[str, Any]) -> dict[str, object]:
         "no": row["number"],
         "name": row["name"],
         "time": _time(row["playtime"]),
-        "kbit/s": row["bitrate"],
+        "kbit/s": round(row["bitrate"] / 1000),
         "lyrics": "yes" if row["lyricsstate"] else "no",
         "checksum": f"{row['checksum'][:12]}\u2026",
     }

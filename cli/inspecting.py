@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import time
 from datetime import datetime
 from pathlib import Path
@@ -13,10 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from ..engine import Settings, as_dictionary, orphaned_uploads, read_tasks
-from ..errors import InvalidTaskFile, TaskNotFound
+from ..errors import DatabaseUnusable, InvalidTaskFile, TaskNotFound
+from ..library import find_kbit_rows
 from ..statemachine import MUSIC, Role, Task
 from .diagram import draw_task
 from .output import bytes_text, count, make_console, say, text
+from .shelf import Shelf
 
 _STYLES = {Role.FAILED: "red", Role.FINISHED: "green", Role.WAITING: "yellow"}
 
@@ -148,4 +151,25 @@ def run_check(arguments: argparse.Namespace, settings: Settings, console: Consol
         say(console, "The next program that works on the tasks deletes this data.")
     if not invalid and not orphans:
         say(console, "All task files load, and all upload data belongs to a task.")
-    return 1 if invalid or orphans else 0
+    is_mended = _check_bitrates(settings, console)
+    return 0 if is_mended and not invalid and not orphans else 1
+
+
+def _check_bitrates(settings: Settings, console: Console) -> bool:
+    """Whether no row of a song has the bitrate that version 0.1.0 wrote; shows those that have."""
+    if not settings.database.exists():
+        return True
+    shelf = Shelf(settings)
+    try:
+        rows = list(find_kbit_rows(shelf.music, shelf.database.songs()))
+    except DatabaseUnusable as error:
+        say(console, text("not readable  ", "red"), str(error))
+        return False
+    for row in rows:
+        say(console, text("bitrate in kbit/s  ", "yellow"), row.path)
+        say(console, f"                   {row.stored}, and the file has {row.bitrate} bit/s")
+    if rows:
+        say(console, "An earlier version of this program wrote these. The import writes bit/s:")
+    for album in dict.fromkeys(row.path.rpartition("/")[0] for row in rows):
+        say(console, f"  musictasks import {shlex.quote(album)}")
+    return not rows

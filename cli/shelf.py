@@ -10,7 +10,14 @@ from attrs import frozen
 
 from ..engine import Settings, music_directory
 from ..errors import MediaError
-from ..library import DEFAULT_ARTWORK, MusicDatabase, MusicDirectory, read_picture, sha256_of
+from ..library import (
+    DEFAULT_ARTWORK,
+    MusicDatabase,
+    MusicDirectory,
+    find_kbit_rows,
+    read_picture,
+    sha256_of,
+)
 
 _COVER = re.compile(r"(cover|folder|front)\.(png|jpe?g)", re.IGNORECASE)
 
@@ -19,7 +26,8 @@ _COVER = re.compile(r"(cover|folder|front)\.(png|jpe?g)", re.IGNORECASE)
 class Wanted:
     """What an album still lacks."""
 
-    #: Songs are not in the database, or other than there; or a song's picture became no artwork.
+    #: Songs are not in the database, or other than there, or a bitrate is to be written in bit/s;
+    #: or a song's picture became no artwork.
     import_music: bool = False
     #: The import shall make the artwork, of a song's picture.
     artwork: bool = False
@@ -77,8 +85,10 @@ class Shelf:
         return all((directory / name).is_file() for name in names[1:])
 
     def _is_imported(self, album_path: str, songs: list[str]) -> bool:
-        rows = {row["path"]: row["checksum"] for row in self.database.songs(album_path)}
-        return all(path in rows and rows[path] == self._sha256(path) for path in songs)
+        rows = {row["path"]: row for row in self.database.songs(album_path)}
+        if not all(path in rows and rows[path]["checksum"] == self._sha256(path) for path in songs):
+            return False
+        return not any(find_kbit_rows(self.music, [rows[path] for path in songs]))
 
     def _sha256(self, path: str) -> str:
         with self.music.directory.open(path) as file:

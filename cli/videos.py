@@ -85,7 +85,10 @@ def video_target(source: Source, overrides: Overrides) -> str:
         reason = f"as a music video it has no {', no '.join(missing)}: give {options}"
         raise InvalidPath(source.name, reason)
     check_video_extra()
-    return safe_video_path(names.artist, names.year, names.name, suffix.removeprefix(".")).path
+    try:
+        return safe_video_path(names.artist, names.year, names.name, suffix.removeprefix(".")).path
+    except InvalidPath as error:
+        raise InvalidPath(error.path, f"{error.reason}: give --name") from error
 
 
 def check_video(path: Path) -> None:

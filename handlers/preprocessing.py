@@ -115,16 +115,16 @@ def _mime_type(task: MusicTask, found: str | None) -> dict[str, Any]:
 
 
 def _annotations(song: SongTags) -> dict[str, Any]:
-    """The documented annotations of a song (`LIBRARY.md`), without what is not known."""
+    """The documented annotations of a song, without what is not known; `cdnumber` is 0 then."""
     found = {
         "artist": song.artist,
         "album": song.album,
         "releaseyear": song.year,
         "song": song.title,
         "songnumber": song.number,
-        "cdnumber": song.disc,
+        "cdnumber": song.disc or 0,
         "playtime": song.playtime_s,
-        "bitrate": song.bitrate_kbit,
+        "bitrate": song.bitrate,
         "origin": song.origin,
         "lyrics": song.lyrics,
     }

@@ -16,6 +16,8 @@ from .reasons import disk_reason
 
 #: A task file may have 64 MiB (`SAFETY.md`, "The record, at load"); some is for all else in it.
 RESULT_MAX_BYTES = 60 * 1024 * 1024
+#: The column with a row's own key, by table.
+_KEYS = {"artists": "artistid", "albums": "albumid", "songs": "songid", "videos": "videoid"}
 #: How much deeper the result stands in the task file, in spaces.
 _INDENT = 2
 
@@ -51,7 +53,7 @@ class FilesystemScan:
 
 
 def as_annotations(found: ScanResult) -> dict[str, Any]:
-    """The documented annotations of a finished scan (`LIBRARY.md`), and ours."""
+    """The annotations of a finished scan that MusicDB documents, and ours."""
     return {
         "newpaths": {
             "artists": [{"path": path} for path in found.new_artists],
@@ -60,10 +62,18 @@ def as_annotations(found: ScanResult) -> dict[str, Any]:
             "filteredsongs": _objects(found.filtered_songs),
             "videos": _objects(found.new_videos),
         },
-        "lostpaths": found.lost,
+        "lostpaths": {
+            table: [_with_id(row, _KEYS[table]) for row in rows]
+            for table, rows in found.lost.items()
+        },
         "movedpaths": _objects(found.moved),
         "skippedpaths": _objects(found.skipped),
     }
+
+
+def _with_id(row: dict[str, Any], key: str) -> dict[str, Any]:
+    """The row as MusicDB's objects are: its own key is `id`; `albumid`, `artistid` name others."""
+    return {"id" if name == key else name: value for name, value in row.items()}
 
 
 def _objects(values: Iterable[Any]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from .album_names import (
 )
 from .archives import ArchiveLimits, ArchiveMember, read_archive
 from .artwork import DEFAULT_ARTWORK, ArtworkDirectory, artwork_name
+from .bitrates import KbitRow, find_kbit_rows
 from .database import MusicDatabase
 from .frames import FramesDirectory, VideoFrames
 from .hashing import sha256_of
@@ -55,6 +56,7 @@ __all__ = [
     "FramesDirectory",
     "ImageLimits",
     "ImportResult",
+    "KbitRow",
     "MusicDatabase",
     "MusicDirectory",
     "ScanResult",
@@ -69,6 +71,7 @@ __all__ = [
     "artwork_name",
     "check_album_file",
     "check_video_extra",
+    "find_kbit_rows",
     "is_foreign_audio",
     "is_left_out",
     "is_song",

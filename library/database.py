@@ -136,7 +136,8 @@ class MusicDatabase:
     ) -> ImportResult:
         """Brings the album, its artist and the songs on disk into the database, all or none.
 
-        What is there already and unchanged stays as it is; where all is, nothing is written.
+        What is there already and unchanged stays as it is; where all is, nothing is written, but
+        for a bitrate that version 0.1.0 wrote in kbit/s (see `is_in_kbit`).
         `check(done, total, path)` is called before each song is read and while the database is
         another process's, and may raise to stop.
 
@@ -189,7 +190,7 @@ class MusicDatabase:
         """
         found = find_video(music, video_path, check)
         with self._writing(check) as connection:
-            return write_video(connection, found, origin, int(time.time()))
+            return write_video(connection, found, origin)
 
     def set_frames(self, video_path: str, frames: VideoFrames) -> bool:
         """Notes where a video's frames are; False where there is no such video."""

@@ -59,6 +59,7 @@ class OpenedSong:
 
     mime_type: str
     length_s: float
+    #: In bit/s; whole, as mutagen says it, but where a file does not tell it.
     bitrate_bits: float
     #: `mutagen`'s own tags: FLAC comments, ID3 or MP4 tags; None where there are none.
     tags: Any

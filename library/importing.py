@@ -8,6 +8,7 @@ from typing import Any
 from attrs import frozen
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from .bitrates import is_in_kbit
 from .hashing import sha256_of
 from .music_directory import MusicDirectory
 from .naming import AlbumPath, SongPath, encode_name, parse_song
@@ -17,8 +18,8 @@ from .tags import SongTags, read_song
 #: `(done, total, path)`: called before each song is read; may raise to stop the import.
 Check = Callable[[int, int, str], None]
 
-#: The origin of what nothing tells of.
-NOTHING_TOLD = "internet"
+#: The origins that say least of an album, as songs have them that tell nothing.
+NOTHING_TOLD, CD = "internet", "CD"
 #: Values of `songs.lyricsstate`.
 _NO_LYRICS, _LYRICS_FROM_FILE = 0, 1
 
@@ -31,6 +32,8 @@ class ImportResult:
     #: In the database before, but the file is another now; what users noted of them stays.
     updated: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
+    #: Unchanged, but version 0.1.0 had written the bitrate in kbit/s; nothing else was written.
+    mended: tuple[str, ...] = ()
 
 
 @frozen
@@ -71,6 +74,7 @@ def write_songs(
 ) -> ImportResult:
     """Brings an album with these songs into the database; writes nothing where it is in there.
 
+    Only a bitrate that version 0.1.0 wrote in kbit/s (see `is_in_kbit`) is written in bit/s.
     `modified`: the album directory's modification time, in unix seconds. A song that was there
     and is not in `found` stays. The caller's transaction makes it all or nothing.
     """
@@ -80,17 +84,28 @@ def write_songs(
         song for song in found if song.path in known and known[song.path].checksum != song.checksum
     ]
     new = [song for song in found if song.path not in known]
+    mends = [
+        song
+        for song in found
+        if song.path in known
+        and known[song.path].checksum == song.checksum
+        and is_in_kbit(known[song.path].bitrate, song.tags.bitrate)
+    ]
     for song in changes:
         _update_song(connection, known[song.path], song)
+    for song in mends:
+        of_song = songs.c.songid == known[song.path].songid
+        connection.execute(update(songs).where(of_song).values(bitrate=song.tags.bitrate))
     for song in new:
         _insert_song(connection, albumid, artistid, song)
     if new:
         _update_album(connection, albumid, new)
-    touched = {song.path for song in (*changes, *new)}
+    touched = {song.path for song in (*changes, *new, *mends)}
     return ImportResult(
         added=tuple(song.path for song in new),
         updated=tuple(song.path for song in changes),
         unchanged=tuple(song.path for song in found if song.path not in touched),
+        mended=tuple(song.path for song in mends),
     )
 
 
@@ -129,7 +144,7 @@ def _of_file(song: FoundSong) -> dict[str, Any]:
     """The columns that the file's content decides."""
     return {
         "playtime": song.tags.playtime_s,
-        "bitrate": song.tags.bitrate_kbit,
+        "bitrate": song.tags.bitrate,
         "checksum": song.checksum,
     }
 
@@ -164,16 +179,23 @@ def _update_song(connection: Connection, row: Row[Any], song: FoundSong) -> None
 
 
 def _update_album(connection: Connection, albumid: int, new: Sequence[FoundSong]) -> None:
-    """Counts the songs and discs in the database; an origin counts where none was known."""
+    """Counts the songs and discs in the database; a better known origin takes the place of one.
+
+    A shop that songs name counts most, then CD, which any FLAC is said to come from.
+    """
     counted = select(func.count(), func.max(songs.c.cd)).where(songs.c.albumid == albumid)
     numofsongs, numofcds = connection.execute(counted).one()
     values = {"numofsongs": numofsongs, "numofcds": numofcds}
     of_album = albums.c.albumid == albumid
-    origins = (song.tags.origin for song in new if song.tags.origin != NOTHING_TOLD)
-    origin = next(origins, NOTHING_TOLD)
-    if connection.scalar(select(albums.c.origin).where(of_album)) in (None, NOTHING_TOLD):
+    origin = max((song.tags.origin for song in new), key=_told)
+    if _told(connection.scalar(select(albums.c.origin).where(of_album))) < _told(origin):
         values["origin"] = origin
     connection.execute(update(albums).where(of_album).values(values))
+
+
+def _told(origin: str | None) -> int:
+    """How much an origin says."""
+    return {None: 0, NOTHING_TOLD: 1, CD: 2}.get(origin, 3)
 
 
 def insert_row(connection: Connection, table: Any, values: dict[str, Any]) -> int:

@@ -39,6 +39,9 @@ MISLEADING = frozenset(
     "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029"
 )
 
+#: What divides the parts of a name, and what looks like it and does not.
+_SEPARATOR, _DASH = " - ", " \u2013 "
+
 _ALBUM = re.compile(r"([0-9]{4}) - (.+)", re.DOTALL)
 # Four digits: enough for every song, and always an integer that SQLite can hold.
 _SONG = re.compile(r"(?:([0-9]{1,4})-)?([0-9]{1,4}) (.+)\.([^.]+)", re.DOTALL)
@@ -275,10 +278,16 @@ def check_new_file(path: str) -> AlbumPath:
 
     Raises:
         InvalidPath: As `check_album_file`; or a part of the path begins with a dot, a name in it
-            begins or ends with white space, or one of `MISLEADING` is in it.
+            begins or ends with white space, one of `MISLEADING` is in it, or the extension of a
+            song is not in lower case, which MusicDB would not read.
     """
     album = check_album_file(path)
-    _check_new(path, album.album, *([parse_song(path).song] if is_song(path) else []))
+    if is_song(path):
+        song = parse_song(path)
+        _check_new(path, album.album, song.song)
+        _check_new_extension(path, song.extension)
+    else:
+        _check_new(path, album.album)
     return album
 
 
@@ -290,10 +299,31 @@ def check_new_album(path: str) -> AlbumPath:
 
 
 def check_new_video(path: str) -> VideoPath:
-    """`parse_video` for a path that a client names; raises InvalidPath as `check_new_file`."""
+    """`parse_video` for a path that a client names.
+
+    Raises:
+        InvalidPath: As `check_new_file`; or ` - ` is in the video's name, where MusicDB would end
+            it.
+    """
     video = parse_video(path)
     _check_new(path, video.video)
+    _check_new_extension(path, video.extension)
+    if _SEPARATOR in video.video:
+        other = video.video.replace(_SEPARATOR, _DASH)
+        raise InvalidPath(
+            path,
+            f"MusicDB would not read the name of the video back, as there is {_SEPARATOR!r} in it; "
+            f"it can have another dash ({other!r}), or none",
+        )
     return video
+
+
+def _check_new_extension(path: str, extension: str) -> None:
+    lower = extension.lower()
+    if extension != lower:
+        raise InvalidPath(
+            path, f"MusicDB reads extensions in lower case only: end it in '.{lower}'"
+        )
 
 
 def _check_new(path: str, *names: str) -> None:

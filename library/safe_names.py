@@ -10,9 +10,9 @@ from .naming import (
     AlbumPath,
     SongPath,
     VideoPath,
+    check_new_video,
     parse_album,
     parse_song,
-    parse_video,
 )
 
 #: A longer "extension" is no extension but a part of the name.
@@ -73,21 +73,23 @@ def safe_song_path(
 ) -> SongPath:
     """The path of a song whose name comes from tags; `disc` None in a one-disc album.
 
+    The extension becomes lower case.
+
     Raises:
         InvalidPath: The name is empty, or a number or the extension is no song's.
     """
     prefix = "" if disc is None else f"{disc}-"
     return parse_song(
-        f"{album.path}/{safe_name(f'{prefix}{number:02d} {_plain(song)}', extension)}"
+        f"{album.path}/{safe_name(f'{prefix}{number:02d} {_plain(song)}', extension.lower())}"
     )
 
 
 def safe_video_path(artist: str, year: int, video: str, extension: str) -> VideoPath:
-    """The path of a video whose names a person gave.
+    """The path of a video whose names a person gave; the extension becomes lower case.
 
     Raises:
-        InvalidPath: The name is empty, the year has not four digits, or the extension is no
-            video's.
+        InvalidPath: The name is empty or has ` - ` in it, the year has not four digits, or the
+            extension is no video's.
     """
-    name = safe_name(f"{year:04d} - {_plain(video)}", extension)
-    return parse_video(f"{safe_name(artist)}/{name}")
+    name = safe_name(f"{year:04d} - {_plain(video)}", extension.lower())
+    return check_new_video(f"{safe_name(artist)}/{name}")

@@ -35,8 +35,9 @@ class SongTags:
     number: int | None = None
     title: str | None = None
     playtime_s: int
-    bitrate_kbit: int
-    #: 'internet', 'iTunes', 'bandcamp', 'Amazon', 'CD' or 'music163'; see `find_origin`.
+    #: In bit/s.
+    bitrate: int
+    #: 'iTunes', 'bandcamp', 'Amazon', 'Google', 'music163', 'CD' or 'internet'; see `find_origin`.
     origin: str = "internet"
     lyrics: str | None = None
     mime_type: str
@@ -61,8 +62,8 @@ def read_song(file: BinaryIO, name: str) -> SongTags:
         number=_number(found.number),
         title=_text(found.title),
         playtime_s=max(1, round(song.length_s)),
-        bitrate_kbit=max(1, round(song.bitrate_bits / 1000)),
-        origin=find_origin(found),
+        bitrate=max(1, int(song.bitrate_bits)),
+        origin=find_origin(found) or ("CD" if song.mime_type == "audio/flac" else "internet"),
         lyrics=_lyrics(found.lyrics),
         mime_type=song.mime_type,
     )
@@ -107,13 +108,15 @@ class TagFields:
     keys: frozenset[str] = frozenset()
 
 
-def find_origin(found: TagFields) -> str:
-    """Where a song comes from, as far as its tags tell; 'internet' where they don't.
+def find_origin(found: TagFields) -> str | None:
+    """Where a song comes from, as far as its tags tell; None where they don't.
 
     music163: a comment that begins with `163 key` (NetEase's client writes it).
     bandcamp: a comment or link with `bandcamp.com` ("Visit https://….bandcamp.com").
     Amazon: a comment `Amazon.com Song ID …`, or a private frame of `amazon.com`. An ASIN says
     nothing: taggers write it for music from anywhere.
+    Google: a private frame of `Google/…` (`Google/StoreId`, `Google/UITS`), which Google Play Music
+    writes into the MP3 files that it sells.
     iTunes: the buyer's account, owner or date (MP4 `apID`, `ownr`, `purd`). What iTunes writes
     into every file it encodes says nothing.
     CD: the disc's table of contents or database id (ID3 `MCDI`, tags named `CDTOC`, `DISCID`,
@@ -126,13 +129,15 @@ def find_origin(found: TagFields) -> str:
         return "bandcamp"
     if any(re.search(r"^amazon\.com song id|\bamazon\.(com|de|co\.|fr)", n) for n in notes):
         return "Amazon"
+    if any(key.startswith("priv:google/") for key in found.keys):
+        return "Google"
     if found.keys & {"apid", "ownr", "purd"}:
         return "iTunes"
     names = {key.rpartition(":")[2] for key in found.keys}
     on_disc = ("cdtoc", "cddb", "itunes_cddb", "discid", "accuraterip")
     if "mcdi" in names or any(name.startswith(on_disc) for name in names):
         return "CD"
-    return "CD" if any(medium.strip().upper() == "CD" for medium in found.media) else "internet"
+    return "CD" if any(medium.strip().upper() == "CD" for medium in found.media) else None
 
 
 def _fields(tags: Any) -> TagFields:

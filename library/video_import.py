@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,8 @@ class FoundVideo:
     info: VideoInfo
     #: SHA-256, hex digits.
     checksum: str
+    #: When the file was changed last, in unix seconds.
+    modified: int
 
 
 def find_video(
@@ -41,15 +44,14 @@ def find_video(
     parts = parse_video(path)
     with music.directory.open(path) as file:
         info = read_video(file, path, check)
-        return FoundVideo(path, parts, info, sha256_of(file, check))
+        modified = int(os.fstat(file.fileno()).st_mtime)
+        return FoundVideo(path, parts, info, sha256_of(file, check), modified)
 
 
-def write_video(
-    connection: Connection, found: FoundVideo, origin: str | None, now: int
-) -> ImportResult:
+def write_video(connection: Connection, found: FoundVideo, origin: str | None) -> ImportResult:
     """Brings a video into the database; writes nothing where it is in there, with these bytes.
 
-    What users noted of it stays, and so does its origin. `now` is in unix seconds.
+    What users noted of it stays, and so do its origin and the time it was added, the file's own.
     """
     query = select(videos.c.videoid, videos.c.checksum).where(videos.c.path == found.path)
     row = connection.execute(query).first()
@@ -60,7 +62,7 @@ def write_video(
             "path": found.path,
             "origin": origin or NOTHING_TOLD,
             "release": found.parts.year,
-            "added": now,
+            "added": found.modified,
             **_of_file(found),
         }
         connection.execute(insert(videos).values(values))

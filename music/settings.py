@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable
-from configparser import ConfigParser
+from configparser import ConfigParser, InterpolationError
 from configparser import Error as ConfigError
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from attrs import Attribute, field, fields, frozen
 
 from ..engine import EngineSettings
 from ..errors import SettingsError
+
+_log = logging.getLogger(__name__)
 
 #: The content types that a client may upload.
 UPLOADABLE = frozenset({"video", "albumfile", "album", "artwork"})
@@ -287,7 +290,9 @@ class Settings:
         """The settings of a `musicdb.ini`; `overrides` count more than the file.
 
         Relative directories are relative to the file's. Sections that are not ours, and other
-        keys in MusicDB's sections, are ignored.
+        keys in MusicDB's sections, are ignored. `%(name)s` in a value is another value of its
+        section or of `[DEFAULT]`, `%%` a percent sign. A content type in `[uploads] allow` that is
+        unknown here is logged and left out.
 
         Raises:
             SettingsError: The file cannot be read, or a value in it cannot be used, or
@@ -301,10 +306,12 @@ class Settings:
                 reason = f"there is no such setting; there are {known}"
                 raise SettingsError(str(path), "tasks", key, reason)
         values = {
-            item.name: _parsed(item, parser.get(*place), str(path))
+            item.name: _parsed(item, _interpolated(item, parser, str(path)), str(path))
             for place, item in settings.items()
             if item.name not in overrides and parser.has_option(*place)
         }
+        if "allow" in values:
+            values["allow"] = _known_types(values["allow"], str(path))
         for directory in {"music", "data"} - values.keys() - overrides.keys():
             raise SettingsError(str(path), "directories", directory, "is missing")
         try:
@@ -314,13 +321,34 @@ class Settings:
 
 
 def _read(path: Path) -> ConfigParser:
-    parser = ConfigParser(interpolation=None)
+    parser = ConfigParser()
     try:
         parser.read_string(path.read_text(encoding="utf-8-sig"), str(path))
     except (OSError, UnicodeDecodeError, ConfigError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error).replace("\n", " ")
         raise SettingsError(str(path), "", "", f"cannot be read: {reason}") from error
     return parser
+
+
+def _interpolated(item: Attribute[Any], parser: ConfigParser, file: str) -> str:
+    try:
+        return parser.get(*item.metadata["place"])
+    except InterpolationError as error:
+        text = parser.get(*item.metadata["place"], raw=True)
+        detail = str(error).partition(" Raw value")[0].rstrip(".")
+        reason = f"{text!r} cannot be interpolated: {detail}; a percent sign is written '%%'"
+        raise _error(item, reason, file) from None
+
+
+def _known_types(allow: list[str], file: str) -> list[str]:
+    """Without those of later versions of MusicDB, or misspelled."""
+    unknown = sorted(set(allow) - UPLOADABLE)
+    if unknown:
+        _log.warning(
+            "%s: [uploads] allow: unknown here and left out: %s (known are %s)",
+            file, ", ".join(unknown), ", ".join(sorted(UPLOADABLE)),
+        )  # fmt: skip
+    return [content_type for content_type in allow if content_type in UPLOADABLE]
 
 
 def _parsed(item: Attribute[Any], text: str, file: str) -> Any:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -236,6 +239,54 @@ def test_import_makes_artwork_of_a_cover(library, cli):
     row = database(library).album(ALBUM)
     assert row is not None
     assert row["artworkpath"] != DEFAULT_ARTWORK
+
+
+def as_version_0_1_0_wrote(library: Library) -> None:
+    with closing(sqlite3.connect(library.settings.database)) as connection, connection:
+        connection.execute("UPDATE songs SET bitrate = round(bitrate / 1000.0), likes = 5")
+
+
+def test_bitrates_of_an_earlier_version(library, cli):
+    """`check` lists them, with what to do; that mends them, and nothing else."""
+    cli("import", "--new")
+    assert cli("check")[0] == 0
+    as_version_0_1_0_wrote(library)
+    before = library.rows
+    status, output, _ = cli("check")
+    assert status == 1
+    assert output.count("bitrate in kbit/s  ") == 3
+    assert f"bitrate in kbit/s  {OTHER}/01 Song.mp3\n{19 * ' '}96, and the file has " in output
+    assert library.rows == before
+    commands = [line.strip() for line in output.splitlines() if "musictasks import" in line]
+    assert commands == [f"musictasks import '{album}'" for album in (OTHER, ALBUM)]
+
+    for command in commands:
+        status, output, _ = cli(*shlex.split(command)[1:])
+        assert (status, output.splitlines()[-1]) == (0, "1 imported, 0 there already.")
+
+    assert cli("check")[0] == 0
+    after = library.rows
+    songs = [dict(enumerate(row)) for row in after["songs"]]
+    assert sorted(row.pop(9) for row in songs) == [95999, 95999, 110205]
+    assert [{**dict(enumerate(row))} | {9: None} for row in before["songs"]] == [
+        row | {9: None} for row in songs
+    ]
+    assert {**after, "songs": None} == {**before, "songs": None}
+    assert cli("import", OTHER, ALBUM)[1].endswith("0 imported, 2 there already.\n")
+
+
+def test_check_beside_songs_that_cannot_be_compared(library, cli):
+    """Without the Music Directory nothing is listed; a database that cannot be read is told of."""
+    cli("import", "--new")
+    as_version_0_1_0_wrote(library)
+    (library.root / "music").rename(library.root / "elsewhere")
+    assert cli("check")[0] == 0
+    library.settings.database.write_bytes(b"no database" * 1000)
+    status, output, _ = cli("check")
+    assert status == 1
+    assert str(library.settings.database) in output
+    library.settings.database.unlink()
+    assert cli("check")[0] == 0
 
 
 @pytest.mark.parametrize(

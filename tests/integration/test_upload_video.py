@@ -84,7 +84,7 @@ def test_into_the_library(engine: Engine, settings: Settings) -> None:
         (WEBM, "clip", "AC∕DC/1990 - Thunderstruck.webm"),
         (MP4, "clip.mov", "AC∕DC/1990 - Thunderstruck.mp4"),
         (WEBM, "clip.mkv", "AC∕DC/1990 - Thunderstruck.webm"),
-        (MP4, "CLIP.M4V", "AC∕DC/1990 - Thunderstruck.M4V"),
+        (MP4, "CLIP.M4V", "AC∕DC/1990 - Thunderstruck.m4v"),
     ],
 )
 def test_the_extension(
@@ -112,6 +112,8 @@ def test_another_target(engine: Engine, settings: Settings) -> None:
     [
         ("Artist/Clip.mp4", "not a year"),
         ("Artist/2020 - Clip.avi", "no video's extension"),
+        ("Artist/2020 - Clip.MP4", "end it in '.mp4'"),
+        ("Artist/2020 - Clip - Live.mp4", "'Clip – Live'"),
         ("Artist/2020 - Album/2020 - Clip.mp4", "3 parts"),
         ("../2020 - Clip.mp4", "may not be part"),
         (".Artist/2020 - Clip.mp4", "begins with a dot"),

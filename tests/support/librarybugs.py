@@ -13,6 +13,7 @@ ARCHIVE_IMAGES = f"{_CRASH}/test_crash_images.py::test_a_power_cut_at_every_effe
 ARCHIVES = "tests/unit/library/test_archives.py"
 ALBUMS = "tests/unit/library/test_album_names.py"
 UPLOADS = "tests/unit/engine/test_engine_data.py"
+IMPORT = "tests/unit/library/test_importing.py"
 VIDEO = "tests/unit/library/test_video.py"
 VIDEO_WAY = "tests/integration/test_upload_video.py"
 EXCHANGED = (
@@ -98,6 +99,20 @@ LIBRARY_BUGS = (
         "known[:3] == _measured(status)",
         "known[:2] == _measured(status)[:2]",
         (EXCHANGED,),
+    ),
+    Bug(
+        "import: a bitrate is mended, whoever wrote it",
+        "library/bitrates.py",
+        "    return stored in former and stored != bitrate\n",
+        "    return stored != bitrate\n",
+        (IMPORT,),
+    ),
+    Bug(
+        "import: a bitrate is listed, whatever file it is of",
+        "library/bitrates.py",
+        ' and sha256_of(file) == row["checksum"]:\n',
+        ":\n",
+        (IMPORT,),
     ),
     Bug(
         "video: whatever ends its reader is its own fault",

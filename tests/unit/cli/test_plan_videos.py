@@ -66,12 +66,22 @@ def test_names(stem: str, given: Overrides, known: tuple[object, ...]) -> None:
 
 
 def test_named_by_itself(settings: Settings, tmp_path: Path) -> None:
-    """It goes to the artist's directory; its extension stays as it is."""
+    """It goes to the artist's directory; its extension becomes lower case."""
     clip = video(tmp_path / "AC-DC - Clip.MP4")
     plan = make_plan([clip], settings, Overrides("AC/DC", None, 1990, "T/N"))
-    assert videos(plan) == ["AC∕DC/1990 - T∕N.MP4"]
+    assert videos(plan) == ["AC∕DC/1990 - T∕N.mp4"]
     assert (plan.albums, plan.refusals) == ((), ())
     assert [file.content_type for file in plan.uploads] == ["video"]
+
+
+def test_a_separator_in_its_name(settings: Settings, tmp_path: Path) -> None:
+    """It is refused, with a name that would do, which does."""
+    clip = video(tmp_path / "A - 2020 - B - Live.mp4")
+    reason = reasons(make_plan([clip], settings))[clip.name]
+    assert "'B – Live'" in reason
+    assert reason.endswith("give --name")
+    plan = make_plan([clip], settings, Overrides("A", None, 2020, "B – Live"))
+    assert videos(plan) == ["A/2020 - B – Live.mp4"]
 
 
 def test_too_little_is_known(settings: Settings, tmp_path: Path) -> None:
@@ -134,7 +144,7 @@ def test_its_place(settings: Settings, tmp_path: Path) -> None:
     assert [file.there for file in make_plan([clip], settings).videos] == [True]
     place.write_bytes(b"other")
     assert "never overwritten: A/2020 - Clip.mp4" in reasons(make_plan([clip], settings))[clip.name]
-    plan = make_plan([clip], settings, Overrides("lost+found", None, 2020))
+    plan = make_plan([clip], settings, Overrides("lost+found", None, 2020, "Clip"))
     assert "the ignore lists" in reasons(plan)[clip.name]
     upper = video(tmp_path / "A - 2020 - CLIP.mp4", make_video(frames=4))
     assert (

@@ -150,11 +150,68 @@ def test_empty_allow_turns_uploads_off(ini):
     assert Settings.from_file(ini(with_line("uploads", "allow ="))).allow == frozenset()
 
 
-def test_percent_signs_are_plain(ini):
-    """A `%` in a path is a `%`, not the start of an interpolation."""
-    path = ini("[directories]\nmusic=/100%\ndata=/%(music)s\n")
+def test_values_are_interpolated(ini):
+    """`%(name)s` is another value of the section or of `[DEFAULT]`, and `%%` a percent sign."""
+    path = ini(
+        "[DEFAULT]\nroot=/srv\n[directories]\nmusic=%(ROOT)s/100%%\ndata=%(music)s/data\n"
+        "[tasks]\nworkers=%(attempts)s\nattempts=2\n"
+    )
     settings = Settings.from_file(path)
-    assert (settings.music, settings.data) == (Path("/100%"), Path("/%(music)s"))
+    assert (settings.music, settings.data) == (Path("/srv/100%"), Path("/srv/100%/data"))
+    assert settings.workers == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("/100%", "'%' must be followed by '%' or '('"),
+        ("/%(root)s", "contains an interpolation key 'root' which is not a valid option name"),
+        ("/%(music", "bad interpolation variable reference"),
+        ("/%(music)s", "Recursion limit exceeded"),
+    ],
+)
+def test_values_that_cannot_be_interpolated(ini, value, reason):
+    """File, section, key and value are named, and how a percent sign is written."""
+    path = ini(f"[directories]\nmusic={value}\ndata=/d\n")
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_file(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: [directories] music: {value!r} cannot be interpolated: ")
+    assert reason in message
+    assert message.endswith("a percent sign is written '%%'")
+    assert message.count(value) == 1
+    assert Settings.from_file(path, music="/m").music == Path("/m")
+
+
+def test_values_of_others_may_have_any_percent_signs(ini):
+    """Sections and keys that are not ours are never interpolated."""
+    path = ini(
+        "[log]\nformat=%(asctime)s 100%\n[music]\ncache=%(nobody)s\n"
+        "[directories]\nmusic=/m\ndata=/d\n"
+    )
+    assert Settings.from_file(path) == Settings(music=Path("/m"), data=Path("/d"))
+
+
+@pytest.mark.parametrize(
+    ("allow", "kept"), [("songs, video, podcast,video", {"video"}), ("songs", set())]
+)
+def test_content_types_that_are_unknown_are_left_out(ini, caplog, allow, kept):
+    """A warning names them and the file; a program that names them itself gets an error."""
+    path = ini(with_line("uploads", f"allow = {allow}"))
+    assert Settings.from_file(path).allow == kept
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    unknown = "podcast, songs" if kept else "songs"
+    assert record.getMessage().startswith(f"{path}: [uploads] allow: unknown here and left out: ")
+    assert f": {unknown} (" in record.getMessage()
+    with pytest.raises(SettingsError):
+        Settings.from_file(path, allow={"songs"})
+
+
+def test_known_content_types_are_not_logged(ini, caplog):
+    """A file without mistakes says nothing."""
+    Settings.from_file(ini(MUSICDB_INI))
+    assert caplog.records == []
 
 
 def test_relative_directories(ini, tmp_path, monkeypatch):
@@ -198,7 +255,6 @@ def test_overrides_count_more(ini):
         ("albumcover", "scales = 50 150", "'50 150' is not a list of numbers of pixels, sepa"),
         ("albumcover", "scales = 0", "(0,) is not a list of numbers of pixels, separated by"),
         ("videoframes", "scales = 50*27", "'50*27' is not a list of WIDTHxHEIGHT in pixels"),
-        ("uploads", "allow = songs", "'songs' is not a list, separated by commas, of"),
     ],
 )
 def test_values_that_do_not_parse(ini, section, line, reason):

@@ -46,9 +46,22 @@ def test_song(handler: Preprocessing):
         "songnumber": 2,
         "cdnumber": 1,
         "playtime": 3,
-        "bitrate": 96,
+        "bitrate": 95999,
         "origin": "internet",
         "lyrics": "Das Wasser kommt,\ndas Wasser geht,\nder Wald bleibt stehen.",
+    }
+
+
+def test_a_song_that_tells_nothing(handler: Preprocessing):
+    """What is annotated of every song: its audio, where it may come from, and disc 0."""
+    data = (sample_album() / SONG).read_bytes()
+    size = sum(byte << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=True))
+    outcome = run(handler, "01 A.mp3", data[10 + size :])
+    assert outcome.annotations == {
+        "cdnumber": 0,
+        "playtime": 3,
+        "bitrate": 95999,
+        "origin": "internet",
     }
 
 

@@ -38,7 +38,9 @@ def handler(shelf: Shelf) -> FilesystemScan:
 def test_the_annotations_are_the_documented_ones(shelf: Shelf, handler: FilesystemScan) -> None:
     """Lists of objects with paths and checksums, rows as objects, pairs, and what was skipped."""
     old, kept = shelf.import_album(ALBUM, "01 Song.mp3", "02 Song.mp3")
-    checksum, row = shelf.checksum(old), shelf.database.song(old)
+    checksum, lost = shelf.checksum(old), shelf.database.song(old)
+    assert lost is not None
+    lost["id"] = lost.pop("songid")
     shelf.path(old).rename(shelf.path(f"{ALBUM}/03 Song.mp3"))
     shelf.put("New/2020 - Album/01 Song.mp3", "New/2020 - Video.mp4", "New/loose.mp3")
     other = {path: shelf.checksum(path) for path in ("New/2020 - Album/01 Song.mp3",)}
@@ -60,12 +62,38 @@ def test_the_annotations_are_the_documented_ones(shelf: Shelf, handler: Filesyst
                 "filteredsongs": [moved],
                 "videos": [{"path": video, "checksum": shelf.checksum(video)}],
             },
-            "lostpaths": {"artists": [], "albums": [], "songs": [row], "videos": []},
+            "lostpaths": {"artists": [], "albums": [], "songs": [lost], "videos": []},
             "movedpaths": [{"lost": old, "new": f"{ALBUM}/03 Song.mp3", "checksum": checksum}],
         },
     )
     assert skipped["path"] == "New/loose.mp3"
     assert kept not in str(outcome)
+
+
+def test_lost_rows_have_their_own_key_as_id(shelf: Shelf, handler: FilesystemScan) -> None:
+    """As MusicDB's objects: `albumid`, `artistid` and `songid` in them are those of other rows."""
+    shelf.import_album("Other/2020 - Album", "01 Song.mp3")
+    shelf.import_album(ALBUM, "01 Song.mp3", "02 Song.mp3")
+    with closing(sqlite3.connect(shelf.database.path)) as connection, connection:
+        connection.execute(
+            "insert into videos (videoid, songid, albumid, artistid, name, path) "
+            "values (9, 3, 2, 2, 'V', 'Artist/2020 - V.mp4')"
+        )
+    rows = shelf.database.content()
+    shutil.rmtree(shelf.path("Artist"))
+
+    lost = handler(TASK, Work()).annotations["lostpaths"]
+
+    keys = {"artists": "artistid", "albums": "albumid", "songs": "songid", "videos": "videoid"}
+    for table, key in keys.items():
+        expected = [row for row in rows[table] if row["path"].startswith("Artist")]
+        for row in expected:
+            row["id"] = row.pop(key)
+        assert lost[table] == expected
+    assert [row["id"] for row in lost["songs"]] == [2, 3]
+    assert [(row["id"], row["artistid"]) for row in lost["albums"]] == [(2, 2)]
+    (video,) = lost["videos"]
+    assert [video[key] for key in ("id", "songid", "albumid", "artistid")] == [9, 3, 2, 2]
 
 
 def test_running_again_changes_nothing(shelf: Shelf, handler: FilesystemScan) -> None:

@@ -14,7 +14,7 @@ from musictasks.library import (
 
 
 def tags(**known: object) -> SongTags:
-    return SongTags(playtime_s=1, bitrate_kbit=1, mime_type="audio/flac", **known)  # pyright: ignore
+    return SongTags(playtime_s=1, bitrate=1, mime_type="audio/flac", **known)  # pyright: ignore
 
 
 def song(path: str, **known: object) -> ArchivedFile:

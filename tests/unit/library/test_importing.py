@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 import threading
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +14,15 @@ from typing import Any
 import mutagen.flac
 import pytest
 from musictasks.errors import DatabaseUnusable, InvalidPath, MediaError
-from musictasks.library import ImportResult, MusicDatabase, MusicDirectory, sample_album
+from musictasks.library import (
+    ImportResult,
+    KbitRow,
+    MusicDatabase,
+    MusicDirectory,
+    find_kbit_rows,
+    sample_album,
+)
+from musictasks.library.bitrates import is_in_kbit
 
 ARTIST = "Søren Größenwald"
 ALBUM = f"{ARTIST}/2020 - Über den Wäldern"
@@ -74,19 +83,19 @@ def test_an_album_makes_its_artist_its_album_and_its_songs(
     rows = database.rows()
     assert rows["artists"] == [(1, ARTIST, ARTIST)]
     colors = ("#101010", "#F0F0F0", "#909090")
-    album = (1, 1, "Über den Wäldern", ALBUM, 3, 1, "internet", 2020, "default.jpg")
+    album = (1, 1, "Über den Wäldern", ALBUM, 3, 1, "CD", 2020, "default.jpg")
     assert rows["albums"] == [(*album, *colors, 1_600_000_000, 0)]
 
-    def song(number: int, name: str, time_s: int, kbit: int, lyricsstate: int) -> tuple[Any, ...]:
+    def song(number: int, name: str, time_s: int, bits: int, lyricsstate: int) -> tuple[Any, ...]:
         path = SONGS[number - 1]
         checksum = hashlib.sha256((music.root / path).read_bytes()).hexdigest()
-        named = (number, 1, 1, name, path, number, 1, 0, time_s, kbit)
+        named = (number, 1, 1, name, path, number, 1, 0, time_s, bits)
         return (*named, 0, 0, 0, lyricsstate, checksum, 0, 0, 0)
 
     assert rows["songs"] == [
-        song(1, "Morgenroete", 4, 110, 0),
-        song(2, "Ebbe-Flut", 3, 96, 1),
-        song(3, "Nacht - Reprise", 3, 95, 0),
+        song(1, "Morgenroete", 4, 110205, 0),
+        song(2, "Ebbe-Flut", 3, 95999, 1),
+        song(3, "Nacht - Reprise", 3, 95455, 0),
     ]
     text = "Das Wasser kommt,\ndas Wasser geht,\nder Wald bleibt stehen."
     assert rows["lyrics"] == [(2, text)]
@@ -97,7 +106,7 @@ def test_an_album_makes_its_artist_its_album_and_its_songs(
 def test_importing_again_writes_nothing(music: MusicDirectory, database: MusicDatabase) -> None:
     """An album that is there, unchanged, leaves the database byte for byte as it was."""
     database.import_album(music, ALBUM)
-    run(database, "UPDATE albums SET numofsongs = 9, origin = 'CD'")  # a user's own
+    run(database, "UPDATE albums SET numofsongs = 9, origin = 'internet'")  # a user's own
     before = state(database)
     (music.root / ALBUM / "more.pdf").write_bytes(b"a booklet")
 
@@ -186,6 +195,146 @@ def test_the_origin_is_what_the_first_song_tells(
         database.import_album(music, album)
 
     assert row(database, album)["origin"] == "bandcamp"
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+@pytest.mark.parametrize(
+    ("names", "known", "origin"),
+    [
+        (["02 Two.mp3"], None, "internet"),
+        (["02 Two.mp3", "03 Three.flac"], None, "CD"),
+        (["02 Two.mp3"], "Google", "Google"),
+        (["03 Three.flac"], "Google", "Google"),
+        (["03 Three.flac"], "internet", "CD"),
+        (["02 Two.mp3"], "CD", "CD"),
+    ],
+)
+def test_an_origin_that_says_more_counts_more(
+    music: MusicDirectory,
+    database: MusicDatabase,
+    names: list[str],
+    known: str | None,
+    origin: str,
+    one_by_one: bool,
+) -> None:
+    """A shop says more than CD, CD more than the internet, also of an album that is known."""
+    album = "A/2020 - B"
+    if known:
+        add_song(music, f"{album}/01 One.flac")
+        database.import_album(music, album)
+        run(database, f"UPDATE albums SET origin = '{known}'")
+    for name in names:
+        (music.root / album).mkdir(parents=True, exist_ok=True)
+        source = FLAC if name.endswith(".flac") else MP3
+        shutil.copy(music.root / source, music.root / album / name)
+
+    if one_by_one:
+        for path in music.songs(album):
+            database.import_song(music, path)
+    else:
+        database.import_album(music, album)
+
+    assert row(database, album)["origin"] == origin
+
+
+#: What version 0.1.0 wrote for the sample songs, and what is right.
+KBIT, BITS = (110, 96, 95), (110205, 95999, 95455)
+
+
+def set_bitrates(database: MusicDatabase, values: Iterable[object]) -> None:
+    for path, value in zip(SONGS, values, strict=True):
+        run(database, f"UPDATE songs SET bitrate = {value} WHERE path = '{path}'")
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_bitrates_in_kbit_are_mended(
+    music: MusicDirectory, database: MusicDatabase, one_by_one: bool
+) -> None:
+    """An import writes them in bit/s, and nothing else, whatever users noted; then it is quiet."""
+    database.import_album(music, ALBUM)
+    run(database, "UPDATE songs SET likes = 7, name = 'Mine', lyricsstate = 3")
+    run(database, "UPDATE albums SET origin = 'internet', added = 5; UPDATE lyrics SET lyrics = ''")
+    right = database.rows()
+    set_bitrates(database, KBIT)
+    assert [(row.path, row.stored, row.bitrate) for row in kbit_rows(music, database)] == list(
+        zip(SONGS, KBIT, BITS, strict=True)
+    )
+
+    if one_by_one:
+        results = [database.import_song(music, path) for path in SONGS]
+    else:
+        results = [database.import_album(music, ALBUM)]
+
+    assert [path for result in results for path in result.mended] == SONGS
+    assert not any(result.added or result.updated or result.unchanged for result in results)
+    assert database.rows() == right
+    assert kbit_rows(music, database) == []
+    before = state(database)
+    assert database.import_album(music, ALBUM) == ImportResult(unchanged=tuple(SONGS))
+    assert state(database) == before
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        BITS,
+        (111, 97, 94),
+        (109, 95, 96),
+        (320, 128, 0),
+        ("NULL", "''", "'96 kbit/s'"),
+        (-110, 1, 10**12),
+    ],
+)
+def test_other_bitrates_stay(
+    music: MusicDirectory, database: MusicDatabase, values: tuple[object, ...]
+) -> None:
+    """MusicDB's own rows, and what a person wrote into them, are nobody's to mend."""
+    database.import_album(music, ALBUM)
+    set_bitrates(database, values)
+    before = state(database)
+
+    assert kbit_rows(music, database) == []
+    assert database.import_album(music, ALBUM) == ImportResult(unchanged=tuple(SONGS))
+    assert state(database) == before
+
+
+@pytest.mark.parametrize("checksum", ["''", "NULL", "'0'"])
+def test_bitrates_of_other_files_are_not_mended(
+    music: MusicDirectory, database: MusicDatabase, checksum: str
+) -> None:
+    """A row whose checksum is not the file's is of another file: it is an update, as ever."""
+    database.import_album(music, ALBUM)
+    set_bitrates(database, KBIT)
+    run(database, f"UPDATE songs SET checksum = {checksum} WHERE path = '{MP3}'")
+
+    assert [row.path for row in kbit_rows(music, database)] == [FLAC, M4A]
+    result = database.import_album(music, ALBUM)
+    assert (result.mended, result.updated) == ((FLAC, M4A), (MP3,))
+
+
+def test_rows_without_a_readable_file_are_not_found(
+    music: MusicDirectory, database: MusicDatabase
+) -> None:
+    """A file that is gone, broken or outside, and a row without a path, are not ours to tell of."""
+    database.import_album(music, ALBUM)
+    set_bitrates(database, KBIT)
+    (music.root / FLAC).unlink()
+    (music.root / MP3).write_bytes(b"broken")
+    shutil.move(music.root / M4A, music.root.parent / "01 A.m4a")
+    run(database, f"UPDATE songs SET path = '../01 A.m4a' WHERE path = '{M4A}'")
+    run(database, "INSERT INTO songs (path, bitrate) VALUES (NULL, 95), ('', 95), ('a/b.pdf', 95)")
+
+    assert kbit_rows(music, database) == []
+
+
+@pytest.mark.parametrize("bits", [1.0, 499.0, 500.0, 1500.0, 96500.0, 96500.7, 97499.9, 97500.3])
+def test_what_version_0_1_0_wrote_is_known(bits: float) -> None:
+    """It rounded what it read, which need not have been whole; a bitrate of 1 was right."""
+    assert is_in_kbit(max(1, round(bits / 1000)), int(bits)) is (bits > 1)
+
+
+def kbit_rows(music: MusicDirectory, database: MusicDatabase) -> list[KbitRow]:
+    return list(find_kbit_rows(music, database.songs()))
 
 
 def test_a_changed_file_updates_what_it_says_and_keeps_what_users_said(

@@ -6,8 +6,16 @@ import shutil
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from musictasks.errors import InvalidPath
-from musictasks.library import AlbumPath, MusicDirectory, VideoPath, sample_album
+from musictasks.library import (
+    AlbumPath,
+    MusicDirectory,
+    VideoPath,
+    parse_song,
+    parse_video,
+    sample_album,
+)
 
 ALBUM = "Søren Größenwald/2020 - Über den Wäldern"
 SONGS = ["01 Morgenroete.flac", "02 Ebbe-Flut.mp3", "03 Nacht - Reprise.m4a"]
@@ -162,8 +170,44 @@ def test_no_target(music: MusicDirectory, path: str):
 def test_targets_of_albums_and_videos(music: MusicDirectory):
     """What follows the scheme may be made, be it there or not."""
     assert music.check_target_album("A/2014 - .5") == AlbumPath("A", 2014, ".5")
-    video = VideoPath("A", 2014, "B.C", "MP4")
-    assert music.check_target_video("A/2014 - B.C.MP4") == video
+    video = VideoPath("A", 2014, "B.C", "mp4")
+    assert music.check_target_video("A/2014 - B.C.mp4") == video
+    assert music.check_target("A/2014 - B/BOOKLET.PDF") == AlbumPath("A", 2014, "B")
+
+
+@pytest.mark.parametrize(
+    ("path", "remedy"),
+    [
+        ("A/2014 - B.MP4", "end it in '.mp4'"),
+        ("A/2014 - B.WebM", "end it in '.webm'"),
+        ("A/2014 - B - C.mp4", "'B – C'"),
+        ("A/2014 - B - C - D.mp4", "'B – C – D'"),
+    ],
+)
+def test_videos_that_musicdb_does_not_read_back_are_no_targets(
+    music: MusicDirectory, path: str, remedy: str
+):
+    """The refusal says what would do, which does; what is there already is read as it is."""
+    with pytest.raises(InvalidPath, match=remedy) as caught:
+        music.check_target_video(path)
+    assert caught.value.path == path
+    video = parse_video(path)
+    better = evolve(
+        video, video=video.video.replace(" - ", " – "), extension=video.extension.lower()
+    )
+    assert music.check_target_video(better.path) == better
+
+
+@pytest.mark.parametrize("extension", ["FLAC", "Mp3", "m4A", "AAC"])
+def test_songs_that_musicdb_does_not_read_back_are_no_targets(
+    music: MusicDirectory, extension: str
+):
+    """The refusal names the extension that would do; what is there already is read as it is."""
+    path = f"A/2014 - B - C/01 D - E.{extension}"
+    with pytest.raises(InvalidPath, match=rf"end it in '\.{extension.lower()}'"):
+        music.check_target(path)
+    assert parse_song(path).extension == extension
+    assert music.check_target(f"A/2014 - B - C/01 D - E.{extension.lower()}")
 
 
 @pytest.mark.parametrize(

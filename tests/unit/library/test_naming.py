@@ -16,13 +16,19 @@ from musictasks.library.naming import (
     album_of,
     check_album_file,
     check_new_file,
+    check_new_video,
     is_song,
     is_video,
     parse_album,
     parse_song,
     parse_video,
 )
-from musictasks.library.safe_names import safe_album_path, safe_name, safe_song_path
+from musictasks.library.safe_names import (
+    safe_album_path,
+    safe_name,
+    safe_song_path,
+    safe_video_path,
+)
 
 # Names as people write them: every character but those that files/ refuses anyway.
 names = st.text(
@@ -298,3 +304,33 @@ def test_paths_from_tags(artist, year, album, song):
     else:
         assert song_path.album_path == album_path == check_new_file(song_path.path)
         assert (song_path.number, song_path.extension) == (7, "flac")
+
+
+@given(st.text(max_size=300), years, st.text(max_size=300))
+@example("A", 2020, "x" * 300)
+@example("A", 2020, "- B -")
+@example("A", 2020, "B\t- C")
+def test_paths_of_videos(artist, year, video):
+    """Any text makes a path for a new video, unless the name is empty or MusicDB would cut it."""
+    name = safe_name(f"{year:04d} - {safe_name(video)}", "mp4")
+    if name.count(" - ") > 1:
+        with pytest.raises(InvalidPath, match="another dash"):
+            safe_video_path(artist, year, video, "MP4")
+    elif safe_name(video) != "_":
+        path = safe_video_path(artist, year, video, "MP4")
+        assert path == check_new_video(path.path)
+        assert (path.year, path.extension) == (year, "mp4")
+        assert path.path.rpartition("/")[2].count(" - ") == 1
+
+
+def test_a_video_with_a_separator_in_its_name():
+    """It is refused, not renamed: a person decides how it is called."""
+    with pytest.raises(InvalidPath, match="'B \u2013 C'"):
+        safe_video_path("A - Z", 2020, "B - C", "mp4")
+
+
+def test_extensions_become_lower_case():
+    """MusicDB reads no others."""
+    album = safe_album_path("A", 2020, "B")
+    assert safe_song_path(album, 1, 2, "C", "FLAC").path == "A/2020 - B/1-02 C.flac"
+    assert safe_video_path("A", 2020, "C", ".WebM").path == "A/2020 - C.webm"

@@ -98,7 +98,8 @@ def test_flac():
         number=1,
         title="Morgenröte",
         playtime_s=4,
-        bitrate_kbit=110,
+        bitrate=110205,
+        origin="CD",
         mime_type="audio/flac",
     )
 
@@ -108,7 +109,7 @@ def test_mp3():
     song = read(content(MP3_NAME), MP3_NAME)
     assert (song.artist, song.album) == ("Søren Größenwald", "Über den Wäldern")
     assert (song.year, song.disc, song.number, song.title) == (2020, 1, 2, "Ebbe/Flut")
-    assert (song.playtime_s, song.bitrate_kbit, song.mime_type) == (3, 96, "audio/mpeg")
+    assert (song.playtime_s, song.bitrate, song.mime_type) == (3, 95999, "audio/mpeg")
     assert song.lyrics == "Das Wasser kommt,\ndas Wasser geht,\nder Wald bleibt stehen."
 
 
@@ -119,7 +120,7 @@ def test_m4a():
     assert (song.album, song.year) == ("Über den Wäldern", 2020)
     assert (song.disc, song.disc_count, song.number) == (1, 1, 3)
     assert song.title == "Nacht - Reprise"
-    assert (song.playtime_s, song.bitrate_kbit, song.mime_type) == (3, 95, "audio/mp4")
+    assert (song.playtime_s, song.bitrate, song.mime_type) == (3, 95455, "audio/mp4")
 
 
 def test_aac():
@@ -130,6 +131,17 @@ def test_aac():
     assert read(raw_id3(body) + adts_aac(2), "01 A.AAC").title == "Titel"
 
 
+def test_a_bitrate_that_the_file_does_not_tell():
+    """An M4A of an encoder that leaves it out has the mean of the whole file, in whole bit/s."""
+    data = bytearray(content(M4A_NAME))
+    config = data.index(b"\x40\x15", data.index(b"esds"))
+    data[config + 9 : config + 13] = bytes(4)
+    length_s = MP4(io.BytesIO(bytes(data))).info.length  # pyright: ignore
+    song = read(bytes(data), M4A_NAME)
+    assert song.bitrate == len(data) * 8 // length_s
+    assert type(song.bitrate) is int
+
+
 def test_tags_are_values():
     """Tags can be compared and pickled."""
     song = read(content(MP3_NAME), MP3_NAME)
@@ -137,15 +149,20 @@ def test_tags_are_values():
 
 
 @pytest.mark.parametrize(
-    ("data", "name"),
-    [(flac_with(), FLAC_NAME), (bare_mp3(), MP3_NAME), (m4a_with({}), M4A_NAME)],
+    ("data", "name", "origin"),
+    [
+        (flac_with(), FLAC_NAME, "CD"),
+        (bare_mp3(), MP3_NAME, "internet"),
+        (m4a_with({}), M4A_NAME, "internet"),
+        (adts_aac(4), "01 A.aac", "internet"),
+    ],
 )
-def test_missing_tags(data, name):
-    """A song without tags is a song: what is missing is None, its origin is the internet."""
+def test_missing_tags(data, name, origin):
+    """A song without tags is a song: what is missing is None, its origin the usual one."""
     song = read(data, name)
     assert (song.artist, song.album_artist, song.album, song.title) == (None,) * 4
     assert (song.year, song.disc, song.disc_count, song.number, song.lyrics) == (None,) * 5
-    assert song.origin == "internet"
+    assert song.origin == origin
     assert song.playtime_s > 2
 
 
@@ -194,7 +211,11 @@ def test_old_id3():
         (flac_with(comment="Visit https://x.bandcamp.com"), FLAC_NAME, "bandcamp"),
         (flac_with(media="CD"), FLAC_NAME, "CD"),
         (flac_with(cdtoc="1+2"), FLAC_NAME, "CD"),
-        (flac_with(media="Digital Media"), FLAC_NAME, "internet"),
+        (flac_with(media="Digital Media"), FLAC_NAME, "CD"),
+        (mp3_with(id3.PRIV("Google/StoreId", b"x")), MP3_NAME, "Google"),
+        (mp3_with(id3.PRIV("Google/UITS", b"<x/>"), id3.TMED(3, ["DIG"])), MP3_NAME, "Google"),
+        (mp3_with(id3.COMM(3, "eng", "", "found by google/storeid")), MP3_NAME, "internet"),
+        (mp3_with(id3.PRIV("WM/Provider", b"Google/StoreId")), MP3_NAME, "internet"),
         (m4a_with({"apID": ["me@example.org"]}), M4A_NAME, "iTunes"),
         (m4a_with({"purd": ["2020-01-01"]}), M4A_NAME, "iTunes"),
         (m4a_with({"\xa9cmt": ["Visit https://x.bandcamp.com"]}), M4A_NAME, "bandcamp"),
@@ -203,7 +224,7 @@ def test_old_id3():
     ],
 )
 def test_origin(data, name, origin):
-    """Shops and ripping programs leave their marks; without one the origin is the internet."""
+    """Shops and ripping programs leave their marks; without one it is CD or the internet."""
     assert read(data, name).origin == origin
 
 
