@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from figures import Figure
-from musictasks.engine import Settings, open_engine
 from musictasks.files import Directory, make_root
+from musictasks.music import Settings, open_library
 from musictasks.persistence import TaskStore, make_converter
-from musictasks.statemachine import MUSIC, Task, TaskMachine
+from musictasks.statemachine import MUSIC, MusicTask, TaskMachine
 
 TASKS = 10_000
 #: The unconditional look at the directory comes every 30 s: one of the windows has it.
@@ -25,7 +25,7 @@ def measure(directory: Path) -> Iterator[Figure]:
     settings = Settings.in_directory(directory, durability="none")
     _make_tasks(settings)
     before_bytes, begun = _resident_bytes(), time.perf_counter()
-    engine = open_engine(settings)
+    engine = open_library(settings)
     opened_bytes = _resident_bytes()
     asked = threading.Semaphore(0)
     unsubscribe = engine.subscribe(lambda notification, status: asked.release())
@@ -55,9 +55,9 @@ def _make_tasks(settings: Settings) -> None:
         (settings.uploads / task.upload_path).write_bytes(b"data"[: task.offset])
 
 
-def _waiting(machine: TaskMachine, number: int) -> Task:
+def _waiting(machine: TaskMachine, number: int) -> MusicTask:
     checksum = hashlib.sha1(str(number).encode()).hexdigest()
-    task = Task(
+    task = MusicTask(
         id=f"task-{number}",
         content_type="albumfile",
         mime_type="audio/flac",
@@ -70,7 +70,7 @@ def _waiting(machine: TaskMachine, number: int) -> Task:
     return machine.send(task, "request_upload", now=time.time())
 
 
-def _ready(machine: TaskMachine, number: int) -> Task:
+def _ready(machine: TaskMachine, number: int) -> MusicTask:
     task, now = _waiting(machine, number), time.time()
     payload = {"size": 4, "sha1": task.source_checksum}
     task = machine.send(task, "complete_upload", now=now, changes={"offset": 4}, payload=payload)

@@ -13,13 +13,13 @@ from typing import Any, Literal, cast
 import transitions
 from attrs import define
 from figures import Figure, interleaved, ratio
-from musictasks.engine import Engine, Settings, open_engine
 from musictasks.files.effects import Effects
-from musictasks.statemachine import MUSIC, Edge, Role, StateSpec, Task
+from musictasks.music import MusicEngine, Settings, open_library
+from musictasks.statemachine import MUSIC, Edge, MusicTask, Role, StateSpec
 from transitions.core import EventData
 
 
-def _is_album_file(task: Task, payload: Mapping[str, Any]) -> bool:
+def _is_album_file(task: MusicTask, payload: Mapping[str, Any]) -> bool:
     return task.content_type == "albumfile"
 
 
@@ -73,10 +73,10 @@ def _beside_the_disk(directory: Path) -> Iterator[Figure]:
 @contextmanager
 def _engine(
     directory: Path, durability: Literal["none", "fsync"] = "none", tasks: int = 1
-) -> Iterator[Engine]:
+) -> Iterator[MusicEngine]:
     """An engine that is not started: what a state starts waits, and runs beside no event."""
     settings = Settings.in_directory(directory, durability=durability)
-    engine = open_engine(settings, lifecycle=LIFECYCLE)
+    engine = open_library(settings, lifecycle=LIFECYCLE)
     try:
         for number in range(tasks):
             task = engine.begin_upload(
@@ -92,7 +92,7 @@ def _engine(
         engine.close()
 
 
-def _events(engine: Engine) -> Callable[[int], None]:
+def _events(engine: MusicEngine) -> Callable[[int], None]:
     """Sends so many events to a task; each call takes the next task."""
     task_ids = cycle([task.id for task in engine.tasks()])
 
@@ -109,14 +109,14 @@ def _events(engine: Engine) -> Callable[[int], None]:
 class _Kept:
     """In the place of a task's file: a store that costs nothing."""
 
-    record: Task
+    record: MusicTask
     modified_s: float | None = None
 
-    def save(self, record: Task) -> None:
+    def save(self, record: MusicTask) -> None:
         self.record = record
 
 
-def _keep_in_memory(engine: Engine) -> None:
+def _keep_in_memory(engine: MusicEngine) -> None:
     (entry,) = engine._tasks.entries.values()
     entry.file = _Kept(entry.record)  # pyright: ignore[reportAttributeAccessIssue]
 

@@ -11,20 +11,20 @@ from statistics import median
 from typing import Any
 
 from figures import Figure
-from musictasks.engine import Engine, Settings, open_engine
+from musictasks.music import MusicEngine, Settings, open_library
 
 CALLS = 100
 _IDLE_S = 0.03
 
 
 def measure(directory: Path) -> Iterator[Figure]:
-    with open_engine(Settings.in_directory(directory)) as engine:
+    with open_library(Settings.in_directory(directory)) as engine:
         times_ms = _times_ms(engine)
     yield Figure("call to first notification", median(times_ms), "ms", 10, f"median of {CALLS}")
     yield Figure("call to first notification", max(times_ms), "ms", 10, f"worst of {CALLS}")
 
 
-def _times_ms(engine: Engine) -> list[float]:
+def _times_ms(engine: MusicEngine) -> list[float]:
     heard, heard_at = threading.Event(), 0.0
 
     def hear(notification: str, status: dict[str, Any]) -> None:

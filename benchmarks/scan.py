@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from attrs import frozen
-from musictasks.engine import Engine, Settings, open_engine
 from musictasks.library import MusicDatabase, MusicDirectory, sample_album
-from musictasks.statemachine import Task
+from musictasks.music import MusicEngine, Settings, open_library
+from musictasks.statemachine import MusicTask
 
 ARTISTS, ALBUMS, SONGS = 200, 10, 10
 
@@ -63,11 +63,11 @@ def walk(music: Path) -> str:
     return f"{files} files"
 
 
-def scan(engine: Engine) -> str:
+def scan(engine: MusicEngine) -> str:
     return _told(engine.wait(engine.scan().id, "fsscancomplete", timeout=3600))
 
 
-def _told(task: Task) -> str:
+def _told(task: MusicTask) -> str:
     found = task.annotations
     new, lost = found["newpaths"], found["lostpaths"]
     return (
@@ -87,7 +87,7 @@ def measure(directory: Path) -> Iterator[Measured]:
     settings = Settings.in_directory(directory)
     yield measured("make the library", lambda: make_library(settings.music))
     yield measured("read directories, stat files (floor)", lambda: walk(settings.music))
-    with open_engine(settings) as engine:
+    with open_library(settings) as engine:
         yield measured("first scan: all is new, and hashed", lambda: scan(engine))
         yield measured("second scan: all is new, none hashed", lambda: scan(engine))
         yield measured("import of all albums", lambda: import_all(settings))

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from rich.console import Console
 
-from ..engine import Settings
 from ..library import is_video
+from ..music import Settings
 from .adding import Report, add
 from .collecting import LeftOut, Why
 from .display import Display

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from attrs import define, field, frozen
 
-from ..engine import Engine, Settings
+from ..music import MusicEngine, Settings
 from .archive_job import ArchiveJob
 from .archives import Taken
 from .job import Job, Result
@@ -106,7 +106,7 @@ def add(plan: Plan, settings: Settings, display: Display, *, pace_s: float = 0) 
     return Report(works, watch.ways)
 
 
-def _works(plan: Plan, engine: Engine, shelf: Shelf) -> tuple[Work, ...]:
+def _works(plan: Plan, engine: MusicEngine, shelf: Shelf) -> tuple[Work, ...]:
     claimed: set[str] = set()
     taken = Taken({same_name(album.path.path): "" for album in plan.albums})
 

@@ -6,7 +6,7 @@ from attrs import define
 
 from ..errors import InvalidPath, MusicTasksError
 from ..library import AlbumPath, parse_album, safe_name
-from ..statemachine import Task
+from ..statemachine import MusicTask
 from .archives import Taken, album_told
 from .job import Result
 from .jobs import UploadJob
@@ -30,7 +30,7 @@ class ArchiveJob(UploadJob[PlannedArchive]):
         path = self.task.album_path if self.task is not None else None
         return None if path is None or self.result in {None, Result.FAILED} else parse_album(path)
 
-    def target(self, task: Task) -> str:
+    def target(self, task: MusicTask) -> str:
         try:
             album = album_told(self.file.overrides, task.annotations)
             self.taken.take(album, self.file.checksum)

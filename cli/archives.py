@@ -12,7 +12,6 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from ..engine import Settings, archive_limits, music_directory
 from ..errors import InvalidPath, MediaError
 from ..library import (
     AlbumPath,
@@ -27,6 +26,7 @@ from ..library import (
     safe_album_path,
     same_name,
 )
+from ..music import Settings, archive_limits, music_directory
 from .collecting import Source
 from .planned import ArchivedTarget, PlannedArchive, present, same_names, sha1, why_off
 from .songs import Overrides

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from ..engine import Engine, Settings
 from ..errors import TaskNotFound
-from ..statemachine import MUSIC, Role, Task
+from ..music import MusicEngine, Settings
+from ..statemachine import MUSIC, MusicTask, Role
 from .opening import open_engine
 from .output import say
 from .watching import Watch
@@ -35,8 +35,8 @@ def run_retry(arguments: argparse.Namespace, settings: Settings, console: Consol
 
 
 def _change(
-    task_id: str, settings: Settings, console: Console, change: Callable[[Engine], Task]
-) -> Task | None:
+    task_id: str, settings: Settings, console: Console, change: Callable[[MusicEngine], MusicTask]
+) -> MusicTask | None:
     """Changes the task; returns it as it rests, or None when it is gone."""
     engine = open_engine(settings)
     watch = Watch(lambda _, message: say(console, f"{message}; trying again"))
@@ -49,7 +49,7 @@ def _change(
         engine.close()
 
 
-def _rested(engine: Engine, task_id: str, watch: Watch) -> Task | None:
+def _rested(engine: MusicEngine, task_id: str, watch: Watch) -> MusicTask | None:
     while True:
         watch.about_to_look()
         try:

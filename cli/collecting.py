@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attrs import define, evolve, field, frozen
 
-from ..engine.settings import Settings
+from ..music import Settings
 
 
 @frozen

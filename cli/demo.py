@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from ..engine import Settings
 from ..library import DEFAULT_ARTWORK, sample_album
+from ..music import Settings
 from .add import carry_out
 from .adding import Report
 from .job import Result

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from ..diagrams import FORMATS, draw, write
 from ..errors import DiagramError
-from ..statemachine import MUSIC, Lifecycle, Task
+from ..statemachine import MUSIC, Lifecycle, MusicTask
 from .output import say
 
 
@@ -70,7 +70,7 @@ def run_diagram(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def draw_task(task: Task, path: Path, console: Console) -> None:
+def draw_task(task: MusicTask, path: Path, console: Console) -> None:
     """Writes the picture of a task's walk, in the format of the path's extension."""
     write(MUSIC, path, task=task)
     say(console, path)

@@ -11,9 +11,9 @@ from pathlib import Path
 from attrs import frozen
 from rich.console import Console
 
-from ..engine import Engine, Settings
 from ..errors import InvalidPath, MusicTasksError
 from ..library import is_song, is_video, parse_album, parse_video
+from ..music import MusicEngine, Settings
 from ..statemachine import MUSIC, Role
 from .job import Result
 from .jobs import AlbumJob, ImportJob, VideoImportJob
@@ -62,7 +62,7 @@ def run_import(arguments: argparse.Namespace, settings: Settings, console: Conso
 
 
 def _jobs(
-    engine: Engine, named: Iterable[Path], found: Found | None
+    engine: MusicEngine, named: Iterable[Path], found: Found | None
 ) -> tuple[list[ImportJob], list[Refused]]:
     """What is to be done, each thing once, and what cannot be."""
     shelf = Shelf(engine.settings)
@@ -131,7 +131,7 @@ def _new(found: Found | None) -> list[str]:
     return sorted(paths | {video["path"] for video in new["videos"]})
 
 
-def _begun(engine: Engine) -> Iterator[str]:
+def _begun(engine: MusicEngine) -> Iterator[str]:
     """What an earlier run began to import: the scan may know it already."""
     for task in engine.tasks():
         path = task.album_path or task.video_path
@@ -139,7 +139,7 @@ def _begun(engine: Engine) -> Iterator[str]:
             yield path
 
 
-def _job(engine: Engine, shelf: Shelf, path: str) -> ImportJob:
+def _job(engine: MusicEngine, shelf: Shelf, path: str) -> ImportJob:
     if is_video(path) and not shelf.music.directory.is_directory(path):
         parse_video(path)
         if not shelf.music.directory.is_file(path):

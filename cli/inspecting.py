@@ -13,10 +13,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ..engine import Settings, as_dictionary, orphaned_uploads, read_tasks
 from ..errors import DatabaseUnusable, InvalidTaskFile, TaskNotFound
 from ..library import find_kbit_rows
-from ..statemachine import MUSIC, Role, Task
+from ..music import Settings, as_dictionary, orphaned_uploads, read_tasks
+from ..statemachine import MUSIC, MusicTask, Role
 from .diagram import draw_task
 from .output import bytes_text, count, make_console, say, text
 from .shelf import Shelf
@@ -24,7 +24,7 @@ from .shelf import Shelf
 _STYLES = {Role.FAILED: "red", Role.FINISHED: "green", Role.WAITING: "yellow"}
 
 
-def _read(settings: Settings) -> tuple[list[Task], tuple[InvalidTaskFile, ...]]:
+def _read(settings: Settings) -> tuple[list[MusicTask], tuple[InvalidTaskFile, ...]]:
     """All tasks, the oldest first, and the files that do not load."""
     tasks, invalid = read_tasks(settings)
     found = sorted(tasks, key=lambda task: (task.initialization_time or 0, task.id))
@@ -47,7 +47,7 @@ def run_tasks(arguments: argparse.Namespace, settings: Settings, console: Consol
     return 0
 
 
-def _print_table(console: Console, tasks: list[Task]) -> None:
+def _print_table(console: Console, tasks: list[MusicTask]) -> None:
     if not tasks:
         say(console, "there are no tasks")
         return
@@ -62,7 +62,7 @@ def _print_table(console: Console, tasks: list[Task]) -> None:
     console.print(table)
 
 
-def _about(task: Task) -> str:
+def _about(task: MusicTask) -> str:
     """What a person knows the task by."""
     name = task.source_filename or task.album_file_path or task.album_path or task.video_path
     if task.state == "waitforchunk" and task.file_size:
@@ -70,7 +70,7 @@ def _about(task: Task) -> str:
     return name or task.content_type or "-"
 
 
-def _since(task: Task) -> str:
+def _since(task: MusicTask) -> str:
     """How long the task has been in its state, in its largest unit."""
     age_s = max(0, int(time.time() - (task.update_time or task.initialization_time or 0)))
     for unit, length_s in (("d", 86400), ("h", 3600), ("min", 60)):
@@ -92,7 +92,7 @@ def run_show(arguments: argparse.Namespace, settings: Settings, console: Console
     return 0
 
 
-def _show_history(console: Console, task: Task) -> None:
+def _show_history(console: Console, task: MusicTask) -> None:
     """A line for each change of state; in a terminal, messages are folded in their column."""
     table = Table.grid(padding=(0, 2))
     for column in range(4):
@@ -107,7 +107,7 @@ def _show_history(console: Console, task: Task) -> None:
         console.print(table)
 
 
-def _find(task_id: str, settings: Settings) -> Task:
+def _find(task_id: str, settings: Settings) -> MusicTask:
     tasks, invalid = _read(settings)
     for task in tasks:
         if task.id == task_id:

@@ -6,9 +6,9 @@ from enum import StrEnum
 
 from attrs import define, field
 
-from ..engine import Engine
 from ..errors import InvalidPath, MusicTasksError, TaskNotFound
-from ..statemachine import Task
+from ..music import MusicEngine
+from ..statemachine import MusicTask
 from .shelf import Shelf
 
 
@@ -25,9 +25,9 @@ class Result(StrEnum):
 class Job:
     """Something to be done with a task, and how far it is."""
 
-    engine: Engine
+    engine: MusicEngine
     shelf: Shelf
-    task: Task | None = field(default=None, init=False)
+    task: MusicTask | None = field(default=None, init=False)
     #: The ids of all tasks that worked for this job, in their order.
     task_ids: list[str] = field(factory=list, init=False)
     result: Result | None = field(default=None, init=False)
@@ -57,13 +57,13 @@ class Job:
     def _begin(self) -> bool:
         raise NotImplementedError
 
-    def _go_on(self, task: Task) -> bool:
+    def _go_on(self, task: MusicTask) -> bool:
         raise NotImplementedError
 
     def _gone(self) -> bool:
         raise NotImplementedError
 
-    def _take(self, task: Task) -> bool:
+    def _take(self, task: MusicTask) -> bool:
         """This task works for the job from now on."""
         self.task = task
         if task.id not in self.task_ids:
@@ -78,5 +78,5 @@ class Job:
         self.reason = reason
         return self._end(Result.FAILED)
 
-    def _failed_as(self, task: Task) -> bool:
+    def _failed_as(self, task: MusicTask) -> bool:
         return self._fail(f"{task.message or 'no reason given'} (task {task.id}, {task.state})")

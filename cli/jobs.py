@@ -13,7 +13,7 @@ from typing import BinaryIO, Generic, TypeVar
 from attrs import define, field
 
 from ..library import AlbumPath
-from ..statemachine import MUSIC, Role, Task
+from ..statemachine import MUSIC, MusicTask, Role
 from .job import Job, Result
 from .planned import PlannedFile, PlannedUpload, present
 
@@ -34,7 +34,7 @@ class UploadJob(Job, Generic[_Planned]):
         """What the engine is told that the file is called."""
         raise NotImplementedError
 
-    def target(self, task: Task) -> str:
+    def target(self, task: MusicTask) -> str:
         """Where the upload goes, in the Music Directory; InvalidPath where nothing tells."""
         raise NotImplementedError
 
@@ -70,14 +70,14 @@ class UploadJob(Job, Generic[_Planned]):
             return self._fail(f"task {task.id} ({task.state}) has the same bytes: remove it first")
         return False
 
-    def _earlier_task(self) -> Task | None:
+    def _earlier_task(self) -> MusicTask | None:
         """A task with the same bytes: of an earlier run, of another client, of a copy."""
         found = [task for task in self.engine.tasks() if self._has_my_bytes(task)]
         # One that is at work holds the bytes; one that failed holds nothing up.
         found.sort(key=lambda task: MUSIC.role(task.state) is Role.FAILED)
         return found[0] if found else None
 
-    def _has_my_bytes(self, task: Task) -> bool:
+    def _has_my_bytes(self, task: MusicTask) -> bool:
         return (
             task.content_type == self.file.content_type
             and (task.source_checksum or "").lower() == self.file.checksum
@@ -85,7 +85,7 @@ class UploadJob(Job, Generic[_Planned]):
             and MUSIC.role(task.state) is not Role.FINISHED
         )
 
-    def _is_elsewhere(self, task: Task) -> bool:
+    def _is_elsewhere(self, task: MusicTask) -> bool:
         """It is another job's, or on its way to another path: it has to end first."""
         if task.id in self.claimed or MUSIC.role(task.state) in {Role.PASSING, Role.REMOVING}:
             return True
@@ -106,7 +106,7 @@ class UploadJob(Job, Generic[_Planned]):
         self.claimed.add(task.id)
         return self._take(task)
 
-    def _go_on(self, task: Task) -> bool:
+    def _go_on(self, task: MusicTask) -> bool:
         if task.state == "waitforchunk":
             return self._send_chunk(task)
         if task.state == "readyforintegration":
@@ -117,7 +117,7 @@ class UploadJob(Job, Generic[_Planned]):
             return self._retry(task)
         return False
 
-    def _send_chunk(self, task: Task) -> bool:
+    def _send_chunk(self, task: MusicTask) -> bool:
         offset = task.offset or 0
         missing = (task.file_size or 0) - offset
         if missing <= 0:
@@ -129,7 +129,7 @@ class UploadJob(Job, Generic[_Planned]):
             return self._fail("the file got shorter while it was read: add it again")
         return self._take(self.engine.receive_chunk(task.id, data[:missing], offset=offset))
 
-    def _retry(self, task: Task) -> bool:
+    def _retry(self, task: MusicTask) -> bool:
         """Once, and only what failed in an earlier run: its reason may be gone."""
         if self._retried:
             return self._failed_as(task)
@@ -155,7 +155,7 @@ class UploadJob(Job, Generic[_Planned]):
         return self._fail("its task was removed before the file was at its place: add it again")
 
 
-def _integrated_path(task: Task) -> str | None:
+def _integrated_path(task: MusicTask) -> str | None:
     """Where an upload is to go, or went."""
     paths = {
         "albumfile": task.album_file_path,
@@ -178,7 +178,7 @@ class FileJob(UploadJob[PlannedFile]):
     def file_name(self) -> str:
         return self.file.target.rpartition("/")[2]
 
-    def target(self, task: Task) -> str:
+    def target(self, task: MusicTask) -> str:
         return self.file.target
 
     def _is_there(self) -> bool | str:
@@ -192,7 +192,7 @@ class ImportJob(Job):
     #: What was done in this run, in words, each at most once.
     achieved: list[str] = field(factory=list, init=False)
 
-    def _imports_mine(self, task: Task) -> bool:
+    def _imports_mine(self, task: MusicTask) -> bool:
         """Whether it is the import that this job is for, and no upload."""
         raise NotImplementedError
 
@@ -206,7 +206,7 @@ class ImportJob(Job):
                 return self._take_over(task)
         return self._next()
 
-    def _take_over(self, task: Task) -> bool:
+    def _take_over(self, task: MusicTask) -> bool:
         """Waits for it, or clears away what an earlier run left behind."""
         if MUSIC.role(task.state) in {Role.FINISHED, Role.FAILED}:
             self.engine.remove(task.id)
@@ -214,7 +214,7 @@ class ImportJob(Job):
             self.achieved.append("an earlier import went on")
         return self._take(task)
 
-    def _work(self, what: str, start: Callable[[], Task]) -> bool:
+    def _work(self, what: str, start: Callable[[], MusicTask]) -> bool:
         if what in self.achieved:
             return self._fail("its task was removed before it was done: add it again")
         self.achieved.append(what)
@@ -223,7 +223,7 @@ class ImportJob(Job):
     def _nothing_left(self) -> bool:
         return self._end(Result.ADDED if self.achieved else Result.THERE)
 
-    def _go_on(self, task: Task) -> bool:
+    def _go_on(self, task: MusicTask) -> bool:
         if MUSIC.role(task.state) is Role.FINISHED:
             self.engine.remove(task.id)
             return True
@@ -247,7 +247,7 @@ class AlbumJob(ImportJob):
     def subject(self) -> str:
         return self.album.path
 
-    def _imports_mine(self, task: Task) -> bool:
+    def _imports_mine(self, task: MusicTask) -> bool:
         return task.content_type in {"album", "artwork"} and task.album_path == self.album.path
 
     def _next(self) -> bool:
@@ -278,7 +278,7 @@ class VideoImportJob(ImportJob):
     def subject(self) -> str:
         return self.path
 
-    def _imports_mine(self, task: Task) -> bool:
+    def _imports_mine(self, task: MusicTask) -> bool:
         return task.content_type in {"video", "artwork"} and task.video_path == self.path
 
     def _next(self) -> bool:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..engine import Settings
 from ..errors import MusicTasksError, NoLibrary
+from ..music import Settings
 from . import changing, demo, inspecting
 from .add import run_add
 from .arguments import make_parser

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..engine import Engine, Settings
-from ..engine import open_engine as _open_engine
+from ..music import MusicEngine, Settings
+from ..music import open_library as _open_engine
 
 
-def open_engine(settings: Settings) -> Engine:
-    """As `musictasks.engine.open_engine`; its `OSError` names the directory that is missing."""
+def open_engine(settings: Settings) -> MusicEngine:
+    """As `musictasks.music.open_library`; its `OSError` names the directory that is missing."""
     try:
         return _open_engine(settings)
     except OSError as error:

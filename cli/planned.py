@@ -9,8 +9,8 @@ from pathlib import Path
 
 from attrs import frozen
 
-from ..engine import Settings
 from ..library import AlbumPath, same_name
+from ..music import Settings
 from .collecting import LeftOut, Refusal
 from .songs import Overrides
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from attrs import define, evolve, field
 
-from ..engine import Settings, music_directory
 from ..errors import ExtraMissing, InvalidPath, MediaError
 from ..library import (
     UNKNOWN_AUDIO,
@@ -19,6 +18,7 @@ from ..library import (
     safe_name,
     same_name,
 )
+from ..music import Settings, music_directory
 from .archives import FOREIGN_ARCHIVES, is_archive, plan_archives
 from .collecting import Refusal, Source, collect
 from .planned import Plan, PlannedAlbum, PlannedFile, present, sha1, why_off

@@ -13,9 +13,9 @@ from attrs import frozen
 from rich.console import Console
 from rich.tree import Tree
 
-from ..engine import Engine, Settings
 from ..errors import TaskNotFound
-from ..statemachine import MUSIC, Role, Task
+from ..music import MusicEngine, Settings
+from ..statemachine import MUSIC, MusicTask, Role
 from .opening import open_engine
 from .output import count, say, text
 from .watching import Watch
@@ -40,7 +40,7 @@ def run_scan(arguments: argparse.Namespace, settings: Settings, console: Console
     return 0
 
 
-def scanned(engine: Engine, console: Console | None) -> Found:
+def scanned(engine: MusicEngine, console: Console | None) -> Found:
     """What a scan finds, as the annotations of its task; the task is gone then.
 
     A scan that an earlier run was cut off in goes on. `console`: shows how far it is, if it is a
@@ -59,13 +59,13 @@ def scanned(engine: Engine, console: Console | None) -> Found:
         return engine.wait(task.id, "fsscancomplete").annotations
 
 
-def _earlier(engine: Engine) -> Task | None:
+def _earlier(engine: MusicEngine) -> MusicTask | None:
     scans = (task for task in engine.tasks() if task.content_type == "any")
     at_work = {Role.QUEUED, Role.WORKING}
     return next((task for task in scans if MUSIC.role(task.state) in at_work), None)
 
 
-def _remove(engine: Engine, task_id: str) -> None:
+def _remove(engine: MusicEngine, task_id: str) -> None:
     with suppress(TaskNotFound):
         engine.remove(task_id)
         engine.wait(task_id, MUSIC.gone)

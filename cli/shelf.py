@@ -8,7 +8,6 @@ from typing import Any
 
 from attrs import frozen
 
-from ..engine import Settings, music_directory
 from ..errors import MediaError
 from ..library import (
     DEFAULT_ARTWORK,
@@ -18,6 +17,7 @@ from ..library import (
     read_picture,
     sha256_of,
 )
+from ..music import Settings, music_directory
 
 _COVER = re.compile(r"(cover|folder|front)\.(png|jpe?g)", re.IGNORECASE)
 

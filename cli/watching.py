@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import define, field
 
-from ..engine import INTERNAL_ERROR, Engine
+from ..music import INTERNAL_ERROR, MusicEngine
 
 
 @define(eq=False)
@@ -21,7 +21,7 @@ class Watch:
     ways: dict[str, list[str]] = field(factory=dict, init=False)
     _woken: threading.Event = field(factory=threading.Event, init=False)
 
-    def follow(self, engine: Engine) -> None:
+    def follow(self, engine: MusicEngine) -> None:
         """From now on it sees all that happens, the end of a removal included."""
         engine.subscribe(self)
         engine.on_enter(engine.lifecycle.gone, lambda _task: self._woken.set())

@@ -3,7 +3,7 @@
 from ..persistence import as_dictionary
 from .engine import Engine, Parts, check_annotations, check_task_id
 from .held import HeldTask
-from .notifications import CHUNK_REQUEST, INTERNAL_ERROR, STATE_UPDATE, Callback
+from .notifications import CHUNK_REQUEST, INTERNAL_ERROR, STATE_UPDATE, Callback, Status
 from .opening import Reading, open_engine, orphaned_directories, read_tasks
 from .settings import EngineSettings
 
@@ -17,6 +17,7 @@ __all__ = [
     "HeldTask",
     "Parts",
     "Reading",
+    "Status",
     "as_dictionary",
     "check_annotations",
     "check_task_id",

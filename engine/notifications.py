@@ -32,6 +32,17 @@ Unsubscribe = Callable[[], None]
 _PATIENCE_S = 1.0
 
 
+class Status(dict[str, Any]):
+    """What a callback gets with a notification: the documented dictionary.
+
+    Its keys are `taskid`, `offset` (of the data wanted), `chunksize` (the most bytes of the next
+    chunk), `state`, `message`, and `task` (the record as a dictionary).
+    """
+
+    #: True if the task has just entered its state; False for whatever else is told of it.
+    entered: bool = False
+
+
 @frozen
 class Notification:
     """What happened to a task, with its record as it was at that moment."""
@@ -43,21 +54,25 @@ class Notification:
     chunk_size: int
     #: The name of the state of what is not there.
     gone: str
+    #: The task has just entered its state.
+    entered: bool
 
-    def status(self) -> dict[str, Any]:
-        """The documented dictionary, a new one for each callback."""
+    def status(self) -> Status:
+        """A new one for each callback."""
         if self.record is None:
             known = {"taskid": None, "offset": None, "chunksize": None, "task": None}
-            return {**known, "state": self.gone, "message": self.message}
+            return Status(known, state=self.gone, message=self.message)
         task = as_dictionary(self.record) if isinstance(self.record, Task) else self.record.copy()
-        return {
-            "taskid": task.get("id"),
-            "offset": task.get("offset"),
-            "chunksize": self.chunk_size,
-            "state": task.get("state"),
-            "message": self.message,
-            "task": task,
-        }
+        status = Status(
+            taskid=task.get("id"),
+            offset=task.get("offset"),
+            chunksize=self.chunk_size,
+            state=task.get("state"),
+            message=self.message,
+            task=task,
+        )
+        status.entered = self.entered
+        return status
 
 
 class _Latch:
@@ -191,7 +206,9 @@ class Notifier:
         subscribers = self._subscribers
         if not (subscribers or followers or refreshers):
             return
-        notification = Notification(name, record, message, self._chunk_size, self._gone)
+        notification = Notification(
+            name, record, message, self._chunk_size, self._gone, entered is not None
+        )
         waited_for = [lane for lane in subscribers if not lane.slow]
         latch = _Latch(waited_for) if waited_for and (followers or refreshers) else None
         for lane in subscribers:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from ..errors import InvalidTaskFile, LifecycleError
 from ..files import Directory, OwnedDirectories, make_root
 from ..persistence import TASK_ID, DirectoryOwner, TaskStore, Upgrade, make_converter
-from ..statemachine import Handler, Lifecycle, Task
+from ..statemachine import Handler, Lifecycle
 from .engine import Engine, Parts
 from .notifications import Notifier
 from .runner import CleanUp, Runner
@@ -24,7 +24,7 @@ E = TypeVar("E", bound=Engine[Any])
 class Reading(NamedTuple):
     """What `read_tasks` found."""
 
-    tasks: tuple[Task, ...]
+    tasks: tuple[Any, ...]
     #: The task files that do not load, with the reasons.
     invalid: tuple[InvalidTaskFile, ...]
 

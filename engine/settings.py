@@ -52,7 +52,7 @@ def _seconds(default: float) -> Any:
 
 @frozen(kw_only=True)
 class EngineSettings:
-    """Where the tasks are, and the limits of their engine. All but the two directories have defaults.
+    """Where the tasks are, and the limits of their engine; all but the directories have defaults.
 
     Raises:
         SettingsError: A value cannot be used; it names the setting.

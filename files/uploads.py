@@ -24,10 +24,11 @@ _BLOCK_BYTES = 1024 * 1024
 class UploadData:
     """The bytes of one upload, in the file at `path` below `directory`.
 
-    The first chunk makes the directory that the file is in, where it is missing. Between calls nothing is open. The SHA-1 goes along with the bytes: it advances only when a
-    write has succeeded; a new object hashes again what the file has. One thread at a time.
-    Every method raises InvalidPath where `path` is not a regular file or leads through a symbolic
-    link, and OSError.
+    The first chunk makes the directory that the file is in, where it is missing. Between calls
+    nothing is open. The SHA-1 goes along with the bytes: it advances only when a write has
+    succeeded; a new object hashes again what the file has. One thread at a time. Every method
+    raises InvalidPath where `path` is not a regular file or leads through a symbolic link, and
+    OSError.
     """
 
     directory: Directory

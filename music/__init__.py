@@ -6,6 +6,7 @@ from ..engine import (
     STATE_UPDATE,
     Callback,
     Reading,
+    Status,
     as_dictionary,
 )
 from .engine import MusicEngine
@@ -29,6 +30,7 @@ __all__ = [
     "Reading",
     "RelativePaths",
     "Settings",
+    "Status",
     "archive_limits",
     "as_dictionary",
     "default_handlers",

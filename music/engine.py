@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from hashlib import sha1
+from pathlib import PurePosixPath
 from typing import Any, cast
 
 from attrs import define, field
@@ -198,6 +200,40 @@ class MusicEngine(Engine[MusicTask]):
         self._open()
         changes = targets.of_artwork(source, target, self._music)
         return self.create("request_artwork_import", content_type="artwork", **changes)
+
+    def import_uploaded_artwork(self, source: str, *, target: str) -> MusicTask:
+        """Makes the artwork of an album or a video from an image in the Upload Directory.
+
+        The image is copied into the directory of the new task: whose it is may go meanwhile.
+
+        Args:
+            source: The image, relative to the Upload Directory.
+            target: The album's directory, or the video.
+
+        Raises:
+            InvalidPath: One of them is not there, cannot be read, or is not what it should be.
+            OSError: The image cannot be copied.
+            TaskNotSaved: Nothing was made.
+        """
+        self._open()
+        uploads = Directory(self.settings.uploads, durable=self.settings.durable)
+        changes = targets.of_image(source, target, self._music, uploads)
+        task_id = self.new_id()
+        with uploads.open(source) as image:
+            data = image.read()
+        name = f"{task_id}/artwork-{sha1(data).hexdigest()}{PurePosixPath(source).suffix.lower()}"
+        self.create(
+            "request_artwork_import",
+            task_id,
+            hold=True,
+            content_type="artwork",
+            upload_path=name,
+            **{**changes, "artwork_source_path": name},
+        )
+        # The task's directory is there only after the task, and its work waits for the data.
+        self.directory(task_id)
+        uploads.write(name, data)
+        return self.release(task_id)
 
     def scan(self) -> MusicTask:
         """Compares the Music Directory with the database, and changes neither.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from configparser import ConfigParser, InterpolationError
 from configparser import Error as ConfigError
 from pathlib import Path
@@ -305,19 +305,40 @@ class Settings:
                 known = ", ".join(key for section, key in settings if section == "tasks")
                 reason = f"there is no such setting; there are {known}"
                 raise SettingsError(str(path), "tasks", key, reason)
-        values = {
-            item.name: _parsed(item, _interpolated(item, parser, str(path)), str(path))
+        texts = {
+            place: _interpolated(item, parser, str(path))
             for place, item in settings.items()
             if item.name not in overrides and parser.has_option(*place)
         }
+        return cls.from_texts(texts, str(path), **overrides)
+
+    @classmethod
+    def from_texts(
+        cls, texts: Mapping[tuple[str, str], str], where: str, **overrides: Any
+    ) -> Settings:
+        """The settings of texts by section and key, as a `musicdb.ini` has them.
+
+        Args:
+            texts: Those that are set; sections and keys that are not ours are ignored.
+            where: Where they come from, for errors: a file, to whose directory relative ones are.
+            overrides: Values that count more, by their Python names.
+
+        Raises:
+            SettingsError: A value cannot be used, or a directory is missing.
+        """
+        values = {
+            item.name: _parsed(item, texts[item.metadata["place"]], where)
+            for item in fields(cls)
+            if item.name not in overrides and item.metadata["place"] in texts
+        }
         if "allow" in values:
-            values["allow"] = _known_types(values["allow"], str(path))
+            values["allow"] = _known_types(values["allow"], where)
         for directory in {"music", "data"} - values.keys() - overrides.keys():
-            raise SettingsError(str(path), "directories", directory, "is missing")
+            raise SettingsError(where, "directories", directory, "is missing")
         try:
             return cls(**(values | overrides))
         except SettingsError as error:
-            raise SettingsError(str(path), error.section, error.key, error.reason) from None
+            raise SettingsError(where, error.section, error.key, error.reason) from None
 
 
 def _read(path: Path) -> ConfigParser:

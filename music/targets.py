@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ..errors import InvalidPath
-from ..files import check_relative
+from ..files import Directory, check_relative
 from ..library import (
     MusicDirectory,
     check_video_extra,
@@ -118,6 +118,18 @@ def of_uploaded_artwork(
         "artwork_source_type": ArtworkSource.IMAGEFILE.value,
         "artwork_source_path": task.preprocessed_path or task.upload_path,
     }
+
+
+def of_image(source: str, target: str, music: MusicDirectory, uploads: Directory) -> dict[str, Any]:
+    """The changes for artwork from an image in the Upload Directory, for what is at `target`."""
+    check_relative(source)
+    if PurePosixPath(source).suffix.lower() not in IMAGE_EXTENSIONS:
+        raise InvalidPath(source, "artwork comes from an image, of an upload")
+    with _readable(source):
+        if not uploads.is_file(source):
+            raise InvalidPath(source, "there is no such file in the Upload Directory")
+    kind = ArtworkSource.IMAGEFILE.value
+    return {**_of_artwork_target(target, music), "artwork_source_type": kind}
 
 
 def of_artwork(source: str, target: str, music: MusicDirectory) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
-from ..engine import Settings
+from ..music import Settings
 
 
 def _path(value: str | os.PathLike[str]) -> Path:
@@ -39,29 +40,53 @@ class MusicDatabase:
     path: Path = field(converter=_path)
 
 
-def settings_of(
-    config: MusicDBConfig | Settings | str | os.PathLike[str],
-    database: MusicDatabase | str | os.PathLike[str] | None,
-) -> Settings:
+def settings_of(config: Any, database: Any) -> Settings:
     """The settings that a manager was given.
+
+    Args:
+        config: A `MusicDBConfig`, `Settings`, a path, or the configuration object of MusicDB
+            itself, which has its sections and their keys as attributes.
+        database: None, a `MusicDatabase`, or a path.
 
     Raises:
         TypeError: One of the two is nothing of that kind.
         ValueError: The database is another one than that of the settings.
-        SettingsError: A file of settings cannot be used.
+        SettingsError: A file or an object of settings cannot be used.
     """
     if isinstance(config, str | os.PathLike):
         config = MusicDBConfig(config)
-    settings = config.settings if isinstance(config, MusicDBConfig) else config
-    if not isinstance(settings, Settings):
-        raise TypeError(f"config is a MusicDBConfig, Settings, or a path, not {config!r}")
+    if isinstance(config, MusicDBConfig):
+        config = config.settings
+    if not isinstance(config, Settings):
+        config = _of_object(config)
     if isinstance(database, str | os.PathLike):
         database = MusicDatabase(database)
     if database is not None and not isinstance(database, MusicDatabase):
         raise TypeError(f"database is None, a MusicDatabase, or a path, not {database!r}")
-    if database and os.path.realpath(database.path) != os.path.realpath(settings.database):
+    if database and os.path.realpath(database.path) != os.path.realpath(config.database):
         raise ValueError(
-            f"the tasks work on {settings.database}, not on {database.path}: the database is "
+            f"the tasks work on {config.database}, not on {database.path}: the database is "
             "music.db in the data directory of the settings"
         )
-    return settings
+    return config
+
+
+def _of_object(config: object) -> Settings:
+    """The settings of an object that has sections, and their keys, as attributes."""
+    directories = getattr(config, "directories", None)
+    if not (hasattr(directories, "music") and hasattr(directories, "data")):
+        raise TypeError(f"config is a MusicDBConfig, Settings, or a path, not {config!r}")
+    places = [item.metadata["place"] for item in fields(Settings)]
+    found = {
+        (section, key): getattr(getattr(config, section, None), key, None)
+        for section, key in places
+    }
+    texts = {place: _text(value, place[0]) for place, value in found.items() if value is not None}
+    return Settings.from_texts(texts, type(config).__name__)
+
+
+def _text(value: object, section: str) -> str:
+    """A value as a `musicdb.ini` has it."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return (" / " if section == "music" else ", ").join(map(str, value))
+    return str(value)

@@ -6,11 +6,13 @@ import os
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from ..engine import INTERNAL_ERROR, Callback, Engine, Settings, as_dictionary
 from ..errors import InvalidTaskFile, TaskNotFound, UploadRefused
-from ..statemachine import ContentType, Task
+from ..music import INTERNAL_ERROR, Callback, MusicEngine, Settings, as_dictionary
+from ..statemachine import ContentType, MusicTask, Role
+from . import dictionaries
 from .config import MusicDatabase, MusicDBConfig, settings_of
 from .thread import shared
 
@@ -64,7 +66,7 @@ class TaskManager:
         self._shared = shared(settings_of(config, database))
 
     @property
-    def _engine(self) -> Engine:
+    def _engine(self) -> MusicEngine:
         return self._shared.engine
 
     # -- tasks ------------------------------------------------------------------------------
@@ -135,6 +137,7 @@ class TaskManager:
             raise ValueError(f"a file of {filesize} bytes is none")
         try:
             if initialstate == "waitforchunk":
+                self._give_way(taskid)
                 self._engine.begin_upload(
                     task_id=taskid,
                     mime_type=mimetype,
@@ -152,9 +155,19 @@ class TaskManager:
                 "sourcechecksum": checksum or None,
                 "sourcefilename": sourcefilename or None,
             }
-            self._engine.make(task, initialstate)
+            dictionaries.make(self._engine, dictionaries.dictionary(task), initialstate)
         except (UploadRefused, ValueError) as error:
             self._report(error)
+
+    def _give_way(self, taskid: str) -> None:
+        """Removes a finished or failed task of this id: the client's ids are those of the files."""
+        task = self._known(taskid)
+        if task is None:
+            return
+        role = self._engine.lifecycle.role(task.state)
+        if role in {Role.PASSING, Role.FINISHED, Role.FAILED, Role.REMOVING}:
+            with suppress(TaskNotFound):  # gone meanwhile
+                self._engine.discard(taskid)
 
     def LoadTasks(self) -> None:
         """Looks at the tasks directory now: new files are tasks, deleted ones are removed."""
@@ -185,7 +198,11 @@ class TaskManager:
             IllegalTransition: No edge leads to its state, or none that a program may take.
         """
         _id_of(task)
-        self._engine.save(task)
+        given = dictionaries.dictionary(task)
+        try:
+            dictionaries.save(self._engine, given)
+        except TaskNotFound:
+            dictionaries.make(self._engine, given, str(task.get("state")), hold=True)
 
     def ScheduleTask(self, task: TaskDictionary) -> None:
         """Starts a new task, saved or not; nothing happens if it has been started.
@@ -197,9 +214,10 @@ class TaskManager:
         """
         taskid = _id_of(task)
         try:
-            self._engine.schedule(taskid)
+            self._engine.release(taskid)
         except TaskNotFound:
-            self._engine.make(task, str(task.get("state")))
+            given = dictionaries.dictionary(task)
+            dictionaries.make(self._engine, given, str(task.get("state")))
 
     def UpdateTaskState(
         self, task: TaskDictionary, state: str, errormessage: str | None = None
@@ -219,7 +237,14 @@ class TaskManager:
             check_text(errormessage=errormessage)
         known = self._known(taskid)
         if known is None or known.state != state:
-            task.update(as_dictionary(self._engine.move(task, state, message=errormessage)))
+            task.update(as_dictionary(self._move(task, state, errormessage)))
+
+    def _move(self, task: TaskDictionary, state: str, message: str | None) -> MusicTask:
+        given = dictionaries.dictionary(task)
+        try:
+            return dictionaries.move(self._engine, given, state, message)
+        except TaskNotFound:
+            return dictionaries.make(self._engine, given, state, message=message, hold=True)
 
     # -- notifications ----------------------------------------------------------------------
 
@@ -265,13 +290,13 @@ class TaskManager:
         """Calls it no more; nothing happens if it was not registered."""
         self._shared.drop_refresh(_function(function))
 
-    def _known(self, taskid: str) -> Task | None:
+    def _known(self, taskid: str) -> MusicTask | None:
         try:
             return self._engine.get(taskid)
-        except TaskNotFound:
+        except (TaskNotFound, InvalidTaskFile):
             return None
 
-    def _report(self, error: Exception, task: Task | None = None) -> None:
+    def _report(self, error: Exception, task: MusicTask | None = None) -> None:
         dictionary = None if task is None else as_dictionary(task)
         self._engine.notify(INTERNAL_ERROR, dictionary, str(error))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import PurePath
 from typing import Any
 
 from ..errors import (
@@ -14,6 +15,7 @@ from ..errors import (
     MediaError,
     TaskNotFound,
 )
+from ..files import Directory
 from .manager import TaskManager, check_text
 
 
@@ -152,6 +154,8 @@ class ArtworkManager(TaskManager):
     def InitiateImport(self, sourcepath: str, targetpath: str) -> str:
         """Begins the making of artwork from a song, an image or a video for an album or video.
 
+        The source is a path in the Music Directory; or of an image in the Upload Directory.
+
         Returns:
             The id of the new task.
 
@@ -162,9 +166,23 @@ class ArtworkManager(TaskManager):
         """
         check_text(sourcepath=sourcepath, targetpath=targetpath)
         try:
+            uploaded = self._in_uploads(sourcepath)
+            if uploaded is not None:
+                return self._engine.import_uploaded_artwork(uploaded, target=targetpath).id
             return self._engine.import_artwork(source=sourcepath, target=targetpath).id
         except (ExtraMissing, InvalidPath, MediaError) as error:
             raise ValueError(str(error)) from error
+
+    def _in_uploads(self, sourcepath: str) -> str | None:
+        """The path in the Upload Directory, if it is there and not in the Music Directory."""
+        settings = self._engine.settings
+        path = PurePath(sourcepath)
+        if path.is_absolute():
+            inside = path.is_relative_to(settings.uploads)
+            return path.relative_to(settings.uploads).as_posix() if inside else None
+        in_music = Directory(settings.music).is_file(sourcepath)
+        in_uploads = Directory(settings.uploads).is_file(sourcepath)
+        return sourcepath if in_uploads and not in_music else None
 
 
 class FilesystemManager(TaskManager):

@@ -10,8 +10,16 @@ from weakref import WeakValueDictionary
 
 from attrs import define, field
 
-from ..engine import Callback, Engine, Settings, open_engine
 from ..errors import TaskManagementStopped
+from ..music import (
+    INTERNAL_ERROR,
+    STATE_UPDATE,
+    Callback,
+    MusicEngine,
+    Settings,
+    Status,
+    open_library,
+)
 from .config import MusicDatabase, MusicDBConfig, settings_of
 
 Refresh = Callable[[], object]
@@ -24,7 +32,7 @@ class Shared:
     The callbacks outlive the engine: the next one calls them, too.
     """
 
-    _engine: Engine | None = field(default=None, init=False)
+    _engine: MusicEngine | None = field(default=None, init=False)
     running: bool = field(default=False, init=False)
     _lock: threading.RLock = field(factory=threading.RLock, init=False)
     #: Pairs of a function and what ends its subscription.
@@ -32,7 +40,7 @@ class Shared:
     _refreshes: list[tuple[Refresh, Callable[[], None]]] = field(factory=list, init=False)
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> MusicEngine:
         """The engine; TaskManagementStopped after `StopTaskManagementThread`."""
         engine = self._engine
         if engine is None:
@@ -40,11 +48,13 @@ class Shared:
         return engine
 
     def open(self, settings: Settings) -> None:
-        """Takes the tasks directory, if it is not taken already; raises as `open_engine`."""
+        """Takes the tasks directory, if it is not taken already; raises as `open_library`."""
         with self._lock:
             if self._engine is None:
-                engine = open_engine(settings)
-                self._callbacks = [(f, engine.subscribe(f)) for f, _ in self._callbacks]
+                engine = open_library(settings)
+                self._callbacks = [
+                    (f, engine.subscribe(_as_musicdb(f))) for f, _ in self._callbacks
+                ]
                 self._refreshes = [(f, engine.on_refresh(f)) for f, _ in self._refreshes]
                 self._engine = engine
 
@@ -75,7 +85,8 @@ class Shared:
         with self._lock:
             if all(f != function for f, _ in self._callbacks):
                 engine = self._engine
-                self._callbacks.append((function, engine.subscribe(function) if engine else _end))
+                end = engine.subscribe(_as_musicdb(function)) if engine else _end
+                self._callbacks.append((function, end))
 
     def drop(self, function: Callback) -> None:
         with self._lock:
@@ -90,6 +101,21 @@ class Shared:
     def drop_refresh(self, function: Refresh) -> None:
         with self._lock:
             self._refreshes = _without(self._refreshes, function)
+
+
+def _as_musicdb(function: Callback) -> Callback:
+    """Tells a failure as MusicDB does: why, if anything says it, then the new state."""
+
+    def told(notification: str, status: dict[str, Any]) -> None:
+        failed = notification == INTERNAL_ERROR and isinstance(status, Status) and status.entered
+        if not failed:
+            function(notification, status)
+            return
+        if status["message"] is not None:
+            function(INTERNAL_ERROR, status)
+        function(STATE_UPDATE, {**status, "message": None})
+
+    return told
 
 
 def _end() -> None:
@@ -113,7 +139,7 @@ _open: dict[str, Shared] = {}
 
 
 def shared(settings: Settings) -> Shared:
-    """What the managers of this tasks directory share, opened by the first; see `open_engine`."""
+    """What the managers of this tasks directory share, opened by the first; see `open_library`."""
     place = os.path.realpath(settings.tasks)
     with _lock:
         found = _known.get(place)
@@ -126,7 +152,7 @@ def shared(settings: Settings) -> Shared:
 
 def StartTaskManagementThread(
     config: MusicDBConfig | Settings | str | os.PathLike[str],
-    database: MusicDatabase | str | os.PathLike[str] | None = None,
+    musicdb: MusicDatabase | str | os.PathLike[str] | None = None,
 ) -> bool:
     """Starts the work on the tasks of a configuration: those on disk, and all that come.
 
@@ -138,7 +164,7 @@ def StartTaskManagementThread(
         ValueError: The database is not that of the configuration.
         DirectoryInUse: Another process works on these tasks.
     """
-    return shared(settings_of(config, database)).start()
+    return shared(settings_of(config, musicdb)).start()
 
 
 def StopTaskManagementThread() -> bool:

@@ -6,7 +6,6 @@ is imported before a test asks for a fixture.
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from ..engine import Engine, Settings
+    from ..engine import Engine
     from ..statemachine import Handler, Lifecycle
     from .faults import FaultInjector
     from .recorder import Recorder
@@ -24,26 +23,33 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def musictasks_lifecycle() -> Lifecycle:
-    """The music lifecycle; override it with your own."""
-    from ..statemachine import MUSIC
-
-    return MUSIC
+    """The lifecycle under test; override it with your own."""
+    pytest.fail("override the fixture musictasks_lifecycle: it returns the lifecycle under test")
 
 
 @pytest.fixture
 def musictasks_handlers() -> Mapping[str, Handler]:
-    """Handlers in place of or besides ours, by the name of their stage: none; override it."""
+    """The handlers, by the name of their stage: none; override it."""
     return {}
 
 
 @pytest.fixture
-def musictasks_settings(tmp_path: Path) -> Settings:
-    """Settings in a temporary directory, without durability, two workers, small artwork."""
-    from ..engine import Settings
+def musictasks_settings(tmp_path: Path) -> Any:
+    """Engine settings in a temporary directory, without durability, two workers."""
+    from ..engine import EngineSettings
 
-    return Settings.in_directory(
-        tmp_path / "library", durability="none", workers=2, artwork_scales=(16,)
+    root = tmp_path / "engine"
+    return EngineSettings(
+        tasks=root / "tasks", uploads=root / "uploads", durability="none", workers=2
     )
+
+
+@pytest.fixture
+def musictasks_opener() -> Callable[..., Engine[Any]]:
+    """What opens an engine: `open_engine`; override it if yours is opened by something else."""
+    from ..engine import open_engine
+
+    return open_engine
 
 
 @pytest.fixture
@@ -56,19 +62,18 @@ def musictasks_clock() -> Clock:
 
 @pytest.fixture
 def musictasks_open(
-    musictasks_settings: Settings,
+    musictasks_settings: Any,
     musictasks_lifecycle: Lifecycle,
     musictasks_handlers: Mapping[str, Handler],
-) -> Iterator[Callable[..., Engine]]:
+    musictasks_opener: Callable[..., Engine[Any]],
+) -> Iterator[Callable[..., Any]]:
     """Opens engines like `open_engine`, with the fixtures as defaults; closes them at the end."""
-    from ..engine import open_engine
+    engines: list[Engine[Any]] = []
 
-    engines: list[Engine] = []
-
-    def open_one(settings: Settings = musictasks_settings, **options: Any) -> Engine:
+    def open_one(settings: Any = musictasks_settings, **options: Any) -> Any:
         options = {"lifecycle": musictasks_lifecycle, **options}
         options["handlers"] = {**musictasks_handlers, **options.get("handlers", {})}
-        engines.append(open_engine(settings, **options))
+        engines.append(musictasks_opener(settings, **options))
         return engines[-1]
 
     yield open_one
@@ -78,8 +83,8 @@ def musictasks_open(
 
 @pytest.fixture
 def musictasks_engine(
-    musictasks_open: Callable[..., Engine], musictasks_clock: Clock
-) -> Iterator[Engine]:
+    musictasks_open: Callable[..., Any], musictasks_clock: Clock
+) -> Iterator[Any]:
     """An engine at work in temporary directories; its time is `musictasks_clock`."""
     with musictasks_open(clock=musictasks_clock) as engine:
         yield engine
@@ -87,16 +92,21 @@ def musictasks_engine(
 
 @pytest.fixture
 def musictasks_stepped(
-    musictasks_settings: Settings,
+    musictasks_settings: Any,
     musictasks_lifecycle: Lifecycle,
     musictasks_handlers: Mapping[str, Handler],
     musictasks_clock: Clock,
+    musictasks_opener: Callable[..., Engine[Any]],
 ) -> Iterator[SteppedEngine]:
     """An engine, started, that the test moves step by step: workers work when the test says so."""
     from .stepping import SteppedEngine
 
     stepped = SteppedEngine(
-        musictasks_settings, musictasks_lifecycle, musictasks_handlers, musictasks_clock
+        musictasks_settings,
+        musictasks_lifecycle,
+        musictasks_handlers,
+        musictasks_clock,
+        musictasks_opener,
     )
     stepped.start()
     yield stepped
@@ -104,21 +114,11 @@ def musictasks_stepped(
 
 
 @pytest.fixture
-def musictasks_recorder(musictasks_engine: Engine) -> Recorder:
+def musictasks_recorder(musictasks_engine: Engine[Any]) -> Recorder:
     """What `musictasks_engine` notifies: `recorder.states(task_id) == [...]`."""
     from .recorder import Recorder
 
     return Recorder(musictasks_engine)
-
-
-@pytest.fixture
-def musictasks_album(tmp_path: Path) -> Path:
-    """A directory with a small real album: three songs, a cover and a booklet."""
-    from ..library import sample_album
-
-    return Path(
-        shutil.copytree(sample_album(), tmp_path / "album", ignore=shutil.ignore_patterns("README"))
-    )
 
 
 @pytest.fixture

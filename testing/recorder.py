@@ -44,7 +44,7 @@ class Recorder:
     Give it to `engine.subscribe`, or an engine to it.
     """
 
-    def __init__(self, engine: Engine | None = None) -> None:
+    def __init__(self, engine: Engine[Any] | None = None) -> None:
         #: Name and status of each notification, oldest first.
         self.all: list[tuple[str, dict[str, Any]]] = []
         self._changed = threading.Condition()

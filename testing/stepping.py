@@ -11,9 +11,9 @@ from typing import Any
 
 from attrs import define, field
 
-from ..engine import Engine, Settings, open_engine
+from ..engine import Engine, open_engine
 from ..errors import LifecycleViolation
-from ..statemachine import MUSIC, Handler, Lifecycle, Task
+from ..statemachine import Handler, Lifecycle, Task
 from .recorder import Recorder
 
 #: How long a subscriber's thread is awaited at the end.
@@ -76,12 +76,15 @@ class SteppedEngine:
     Every notification is checked: its state must be on disk.
     """
 
-    settings: Settings
-    lifecycle: Lifecycle = MUSIC
+    #: Those of the engine: `EngineSettings`, or what `opener` takes in their place.
+    settings: Any
+    lifecycle: Lifecycle
     handlers: Mapping[str, Handler] = field(factory=dict)
     clock: Clock = field(factory=Clock)
+    #: Opens the engine: `open_engine`, or what takes the same options.
+    opener: Callable[..., Engine[Any]] = open_engine
     workers: HeldExecutor = field(factory=HeldExecutor, init=False)
-    engine: Engine = field(init=False)
+    engine: Any = field(init=False)
     _numbers: Iterator[int] = field(factory=itertools.count, init=False)
     #: What was notified since the start: name, record, message.
     told: list[tuple[str, Task | None, str | None]] = field(factory=list, init=False)
@@ -92,10 +95,10 @@ class SteppedEngine:
     #: What a subscriber got since the start.
     recorder: Recorder = field(factory=Recorder, init=False)
 
-    def start(self) -> Engine:
+    def start(self) -> Any:
         """Opens the directory and recovers, as a new process would."""
         self.workers = HeldExecutor()
-        self.engine = open_engine(
+        self.engine = self.opener(
             self.settings,
             lifecycle=self.lifecycle,
             handlers=self.handlers,
@@ -127,7 +130,7 @@ class SteppedEngine:
     def kill(self) -> None:
         """Ends as `kill -9` does: nothing is saved, said or cleaned; only the lock is free."""
         self.engine._closed = True
-        self.engine._owner.release()
+        self.engine._parts.owner.release()
         # Only the subscribers' threads end properly, or tests would collect them.
         self.engine._notifier.close(_PATIENCE_S)
 
@@ -135,6 +138,7 @@ class SteppedEngine:
         """Ends cleanly; held workers are left behind and their tasks queued again."""
         self.engine._runner.stop()
         self.settle()
+        self.engine._runner.save_amended()
         self.kill()
 
     def _listen(self) -> None:

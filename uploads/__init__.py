@@ -1,4 +1,4 @@
-"""A file comes in chunk by chunk, into its task's directory: for any lifecycle with such a state."""
+"""Files come in chunk by chunk, into their task's directory: for any lifecycle with uploads."""
 
 from ..statemachine import UploadTask, is_complete, is_incomplete
 from .admission import check_announcement, is_checksum

@@ -26,8 +26,8 @@ from clikit import (
 )
 from musictasks.cli import main
 from musictasks.cli.planning import make_plan
-from musictasks.engine import open_engine
 from musictasks.library import MusicDatabase
+from musictasks.music import open_library
 from PIL import Image
 
 
@@ -277,7 +277,7 @@ def test_file_that_changes_while_it_is_read(library, album, add, monkeypatch):
 
 def test_directory_in_use(library, album):
     """While another process owns the tasks, `add` says so and changes nothing."""
-    engine = open_engine(library.settings)
+    engine = open_library(library.settings)
     try:
         status, output, complaints = run("add", "--library", library.root, album)
     finally:

@@ -27,8 +27,8 @@ from musictasks.cli.archives import Taken
 from musictasks.cli.job import Result
 from musictasks.cli.planning import make_plan
 from musictasks.cli.shelf import Shelf
-from musictasks.engine import open_engine, read_tasks
 from musictasks.library import MusicDatabase
+from musictasks.music import open_library, read_tasks
 
 Add = Callable[..., tuple[int, str]]
 
@@ -215,7 +215,7 @@ def test_where_other_files_go(library: Library, archive: Path, tmp_path: Path, a
 def test_an_upload_of_somebody_else(library: Library, archive: Path, add: Add) -> None:
     """One with the same bytes that waits is taken over, wherever it is."""
     data = archive.read_bytes()
-    with open_engine(library.settings) as engine:
+    with open_library(library.settings) as engine:
         task = upload(engine, data, 400_000, content_type="album", mime_type=None)
         engine.wait(task.id, "readyforintegration", 30)
     assert add(archive)[0] == 0
@@ -234,7 +234,7 @@ def test_a_failed_upload_of_the_album_stays(library: Library, archive: Path, add
 def test_a_task_that_is_removed_meanwhile(library: Library, archive: Path) -> None:
     """The album is not there then, and that is said."""
     (planned,) = make_plan([archive], library.settings).archives
-    with open_engine(library.settings) as engine:
+    with open_library(library.settings) as engine:
         job = ArchiveJob(engine, Shelf(library.settings), planned, set(), Taken({}))
         assert job.step()
         assert job.task is not None

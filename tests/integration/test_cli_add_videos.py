@@ -14,8 +14,8 @@ from musictasks.cli.job import Result
 from musictasks.cli.jobs import FileJob
 from musictasks.cli.planning import make_plan
 from musictasks.cli.shelf import Shelf
-from musictasks.engine import open_engine, read_tasks
 from musictasks.library import MusicDatabase
+from musictasks.music import open_library, read_tasks
 from videokit import make_video, sound_only
 
 Add = Callable[..., tuple[int, str]]
@@ -176,10 +176,10 @@ def test_on_its_way_elsewhere(library: Library, clip: Path) -> None:
     """An upload of the same bytes that goes to another path has to end first; both are there."""
     (planned,) = make_plan([clip], library.settings).videos
     elsewhere = "B/2000 - Other.mp4"
-    with open_engine(library.settings) as engine:
+    with open_library(library.settings) as engine:
         task = upload(engine, MP4, 400_000, content_type="video", mime_type=None)
         engine.wait(task.id, "readyforintegration", 30)
-    engine = open_engine(library.settings)
+    engine = open_library(library.settings)
     engine.integrate(task.id, elsewhere)
     job = FileJob(engine, Shelf(library.settings), planned, set())
     assert not job.step()

@@ -9,7 +9,7 @@ import pytest
 from enginekit import begin
 from musictasks.cli import main
 from musictasks.diagrams import draw
-from musictasks.engine import Settings, open_engine
+from musictasks.music import Settings, open_library
 from musictasks.statemachine import MUSIC
 
 
@@ -49,7 +49,7 @@ def test_a_lifecycle_that_is_none_is_wrong_usage(
 
 def test_show_draws_the_way_of_a_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`show ID --diagram FILE` writes the picture of the task's walk."""
-    with open_engine(Settings.in_directory(tmp_path)) as engine:
+    with open_library(Settings.in_directory(tmp_path)) as engine:
         task = begin(engine)
     file = tmp_path / "walk.mmd"
     command = ["show", task.id, "--library", str(tmp_path), "--diagram", str(file)]

@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 from clikit import ALBUM, BOOKLET, COVER, FLAC, MP3, TARGETS, Library, copy_album, run
 from musictasks.cli import main
-from musictasks.engine import open_engine
 from musictasks.library import DEFAULT_ARTWORK, MusicDatabase
-from musictasks.statemachine import Outcome, Task, Work
+from musictasks.music import open_library
+from musictasks.statemachine import MusicTask, Outcome, Work
 from scankit import Shelf
 from videokit import make_video
 
@@ -154,7 +154,7 @@ def test_scan_of_an_unmounted_directory(library, cli):
 
 def test_scan_goes_on_with_one_that_was_cut_off(library, cli):
     """A scan that an earlier run left behind is taken over, and gone afterwards."""
-    engine = open_engine(library.settings)
+    engine = open_library(library.settings)
     engine.scan()
     engine.close()
     assert len(library.leftovers) == 1
@@ -404,13 +404,13 @@ def test_import_goes_on_with_what_was_cut_off(library, cli):
     path = "Artist/2020 - Clip.mp4"
     (library.root / "music" / path).write_bytes(make_video())
 
-    def until_it_is_stopped(task: Task, work: Work) -> Outcome:
+    def until_it_is_stopped(task: MusicTask, work: Work) -> Outcome:
         while True:
             work.check()
             time.sleep(0.01)
 
     handlers = {"artwork import": until_it_is_stopped}
-    with open_engine(library.settings, handlers=handlers) as engine:
+    with open_library(library.settings, handlers=handlers) as engine:
         task = engine.import_music("video", path, with_artwork=True)
         engine.wait(task.id, "importingartwork", 30)
     assert len(library.leftovers) == 1
@@ -432,7 +432,7 @@ def test_import_of_nothing(cli):
 
 def test_both_need_the_tasks_for_themselves(library, cli):
     """While another program has them, it is named, and nothing is done."""
-    with open_engine(library.settings):
+    with open_library(library.settings):
         for arguments in (["scan"], ["import", "--new"]):
             status, output, complaints = cli(*arguments)
             assert (status, output) == (1, "")

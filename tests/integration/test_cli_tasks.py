@@ -12,9 +12,9 @@ from musictasks.cli import main
 from musictasks.cli.jobs import FileJob
 from musictasks.cli.planning import make_plan
 from musictasks.cli.shelf import Shelf
-from musictasks.engine import Engine, open_engine
 from musictasks.errors import TaskFailed
-from musictasks.statemachine import Task
+from musictasks.music import MusicEngine, open_library
+from musictasks.statemachine import MusicTask
 
 BYTES = b"%PDF- a booklet of sixty bytes, which is enough for two chunks.\n"
 
@@ -37,7 +37,7 @@ def cli(library, capsys):
     return cli
 
 
-def begin(engine: Engine, name: str = "booklet.pdf", data: bytes = BYTES) -> Task:
+def begin(engine: MusicEngine, name: str = "booklet.pdf", data: bytes = BYTES) -> MusicTask:
     return engine.begin_upload(
         content_type="albumfile",
         file_size=len(data),
@@ -47,17 +47,17 @@ def begin(engine: Engine, name: str = "booklet.pdf", data: bytes = BYTES) -> Tas
 
 
 @pytest.fixture
-def waiting(library) -> Task:
+def waiting(library) -> MusicTask:
     """A task that waits for the second half of its file."""
-    with open_engine(library.settings) as engine:
+    with open_library(library.settings) as engine:
         task = begin(engine)
         return engine.receive_chunk(task.id, BYTES[: len(BYTES) // 2])
 
 
 @pytest.fixture
-def failed(library) -> Task:
+def failed(library) -> MusicTask:
     """A task whose integration failed, as a file stands where its album should be."""
-    with open_engine(library.settings) as engine:
+    with open_library(library.settings) as engine:
         blocker = library.root / "music" / "Artist"
         blocker.write_text("in the way")
         task = begin(engine, "scan.pdf", BYTES[:-1])
@@ -72,7 +72,7 @@ def failed(library) -> Task:
 
 def test_no_tasks(library, cli):
     """A library without tasks has none to list, and nothing to check."""
-    with open_engine(library.settings):
+    with open_library(library.settings):
         pass
     assert cli("tasks") == (0, "", "")
     assert cli("tasks", "--json") == (0, "[]\n", "")
@@ -102,14 +102,14 @@ def test_tasks_as_json(waiting, cli):
 
 def test_tasks_beside_an_engine(library, waiting, cli):
     """Reading needs no lock: it works while another program owns the tasks."""
-    with open_engine(library.settings):
+    with open_library(library.settings):
         for command in (["tasks"], ["show", waiting.id], ["check"]):
             assert cli(*command)[0] == 0
 
 
 def test_tasks_of_control_characters(library, cli):
     """What a task file holds reaches the terminal as escapes only."""
-    with open_engine(library.settings) as engine:
+    with open_library(library.settings) as engine:
         task = begin(engine)
         engine.annotate(task.id, {"note": "\x1b[2J\x7f\u202e"})
     for command in (["tasks"], ["tasks", "--json"], ["show", task.id]):
@@ -213,7 +213,7 @@ def test_retry_of_what_did_not_fail(waiting, cli):
 @pytest.mark.parametrize("command", ["remove", "retry"])
 def test_changing_needs_the_directory(library, waiting, cli, command):
     """While an engine owns the tasks, a change is refused, and the owner is named."""
-    with open_engine(library.settings):
+    with open_library(library.settings):
         status, output, complaints = cli(command, waiting.id)
     assert (status, output) == (1, "")
     assert "is in use by process" in complaints
@@ -232,7 +232,7 @@ def test_ids_that_are_none(waiting, cli, id_):
 def test_add_goes_on_with_an_upload(library, tmp_path, cli):
     """An upload that anybody began is continued at its offset, instead of begun again."""
     data = (copy_album(tmp_path / "album") / BOOKLET).read_bytes()
-    with open_engine(library.settings) as engine:
+    with open_library(library.settings) as engine:
         task = begin(engine, data=data)
         engine.receive_chunk(task.id, data[:1000])
     status, _, _ = cli("add", tmp_path / "album")
@@ -244,7 +244,7 @@ def test_add_goes_on_with_an_upload(library, tmp_path, cli):
 def test_add_retries_what_failed(library, tmp_path, cli):
     """What failed in an earlier run is tried again, at the path that it shall have now."""
     data = (copy_album(tmp_path / "album") / BOOKLET).read_bytes()
-    with open_engine(library.settings) as engine:
+    with open_library(library.settings) as engine:
         (library.root / "music" / "Artist").write_text("in the way")
         task = begin(engine, data=data)
         engine.receive_chunk(task.id, data)
@@ -264,7 +264,7 @@ def test_add_clears_away_an_import_that_failed(library, tmp_path, cli):
     place = library.root / "music" / TARGETS[MP3]
     place.parent.mkdir(parents=True)
     place.write_bytes(b"no music")
-    with open_engine(library.settings) as engine:
+    with open_library(library.settings) as engine:
         task = engine.import_music("album", ALBUM)
         with pytest.raises(TaskFailed):
             engine.wait(task.id, "importcomplete", timeout=30)
@@ -278,7 +278,7 @@ def test_add_clears_away_an_import_that_failed(library, tmp_path, cli):
 def test_add_of_what_was_refused_before(library, tmp_path, cli):
     """The same bytes are sent once more: under another name or other settings they may do."""
     data = b"no music at all"
-    with open_engine(library.settings) as engine:
+    with open_library(library.settings) as engine:
         task = begin(engine, "song.mp3", data)
         engine.receive_chunk(task.id, data)
         with pytest.raises(TaskFailed):
@@ -288,7 +288,7 @@ def test_add_of_what_was_refused_before(library, tmp_path, cli):
     names = ("--artist", "A", "--album", "B", "--year", "2000")
     assert cli("add", tmp_path / "notes.txt", *names)[0] == 0
     assert (library.settings.music / "A" / "2000 - B" / "notes.txt").read_bytes() == data
-    with open_engine(library.settings) as engine:
+    with open_library(library.settings) as engine:
         assert engine.tasks() == []
 
 
@@ -296,12 +296,12 @@ def test_add_waits_for_the_end_of_a_whole_upload(library, tmp_path):
     """An upload whose bytes are all there, but which a kill kept from its end, is not refused."""
     album = copy_album(tmp_path / "album")
     data = (album / BOOKLET).read_bytes()
-    with open_engine(library.settings) as engine:
+    with open_library(library.settings) as engine:
         task = engine.receive_chunk(begin(engine, data=data).id, data[:-1])
     with (library.settings.uploads / str(task.upload_path)).open("ab") as file:
         file.write(data[-1:])
     (planned,) = [f for f in make_plan([album], library.settings).files if f.source.name == BOOKLET]
-    engine = open_engine(library.settings)
+    engine = open_library(library.settings)
     job = FileJob(engine, Shelf(library.settings), planned, set())
     assert [job.step() for _ in range(3)] == [True, False, False]
     with engine:

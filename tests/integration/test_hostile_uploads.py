@@ -8,9 +8,9 @@ import pytest
 from archivekit import make_zip
 from enginekit import upload, wait_gone
 from imagekit import huge_png
-from musictasks.engine import Settings, open_engine
 from musictasks.errors import TaskFailed
 from musictasks.library import MusicDatabase, sample_album
+from musictasks.music import Settings, open_library
 
 FLAC = (sample_album() / "01 Morgenroete.flac").read_bytes()
 UPLOADS = {
@@ -27,7 +27,7 @@ def test_refused(tmp_path: Path, hostile: str) -> None:
     """`invalidcontent` with a reason that names the file; its data is gone at once."""
     content_type, name, data, reason = UPLOADS[hostile]
     settings = Settings.in_directory(tmp_path, durability="none", artwork_scales=(16,))
-    with open_engine(settings) as engine:
+    with open_library(settings) as engine:
         task = upload(
             engine, data, 400_000, content_type=content_type, mime_type=None, source_filename=name
         )

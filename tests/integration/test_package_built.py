@@ -83,7 +83,7 @@ from typing import assert_type
 
 import musictasks
 from musictasks import Lifecycle, Task, open_engine, open_library
-from musictasks.engine import Settings
+from musictasks.music import Settings
 from musictasks.errors import TaskFailed
 
 assert_type(musictasks.__version__, str)

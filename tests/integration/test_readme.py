@@ -13,8 +13,8 @@ import pytest
 from attrs import fields
 from clikit import Library
 from musictasks.cli.main import COMMANDS
-from musictasks.engine import Engine, Settings
 from musictasks.library import MusicDatabase
+from musictasks.music import MusicEngine, Settings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -79,7 +79,7 @@ def test_calls_exist():
     table = README.partition("| call |")[2].partition("\n\n")[0]
     names = set(re.findall(r"`([a-z_]+)\(", table))
     assert len(names) > 10
-    assert {name for name in names if not hasattr(Engine, name)} == set()
+    assert {name for name in names if not hasattr(MusicEngine, name)} == set()
 
 
 def test_commands_exist():

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from archivekit import album_files, encrypted, make_odd_tar, make_tar, make_zip, member
 from enginekit import upload, wait_gone
-from musictasks.engine import Engine, Settings, open_engine, orphaned_uploads
 from musictasks.errors import InvalidPath, TaskFailed
 from musictasks.library import MusicDatabase
-from musictasks.statemachine import Task
+from musictasks.music import MusicEngine, Settings, open_library, orphaned_uploads
+from musictasks.statemachine import MusicTask
 
 ALBUM = "Søren Größenwald/2020 - Über den Wäldern"
 #: By the names that the tags give them.
@@ -28,16 +28,16 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def engine(settings: Settings) -> Iterator[Engine]:
-    with open_engine(settings) as engine:
+def engine(settings: Settings) -> Iterator[MusicEngine]:
+    with open_library(settings) as engine:
         yield engine
 
 
-def send(engine: Engine, data: bytes, name: str = "Album.zip") -> Task:
+def send(engine: MusicEngine, data: bytes, name: str = "Album.zip") -> MusicTask:
     return upload(engine, data, 400_000, content_type="album", mime_type=None, source_filename=name)
 
 
-def uploaded(engine: Engine, data: bytes, name: str = "Album.zip") -> Task:
+def uploaded(engine: MusicEngine, data: bytes, name: str = "Album.zip") -> MusicTask:
     return engine.wait(send(engine, data, name).id, "readyforintegration", 30)
 
 
@@ -48,7 +48,7 @@ def music(settings: Settings) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", ["Album.zip", "Album.tar.gz", "Album.tar.xz"])
-def test_into_the_library(engine: Engine, settings: Settings, name: str) -> None:
+def test_into_the_library(engine: MusicEngine, settings: Settings, name: str) -> None:
     """Unpacked, named, placed, imported, with artwork; the data goes with the task."""
     mode = {"gz": "w:gz", "xz": "w:xz"}.get(name[-2:])
     data = make_tar(album_files(), mode) if mode else make_zip(album_files())
@@ -72,7 +72,7 @@ def test_into_the_library(engine: Engine, settings: Settings, name: str) -> None
     assert list(settings.uploads.iterdir()) == []
 
 
-def test_another_target(engine: Engine, settings: Settings) -> None:
+def test_another_target(engine: MusicEngine, settings: Settings) -> None:
     """The client may name it, also by annotations; then the task is gone by itself."""
     task = uploaded(engine, make_zip(album_files()))
     engine.annotate(task.id, {"artist": "AC/DC", "releaseyear": "1980", "album": ".5: Live "})
@@ -97,7 +97,7 @@ def test_another_target(engine: Engine, settings: Settings) -> None:
     ],
 )
 def test_a_target_that_is_none(
-    engine: Engine, settings: Settings, target: str | None, reason: str
+    engine: MusicEngine, settings: Settings, target: str | None, reason: str
 ) -> None:
     """The call refuses it; the task rests as it was."""
     task = uploaded(engine, make_zip(album_files()))
@@ -108,7 +108,7 @@ def test_a_target_that_is_none(
     assert music(settings) == {}
 
 
-def test_an_album_that_is_there(engine: Engine, settings: Settings) -> None:
+def test_an_album_that_is_there(engine: MusicEngine, settings: Settings) -> None:
     """Another one is named and untouched; with another target the upload goes on."""
     there = settings.music / ALBUM / "01 Morgenröte.flac"
     there.parent.mkdir(parents=True)
@@ -126,7 +126,7 @@ def test_an_album_that_is_there(engine: Engine, settings: Settings) -> None:
     ]
 
 
-def test_the_same_album_twice(engine: Engine, settings: Settings) -> None:
+def test_the_same_album_twice(engine: MusicEngine, settings: Settings) -> None:
     """The same files count as done, whatever the archive is like."""
     for data in (make_zip(album_files()), make_tar(album_files())):
         task = uploaded(engine, data)
@@ -150,7 +150,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_refused(engine: Engine, settings: Settings, bad: str) -> None:
+def test_refused(engine: MusicEngine, settings: Settings, bad: str) -> None:
     """`invalidcontent` with a reason that names the archive, and nothing of it is left."""
     data, reason = BAD[bad]
     task = send(engine, data)
@@ -177,19 +177,19 @@ def test_the_settings_count(settings: Settings, limits: dict[str, int], reason: 
     """An album that is larger than they allow is refused."""
     settings = Settings.in_directory(settings.data.parent, durability="none", **limits)
     data = make_zip(album_files() | {"Album/text.txt": b"a" * 3000})
-    with open_engine(settings) as engine, pytest.raises(TaskFailed, match=reason):
+    with open_library(settings) as engine, pytest.raises(TaskFailed, match=reason):
         uploaded(engine, data)
 
 
 def test_what_a_killed_run_unpacked(settings: Settings) -> None:
     """It goes at the next start, and `check` lists it before; directories of others stay."""
-    with open_engine(settings):
+    with open_library(settings):
         pass
     unpacked = settings.uploads / f"album-{'0' * 40}.preprocessed"
     unpacked.mkdir()
     (unpacked / ".0").write_bytes(b"half a song")
     (settings.uploads / "mine").mkdir()
     assert orphaned_uploads(settings) == [unpacked.name]
-    with open_engine(settings):
+    with open_library(settings):
         pass
     assert [path.name for path in settings.uploads.iterdir()] == ["mine"]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from enginekit import upload, wait_gone
-from musictasks.engine import Engine, Settings, open_engine
 from musictasks.errors import InvalidPath, TaskFailed
 from musictasks.library import MusicDatabase
-from musictasks.statemachine import Task
+from musictasks.music import MusicEngine, Settings, open_library
+from musictasks.statemachine import MusicTask
 from PIL import Image
 from videokit import make_video, sound_only, without_frames
 
@@ -28,18 +28,18 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def engine(settings: Settings) -> Iterator[Engine]:
-    with open_engine(settings) as engine:
+def engine(settings: Settings) -> Iterator[MusicEngine]:
+    with open_library(settings) as engine:
         yield engine
 
 
-def send(engine: Engine, data: bytes, name: str = "clip.mp4") -> Task:
+def send(engine: MusicEngine, data: bytes, name: str = "clip.mp4") -> MusicTask:
     return upload(
         engine, data, 1000, content_type="video", mime_type="video/x-any", source_filename=name
     )
 
 
-def uploaded(engine: Engine, data: bytes, name: str = "clip.mp4") -> Task:
+def uploaded(engine: MusicEngine, data: bytes, name: str = "clip.mp4") -> MusicTask:
     return engine.wait(send(engine, data, name).id, "readyforintegration", 30)
 
 
@@ -55,7 +55,7 @@ def video(settings: Settings, path: str = PATH) -> dict[str, object]:
     return row
 
 
-def test_into_the_library(engine: Engine, settings: Settings) -> None:
+def test_into_the_library(engine: MusicEngine, settings: Settings) -> None:
     """Preprocessed, placed by its annotations, imported, with frames; its data goes."""
     task = uploaded(engine, MP4)
     assert task.mime_type == "video/mp4"
@@ -88,7 +88,7 @@ def test_into_the_library(engine: Engine, settings: Settings) -> None:
     ],
 )
 def test_the_extension(
-    engine: Engine, settings: Settings, data: bytes, name: str, target: str
+    engine: MusicEngine, settings: Settings, data: bytes, name: str, target: str
 ) -> None:
     """The client's where it is one of the scheme's; else that of what is in the file."""
     task = uploaded(engine, data, name)
@@ -98,7 +98,7 @@ def test_the_extension(
     assert files(settings.music) == {target: data}
 
 
-def test_another_target(engine: Engine, settings: Settings) -> None:
+def test_another_target(engine: MusicEngine, settings: Settings) -> None:
     """The client may name it; no import, no row."""
     task = uploaded(engine, MP4)
     engine.integrate(task.id, "Artist/2001 - Video.m4v")
@@ -122,7 +122,7 @@ def test_another_target(engine: Engine, settings: Settings) -> None:
     ],
 )
 def test_a_target_that_is_none(
-    engine: Engine, settings: Settings, target: str | None, reason: str
+    engine: MusicEngine, settings: Settings, target: str | None, reason: str
 ) -> None:
     """The call refuses it; the task rests as it was."""
     task = uploaded(engine, MP4)
@@ -133,7 +133,7 @@ def test_a_target_that_is_none(
     assert files(settings.music) == {}
 
 
-def test_a_target_that_is_taken(engine: Engine, settings: Settings) -> None:
+def test_a_target_that_is_taken(engine: MusicEngine, settings: Settings) -> None:
     """Another file stays and is named; the same one counts as done; elsewhere it goes in."""
     there = settings.music / PATH
     there.parent.mkdir()
@@ -165,7 +165,7 @@ def test_a_target_that_is_taken(engine: Engine, settings: Settings) -> None:
         (WEBM, "video/webm under a wrong extension"),
     ],
 )
-def test_refused(engine: Engine, settings: Settings, data: bytes, reason: str) -> None:
+def test_refused(engine: MusicEngine, settings: Settings, data: bytes, reason: str) -> None:
     """`invalidcontent` with a reason that names the file, and nothing of it is left."""
     task = send(engine, data)
     with pytest.raises(TaskFailed) as caught:
@@ -184,7 +184,7 @@ def lay(settings: Settings) -> None:
     path.write_bytes(MP4)
 
 
-def test_what_is_there_already(engine: Engine, settings: Settings) -> None:
+def test_what_is_there_already(engine: MusicEngine, settings: Settings) -> None:
     """A video in the Music Directory is imported, with frames; a scan finds nothing new then."""
     lay(settings)
     scan = engine.wait(engine.scan().id, "fsscancomplete", 30)
@@ -201,7 +201,7 @@ def test_what_is_there_already(engine: Engine, settings: Settings) -> None:
         engine.import_music("video", "AC∕DC")
 
 
-def test_artwork_of_a_video(engine: Engine, settings: Settings) -> None:
+def test_artwork_of_a_video(engine: MusicEngine, settings: Settings) -> None:
     """Frames of its own file, a picture beside it, or an uploaded one."""
     lay(settings)
     (settings.music / "AC∕DC" / "still.png").write_bytes(b"")

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from musictasks.engine import Settings, read_tasks
 from musictasks.errors import InvalidTaskFile
+from musictasks.music import Settings, read_tasks
 from musictasks.persistence import make_converter
-from musictasks.statemachine import MUSIC, HistoryEntry, Role, Task
+from musictasks.statemachine import MUSIC, HistoryEntry, MusicTask, Role
 from musictasks.testing import SteppedEngine, task_files
 
-GOOD = Task(
+GOOD = MusicTask(
     id="the-good-one",
     state="readyforintegration",
     content_type="albumfile",
@@ -64,7 +64,7 @@ def test_every_valid_state_loads():
         edge = next(edge for edge in MUSIC.edges if edge.target == state)
         entry = HistoryEntry(1.0, edge.event, edge.source, state)
         attempts = int(MUSIC.role(state) is Role.WORKING)
-        task = Task(id=f"in-{state}", state=state, history=(entry,), attempts=attempts)
+        task = MusicTask(id=f"in-{state}", state=state, history=(entry,), attempts=attempts)
         files[task.id] = make_converter(MUSIC).dump(task)
     assert start(files) == set()
 
@@ -72,7 +72,7 @@ def test_every_valid_state_loads():
 def test_a_waiting_task_whose_data_cannot_be_looked_at_stops_nobody():
     """Its path is one that the record may hold, but no upload has: the good task goes on."""
     entry = HistoryEntry(1.0, "request_upload", "new", "waitforchunk")
-    task = Task(
+    task = MusicTask(
         id="odd", state="waitforchunk", file_size=3, upload_path="in/a directory", history=(entry,)
     )
     assert start({task.id: make_converter(MUSIC).dump(task)}) == set()

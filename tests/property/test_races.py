@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from musictasks.engine import Engine
 from musictasks.errors import MusicTasksError
+from musictasks.music import MusicEngine
 from musictasks.statemachine import MUSIC, Edge, Handler, Lifecycle, Role, StateSpec, succeed
 from musictasks.testing import Recorder
 
@@ -57,7 +57,7 @@ def pair() -> Iterator[Callable[..., list[object]]]:
         yield race
 
 
-def uploaded(engine: Engine, data: bytes) -> str:
+def uploaded(engine: MusicEngine, data: bytes) -> str:
     checksum = hashlib.sha1(data).hexdigest()
     task = engine.begin_upload(content_type="albumfile", file_size=len(data), checksum=checksum)
     engine.receive_chunk(task.id, data)
@@ -66,7 +66,7 @@ def uploaded(engine: Engine, data: bytes) -> str:
 
 
 def test_of_two_verdicts_one_wins(
-    musictasks_engine: Engine,
+    musictasks_engine: MusicEngine,
     musictasks_recorder: Recorder,
     pair: Callable[..., list[object]],
 ):
@@ -91,7 +91,9 @@ def test_of_two_verdicts_one_wins(
         assert musictasks_recorder.states(task_id) == targets
 
 
-def test_of_two_last_chunks_one_wins(musictasks_engine: Engine, pair: Callable[..., list[object]]):
+def test_of_two_last_chunks_one_wins(
+    musictasks_engine: MusicEngine, pair: Callable[..., list[object]]
+):
     """The same bytes twice at the same time: they are written once, and the checksum is right."""
     engine = musictasks_engine
     for number in range(ROUNDS):
@@ -109,7 +111,7 @@ def test_of_two_last_chunks_one_wins(musictasks_engine: Engine, pair: Callable[.
 
 
 def test_of_two_uploads_of_the_same_bytes_one_wins(
-    musictasks_engine: Engine, pair: Callable[..., list[object]]
+    musictasks_engine: MusicEngine, pair: Callable[..., list[object]]
 ):
     """The other is refused: they would write into one file."""
     engine = musictasks_engine
@@ -124,7 +126,7 @@ def test_of_two_uploads_of_the_same_bytes_one_wins(
 
 
 def test_annotations_of_two_threads_are_both_kept(
-    musictasks_engine: Engine, pair: Callable[..., list[object]]
+    musictasks_engine: MusicEngine, pair: Callable[..., list[object]]
 ):
     """What does not exclude each other is lost by neither."""
     engine = musictasks_engine

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from musictasks.files import Directory
 from musictasks.persistence import TaskStore, make_converter
-from musictasks.statemachine import HISTORY_LIMIT, MUSIC, HistoryEntry, Task, TaskMachine
+from musictasks.statemachine import HISTORY_LIMIT, MUSIC, HistoryEntry, MusicTask, TaskMachine
 from musictasks.testing import histories, tasks
 
 #: Every way that Python offers to change an attribute, short of object.__setattr__.
-ASSIGNMENTS: dict[str, Callable[[Task, str], Any]] = {
+ASSIGNMENTS: dict[str, Callable[[MusicTask, str], Any]] = {
     "task.state = x": lambda task, to: exec("task.state = to", {"task": task, "to": to}),
     "del task.state": lambda task, to: exec("del task.state", {"task": task}),
     "task.state += x": lambda task, to: exec("task.state += to", {"task": task, "to": to}),
@@ -37,7 +37,7 @@ ASSIGNMENTS: dict[str, Callable[[Task, str], Any]] = {
     ),
     "the last entry of its history": lambda task, to: setattr(task.history[-1], "target", to),
     "its history": lambda task, to: task.history.append(to),  # pyright: ignore[reportAttributeAccessIssue]
-    "changes of an event": lambda task, to: TaskMachine().send(
+    "changes of an event": lambda task, to: TaskMachine(MUSIC).send(
         task, "remove", now=1.0, changes={"state": to}
     ),
 }
@@ -45,7 +45,7 @@ ASSIGNMENTS: dict[str, Callable[[Task, str], Any]] = {
 
 @pytest.mark.parametrize("way", ASSIGNMENTS)
 @given(task=tasks(), state=st.sampled_from([state.name for state in MUSIC.states]))
-def test_a_state_cannot_be_assigned(way: str, task: Task, state: str):
+def test_a_state_cannot_be_assigned(way: str, task: MusicTask, state: str):
     """Whatever the way, it raises, and the task is as it was."""
     before = pickle.dumps(task)
     refusals = (attrs.exceptions.FrozenInstanceError, AttributeError, TypeError, ValueError)
@@ -55,7 +55,7 @@ def test_a_state_cannot_be_assigned(way: str, task: Task, state: str):
 
 
 @given(task=tasks())
-def test_what_is_saved_is_loaded_again(task: Task):
+def test_what_is_saved_is_loaded_again(task: MusicTask):
     """Any task, with unknown keys and every text in its annotations: byte for byte, twice."""
     with tempfile.TemporaryDirectory() as directory:
         store = TaskStore(Directory(Path(directory), durable=False), make_converter(MUSIC))
@@ -86,8 +86,8 @@ def test_what_a_caller_does_to_annotations_changes_no_record(data: st.DataObject
 @given(walk=histories(max_size=30), times=st.integers(1, 3))
 def test_a_record_stays_bounded(walk: tuple[HistoryEntry, ...], times: int):
     """However long a task lives, its history keeps the last entries, a walk that ends here."""
-    machine = TaskMachine()
-    task = Task(id="t", state="startintegration", history=walk * times)
+    machine = TaskMachine(MUSIC)
+    task = MusicTask(id="t", state="startintegration", history=walk * times)
     for number in range(HISTORY_LIMIT):
         event = "begin" if number % 2 == 0 else "recover"
         task = machine.send(task, event, now=number, payload={"attempts_limit": 1000})

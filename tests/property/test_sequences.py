@@ -10,7 +10,16 @@ from typing import ClassVar
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
-from musictasks.statemachine import MUSIC, Lifecycle, Outcome, Stage, Task, Work, reject, succeed
+from musictasks.statemachine import (
+    MUSIC,
+    Lifecycle,
+    MusicTask,
+    Outcome,
+    Stage,
+    Work,
+    reject,
+    succeed,
+)
 from musictasks.testing import LifecycleStateMachine
 
 #: A stage of an integrator's, with a handler that makes files.
@@ -53,10 +62,10 @@ class Transcoded(LifecycleStateMachine):
     lifecycle: ClassVar[Lifecycle] = MINE
     made: ClassVar[Path]
     #: The records that the handler was given.
-    given: ClassVar[list[Task]] = []
+    given: ClassVar[list[MusicTask]] = []
 
     @staticmethod
-    def transcode(task: Task, work: Work) -> Outcome:
+    def transcode(task: MusicTask, work: Work) -> Outcome:
         Transcoded.given.append(task)
         if task.content_type == "artwork":
             return reject("nothing to transcode")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import mutagen
 from attrs import frozen
-from musictasks.engine import Settings
 from musictasks.library import sample_album
+from musictasks.music import Settings
 
 ARTIST = "Søren Größenwald"
 ALBUM = f"{ARTIST}/2020 - Über den Wäldern"

@@ -17,7 +17,7 @@ from crashruns import Lane
 from crashways import HAND
 from musictasks.engine.entry import Entry
 from musictasks.errors import ChunkRefused, IllegalTransition, TaskNotFound, UploadRefused
-from musictasks.statemachine import Task
+from musictasks.statemachine import MusicTask
 
 # -- a person ---------------------------------------------------------------------------------
 
@@ -138,7 +138,7 @@ class Rival:
 
     room: Room
     at: int
-    act: Callable[[Task], Callable[[], object] | None]
+    act: Callable[[MusicTask], Callable[[], object] | None]
     effects: Struck = Factory(lambda self: Struck(self.strike), takes_self=True)
     blocked: threading.Event = Factory(threading.Event)
     thread: threading.Thread | None = None
@@ -158,7 +158,7 @@ class Rival:
             if not self.blocked.wait(PATIENCE_S):
                 self.wrong.append("the rival hangs")
 
-    def _run(self, task: Task) -> None:
+    def _run(self, task: MusicTask) -> None:
         self.effects.others.add(threading.get_ident())
         try:
             # What the first client does or will do, too; or something of its own.

@@ -20,10 +20,10 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from musictasks.engine import Engine, Settings, open_engine
 from musictasks.errors import ChunkRefused, IllegalTransition, InvalidTaskFile, TaskNotSaved
+from musictasks.music import MusicEngine, Settings, open_library
 from musictasks.persistence import as_dictionary
-from musictasks.statemachine import Task
+from musictasks.statemachine import MusicTask
 from musictasks.testing import InlineExecutor
 from musictasks.testing import Struck as Counted
 
@@ -69,31 +69,31 @@ class Room:
         )
         self.clock = Clock()
         #: Every notification, from the instant it was told: name and record.
-        self.told: list[tuple[str, Task]] = []
-        self.on_tell: Callable[[str, Task], object] = lambda name, record: None
+        self.told: list[tuple[str, MusicTask]] = []
+        self.on_tell: Callable[[str, MusicTask], object] = lambda name, record: None
         #: What the calls of the client raised.
         self.raised: list[Exception] = []
         #: Whether another client acts, too.
         self.shared = False
-        self._engine: Engine | None = None
+        self._engine: MusicEngine | None = None
 
     @property
     def is_open(self) -> bool:
         return self._engine is not None
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> MusicEngine:
         assert self._engine is not None
         return self._engine
 
     def open(self) -> None:
-        engine = open_engine(self.settings, executor=InlineExecutor, clock=self.clock)
+        engine = open_library(self.settings, executor=InlineExecutor, clock=self.clock)
         self._engine = engine
         # Not by `subscribe`: what counts is the instant of telling, not that of hearing.
         notifier, tell = engine._notifier, engine._notifier.tell
 
         def telling(name: str, record: Any, *args: Any, **options: Any) -> None:
-            assert isinstance(record, Task)
+            assert isinstance(record, MusicTask)
             self.told.append((name, record))
             self.on_tell(name, record)
             tell(name, record, *args, **options)

@@ -22,7 +22,7 @@ from crashways import WAYS
 from musictasks.errors import InvalidTaskFile
 from musictasks.files import using
 from musictasks.persistence import make_converter
-from musictasks.statemachine import MUSIC, Task
+from musictasks.statemachine import MUSIC, MusicTask
 
 #: The states in which an upload's data must be whole.
 _DATA_NEEDED = {
@@ -47,7 +47,7 @@ class Power:
     """One recorded way, and its judge."""
 
     lane: Lane
-    told: list[Task] = field(factory=list)
+    told: list[MusicTask] = field(factory=list)
     final: dict[str, bytes] = field(factory=dict)
     seen: set[bytes] = field(factory=set)
     recording: Recording = field(init=False)
@@ -62,7 +62,7 @@ class Power:
             if path.is_file():
                 self.final[str(path.relative_to(room.root))] = path.read_bytes()
 
-    def images(self) -> Iterator[tuple[str, Image, list[Task]]]:
+    def images(self) -> Iterator[tuple[str, Image, list[MusicTask]]]:
         """Every different image, with what was told before the power failed."""
         for number, cut in enumerate(self.recording.cuts, 1):
             for image in self.recording.images(cut):
@@ -75,10 +75,10 @@ class Power:
                     self.seen.add(digest.digest())
                     yield f"before call {number}", image, self.told[: cut.told]
 
-    def wrong(self, image: Image, told: list[Task]) -> list[str]:
+    def wrong(self, image: Image, told: list[MusicTask]) -> list[str]:
         """What such a disk must not hold, or must."""
         wrong: list[str] = []
-        tasks: dict[str, Task] = {}
+        tasks: dict[str, MusicTask] = {}
         for name, data in image.files.items():
             place = Path(name)
             if place.parent == Path("data/tasks") and place.suffix == ".json":
@@ -103,7 +103,7 @@ class Power:
         if (found or place in image.directories) and found != at_path(place, self.final):
             yield f"{place} is there, but not whole: {list(found)}"
 
-    def _missing(self, image: Image, task: Task) -> Iterator[str]:
+    def _missing(self, image: Image, task: MusicTask) -> Iterator[str]:
         """What a task's record says there is, and is not."""
         if task.state in _DATA_NEEDED and task.upload_path is not None:
             data = image.files.get(f"data/uploads/{task.upload_path}", b"")
@@ -149,7 +149,7 @@ class Power:
         return wrong
 
 
-def _forgotten(tasks: dict[str, Task], told: list[Task]) -> Iterator[str]:
+def _forgotten(tasks: dict[str, MusicTask], told: list[MusicTask]) -> Iterator[str]:
     """The states and annotations that a client was told of, and that the disk does not know."""
     removed = {task.id for task in told if task.state == "remove"}
     for task in told:

@@ -10,7 +10,7 @@ from archivekit import make_tar
 from attrs import field, frozen
 from crashkit import Room
 from musictasks.library import MusicDatabase, sample_album
-from musictasks.statemachine import Task
+from musictasks.statemachine import MusicTask
 
 ALBUM = "Søren Größenwald/2020 - Über den Wäldern"
 SONG = f"{ALBUM}/01 Morgenröte.flac"
@@ -36,7 +36,7 @@ class Way:
     #: What of the Music Directory is at every moment either not there or as it is in the end.
     whole: str | None = None
 
-    def find(self, room: Room) -> Task | None:
+    def find(self, room: Room) -> MusicTask | None:
         raise NotImplementedError
 
     def begin(self, room: Room) -> object:
@@ -46,7 +46,7 @@ class Way:
         """Whether the library has what the way is for."""
         raise NotImplementedError
 
-    def act(self, room: Room, task: Task) -> Callable[[], object] | None:
+    def act(self, room: Room, task: MusicTask) -> Callable[[], object] | None:
         """What the task waits for; None where it goes on by itself."""
         if task.state in {"uploadfailed", "integrationfailed", "importfailed"}:
             return lambda: room.engine.retry(task.id)
@@ -93,7 +93,7 @@ class Upload(Way):
     wrong_first: bool = False
     is_done: Callable[[Room], bool]
 
-    def find(self, room: Room) -> Task | None:
+    def find(self, room: Room) -> MusicTask | None:
         checksum = hashlib.sha1(self.data).hexdigest()
         found = [task for task in room.engine.tasks() if task.source_checksum == checksum]
         return found[0] if found else None
@@ -109,7 +109,7 @@ class Upload(Way):
     def done(self, room: Room) -> bool:
         return self.is_done(room)
 
-    def act(self, room: Room, task: Task) -> Callable[[], object] | None:
+    def act(self, room: Room, task: MusicTask) -> Callable[[], object] | None:
         engine = room.engine
         if task.state == "waitforchunk":
             offset = task.offset or 0
@@ -123,7 +123,7 @@ class Upload(Way):
             return lambda: engine.retry(task.id, target=self.other_target)
         return super().act(room, task)
 
-    def _sent(self, task: Task) -> bytes:
+    def _sent(self, task: MusicTask) -> bytes:
         retried = any(entry.event == "retry" for entry in task.history)
         return self.data if retried or not self.wrong_first else self.data[::-1]
 
@@ -132,7 +132,7 @@ class Upload(Way):
 class AlbumImport(Way):
     """What lies in the Music Directory is imported, with artwork."""
 
-    def find(self, room: Room) -> Task | None:
+    def find(self, room: Room) -> MusicTask | None:
         found = [task for task in room.engine.tasks() if task.content_type == "album"]
         return found[0] if found else None
 
@@ -147,7 +147,7 @@ class AlbumImport(Way):
 class FirstStart(Way):
     """No task at all: a library is made where there is none."""
 
-    def find(self, room: Room) -> Task | None:
+    def find(self, room: Room) -> MusicTask | None:
         return None
 
     def done(self, room: Room) -> bool:

@@ -6,14 +6,14 @@ import hashlib
 import time
 from typing import Any
 
-from musictasks.engine import Engine
 from musictasks.errors import TaskFailed
-from musictasks.statemachine import Handler, Outcome, Task, Work, succeed
+from musictasks.music import MusicEngine
+from musictasks.statemachine import Handler, MusicTask, Outcome, Work, succeed
 
 STAGES = ("preprocessing", "integration", "music import", "artwork import", "file system scan")
 
 
-def play(task: Task, work: Work) -> Outcome:
+def play(task: MusicTask, work: Work) -> Outcome:
     """A handler that has nothing to do."""
     return succeed()
 
@@ -21,7 +21,9 @@ def play(task: Task, work: Work) -> Outcome:
 PLAYED: dict[str, Handler] = dict.fromkeys(STAGES, play)
 
 
-def upload(engine: Engine, data: bytes = b"some bytes", size: int = 3, **options: Any) -> Task:
+def upload(
+    engine: MusicEngine, data: bytes = b"some bytes", size: int = 3, **options: Any
+) -> MusicTask:
     """A whole upload, in chunks of `size` bytes."""
     task = begin(engine, data, **options)
     for start in range(0, len(data), size):
@@ -29,7 +31,7 @@ def upload(engine: Engine, data: bytes = b"some bytes", size: int = 3, **options
     return task
 
 
-def begin(engine: Engine, data: bytes = b"some bytes", **options: Any) -> Task:
+def begin(engine: MusicEngine, data: bytes = b"some bytes", **options: Any) -> MusicTask:
     options = {
         "content_type": "albumfile",
         "mime_type": "application/pdf",
@@ -40,7 +42,7 @@ def begin(engine: Engine, data: bytes = b"some bytes", **options: Any) -> Task:
     return engine.begin_upload(**options)
 
 
-def wait_gone(engine: Engine, task_id: str) -> Task:
+def wait_gone(engine: MusicEngine, task_id: str) -> MusicTask:
     """Waits until a task is gone, also through a failed state that does not last."""
     while True:
         try:

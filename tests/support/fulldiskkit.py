@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from musictasks.engine import Engine, Settings, open_engine
 from musictasks.errors import ChunkRefused, TaskNotSaved
+from musictasks.music import MusicEngine, Settings, open_library
 
 #: Of the tmpfs. The ballast and two chunks fit, with what the engine needs, but not the upload.
 DISK_BYTES = 4 * 1024 * 1024
@@ -25,7 +25,7 @@ _DATA = bytes(range(256)) * (_CHUNKS * _CHUNK_BYTES // 256)
 def main(directory: Path) -> None:
     ballast = directory / "ballast"
     ballast.write_bytes(bytes(_BALLAST_BYTES))
-    with open_engine(Settings.in_directory(directory)) as engine:
+    with open_library(Settings.in_directory(directory)) as engine:
         task = engine.begin_upload(
             content_type="albumfile",
             file_size=len(_DATA),
@@ -47,12 +47,12 @@ def main(directory: Path) -> None:
     print(json.dumps(seen))
 
 
-def _record(engine: Engine, task_id: str) -> dict[str, Any]:
+def _record(engine: MusicEngine, task_id: str) -> dict[str, Any]:
     record = engine.get(task_id)
     return {"state": record.state, "offset": record.offset}
 
 
-def _until_refused(engine: Engine, task_id: str) -> dict[str, Any] | None:
+def _until_refused(engine: MusicEngine, task_id: str) -> dict[str, Any] | None:
     """Sends chunks from where the upload stands; what the refused one was told, if one was."""
     while (task := engine.get(task_id)).state == "waitforchunk":
         offset = task.offset or 0
@@ -66,7 +66,7 @@ def _until_refused(engine: Engine, task_id: str) -> dict[str, Any] | None:
     return None
 
 
-def _annotated_when_full(engine: Engine, task_id: str, rest: Path) -> str:
+def _annotated_when_full(engine: MusicEngine, task_id: str, rest: Path) -> str:
     """Fills the disk to the last byte, and annotates: what is said of that."""
     with rest.open("wb", buffering=0) as file:
         for size in (4096, 1):

@@ -30,7 +30,7 @@ from musictasks.engine import runner, working
 from musictasks.engine.notifications import Notifier
 from musictasks.files import Effects
 from musictasks.files.effects import using
-from musictasks.statemachine import Handler, Task, Work
+from musictasks.statemachine import Handler, MusicTask, Work
 
 #: Longer than any run takes; only broken code meets it.
 PATIENCE_S = 60
@@ -168,10 +168,10 @@ def _arm(clockwork: _Clockwork) -> None:
     tell, connect = Notifier.tell, sqlite3.connect
 
     def telling(self: Notifier, name: str, record: Any, *args: Any, **options: Any) -> None:
-        clockwork.tick(TOLD, record.state if isinstance(record, Task) else "")
+        clockwork.tick(TOLD, record.state if isinstance(record, MusicTask) else "")
         tell(self, name, record, *args, **options)
 
-    def running(handler: Handler, task: Task, work: Work) -> Any:
+    def running(handler: Handler, task: MusicTask, work: Work) -> Any:
         with clockwork.working(task.state):
             return working.run(handler, task, work)
 

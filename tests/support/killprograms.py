@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from musictasks.cli import main
-from musictasks.engine import Engine, Settings, open_engine
 from musictasks.library import scan_cache
-from musictasks.statemachine import Task
+from musictasks.music import MusicEngine, Settings, open_library
+from musictasks.statemachine import MusicTask
 
 #: Longer than any step takes; only broken code meets it.
 _PATIENCE_S = 30
@@ -32,7 +32,7 @@ def upload(config: Path, content_type: str, name: str, target: str) -> int:
     """A file beside the config goes to its target, and into the database with artwork."""
     settings, data = Settings.from_file(config), config.with_name(name).read_bytes()
     checksum = hashlib.sha1(data).hexdigest()
-    with open_engine(settings) as engine:
+    with open_library(settings) as engine:
         task = _earlier(engine, lambda task: task.source_checksum == checksum)
         task = task or engine.begin_upload(
             content_type=content_type,
@@ -55,7 +55,7 @@ def scan(config: Path) -> int:
     """What a scan finds is written into a file beside the config."""
     # So that a small library's checksums are written down several times, not at the end alone.
     scan_cache._FLUSH_FILES = 2
-    with open_engine(Settings.from_file(config)) as engine:
+    with open_library(Settings.from_file(config)) as engine:
         task = _earlier(engine, lambda task: task.content_type == "any") or engine.scan()
         done = engine.wait(task.id, "fsscancomplete", _PATIENCE_S)
         config.with_name(FOUND).write_text(json.dumps(done.annotations, sort_keys=True))
@@ -63,13 +63,13 @@ def scan(config: Path) -> int:
     return 0
 
 
-def _earlier(engine: Engine, is_ours: Callable[[Task], bool]) -> Task | None:
+def _earlier(engine: MusicEngine, is_ours: Callable[[MusicTask], bool]) -> MusicTask | None:
     """The task that an earlier process began and did not end; one in `remove` goes by itself."""
     found = (task for task in engine.tasks() if is_ours(task) and task.state != "remove")
     return next(found, None)
 
 
-def _remove(engine: Engine, task: Task) -> None:
+def _remove(engine: MusicEngine, task: MusicTask) -> None:
     engine.remove(task.id)
     engine.wait(task.id, "notexisting", _PATIENCE_S)
 

@@ -19,7 +19,7 @@ from attrs import field, frozen
 from crashkit import half, tree
 from killkit import PATIENCE_S, Ended, Moment, Server, counted
 from killlibraries import lies, make_config, snapshot
-from musictasks.engine import Settings, read_tasks
+from musictasks.music import Settings, read_tasks
 
 T = TypeVar("T")
 

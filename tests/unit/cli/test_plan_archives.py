@@ -12,7 +12,7 @@ from musictasks.cli.archives import is_archive
 from musictasks.cli.planned import Plan
 from musictasks.cli.planning import make_plan
 from musictasks.cli.songs import Overrides
-from musictasks.engine import Settings
+from musictasks.music import Settings
 
 ZIP = make_zip(album_files())
 

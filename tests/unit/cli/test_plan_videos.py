@@ -12,7 +12,7 @@ from musictasks.cli.planned import Plan
 from musictasks.cli.planning import make_plan
 from musictasks.cli.songs import Overrides
 from musictasks.cli.videos import VideoNames, video_names
-from musictasks.engine import Settings
+from musictasks.music import Settings
 from videokit import make_video, sound_only
 
 MP4 = make_video(frames=2)

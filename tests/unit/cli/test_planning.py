@@ -11,7 +11,7 @@ from clikit import ALBUM, ARTIST, BOOKLET, COVER, FLAC, M4A, MP3, TARGETS, copy_
 from musictasks.cli.planned import Plan
 from musictasks.cli.planning import make_plan
 from musictasks.cli.songs import Overrides
-from musictasks.engine import Settings
+from musictasks.music import Settings
 
 
 @pytest.fixture

@@ -10,18 +10,18 @@ from musictasks.statemachine import (
     HistoryEntry,
     Kind,
     Lifecycle,
+    MusicTask,
     Role,
     Stage,
     StateSpec,
     Target,
-    Task,
 )
 
 #: Every character that one of the formats reads as its own.
 HOSTILE = 'a "quoted" <b> & \\N \\n | `code` #35; %% ; {x} [y] --> <!-- --> ]]> ünïcode 音楽 é'
 
 
-def is_long(task: Task, payload: Mapping[str, Any]) -> bool:
+def is_long(task: MusicTask, payload: Mapping[str, Any]) -> bool:
     """The song is longer than <ten> minutes | "or so" \\N.
 
     This line is no part of the pictures.
@@ -54,7 +54,7 @@ def mine() -> Lifecycle:
 
 
 @pytest.fixture
-def task() -> Task:
+def task() -> MusicTask:
     """A task that failed once, was retried, and is at work again."""
     start = 1_763_931_011.25
     steps = (
@@ -72,6 +72,6 @@ def task() -> Task:
     for after_s, event, target, message in steps:
         history.append(HistoryEntry(start + after_s, event, source, target, message))
         source = target
-    return Task(
+    return MusicTask(
         id="song-1", state=source, history=tuple(history), initialization_time=1_763_931_011
     )

@@ -12,7 +12,7 @@ from musictasks.cli.diagram import add_diagram_arguments, draw_task, run_diagram
 from musictasks.cli.output import make_console
 from musictasks.diagrams import draw, write
 from musictasks.errors import DiagramError
-from musictasks.statemachine import MUSIC, Task
+from musictasks.statemachine import MUSIC, MusicTask
 
 
 def arguments(*words: str) -> argparse.Namespace:
@@ -89,7 +89,7 @@ def test_a_format_comes_before_the_extension(tmp_path: Path) -> None:
     assert file.read_text() == draw(MUSIC, "markdown")
 
 
-def test_show_draws_a_walk(tmp_path: Path, task: Task) -> None:
+def test_show_draws_a_walk(tmp_path: Path, task: MusicTask) -> None:
     """The picture of `musictasks show ID --diagram FILE` is the task's walk."""
     draw_task(task, tmp_path / "walk.mmd", make_console())
     assert (tmp_path / "walk.mmd").read_text() == draw(MUSIC, "mermaid", task=task)

@@ -11,7 +11,7 @@ import pytest
 from attrs import evolve
 from markdown_it import MarkdownIt
 from musictasks.diagrams import draw, source_of
-from musictasks.statemachine import MUSIC, HistoryEntry, Lifecycle, Stage, Task
+from musictasks.statemachine import MUSIC, HistoryEntry, Lifecycle, MusicTask, Stage
 from PIL import Image
 
 from .conftest import HOSTILE, is_long
@@ -121,7 +121,7 @@ def test_json_holds_every_name(mine: Lifecycle) -> None:
     assert is_long.__name__ in {edge["guard"]["name"] for edge in drawn["edges"] if edge["guard"]}
 
 
-def test_a_message_comes_out_whole(mine: Lifecycle, task: Task) -> None:
+def test_a_message_comes_out_whole(mine: Lifecycle, task: MusicTask) -> None:
     """The message of a step stands in the table as it was given, in the picture shortened."""
     assert HOSTILE in {row[-1] for row in cells(draw(mine, "markdown", task=task))}
     assert f"“{HOSTILE[:43].rstrip()}…”" in svg_texts(draw(mine, "svg", task=task))
@@ -129,7 +129,7 @@ def test_a_message_comes_out_whole(mine: Lifecycle, task: Task) -> None:
 
 
 @pytest.mark.parametrize("bad", ["\x00\x1b[31m\x7f", "\ud800", "\ufffe", "\u202egnp.exe", "", "\\"])
-def test_what_no_format_can_hold_is_replaced(bad: str, mine: Lifecycle, task: Task) -> None:
+def test_what_no_format_can_hold_is_replaced(bad: str, mine: Lifecycle, task: MusicTask) -> None:
     """Control characters, lone surrogates and direction marks leave every format readable."""
     last = task.history[-1]
     step = HistoryEntry(last.time, f"event{bad}", "integrating", f"state{bad}", f"message {bad}")

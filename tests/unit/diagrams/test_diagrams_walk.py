@@ -8,10 +8,10 @@ import pytest
 from attrs import evolve
 from musictasks.diagrams import draw
 from musictasks.diagrams.walk import offset_text, walk
-from musictasks.statemachine import MUSIC, HistoryEntry, Kind, Task
+from musictasks.statemachine import MUSIC, HistoryEntry, Kind, MusicTask
 
 
-def test_a_walk_has_the_states_it_went_through(task: Task) -> None:
+def test_a_walk_has_the_states_it_went_through(task: MusicTask) -> None:
     """Only the states of the history are drawn, and the one where the task is is marked."""
     graph = walk(task, MUSIC)
     names = {task.state, *(entry.source for entry in task.history)}
@@ -19,7 +19,7 @@ def test_a_walk_has_the_states_it_went_through(task: Task) -> None:
     assert [node.name for node in graph.nodes if node.now] == ["integrating"]
 
 
-def test_the_steps_are_numbered_and_timed(task: Task) -> None:
+def test_the_steps_are_numbered_and_timed(task: MusicTask) -> None:
     """An edge taken twice is one arrow with both steps; a failed step shows its message."""
     notes = {(a.source, a.event): a.notes for a in walk(task, MUSIC).arrows}
     assert notes["waitforchunk", "complete_upload"] == ("2.  +1.2 s",)
@@ -30,19 +30,19 @@ def test_the_steps_are_numbered_and_timed(task: Task) -> None:
     assert len(message) <= 46
 
 
-def test_the_kinds_of_its_edges_are_told_apart(task: Task) -> None:
+def test_the_kinds_of_its_edges_are_told_apart(task: MusicTask) -> None:
     """A retry in a walk looks like a retry."""
     kinds = {arrow.event: arrow.kind for arrow in walk(task, MUSIC).arrows}
     assert kinds["retry"] is Kind.RETRY
     assert kinds["begin"] is Kind.DOCUMENTED
 
 
-def test_the_caption_says_when_it_began(task: Task) -> None:
+def test_the_caption_says_when_it_began(task: MusicTask) -> None:
     """The times count from an instant that is given in UTC."""
     assert "Made 2025-11-23 20:50:11 UTC; times count from there." in walk(task, MUSIC).caption
 
 
-def test_a_lost_beginning_is_said(task: Task) -> None:
+def test_a_lost_beginning_is_said(task: MusicTask) -> None:
     """A history that is cut off at its limit says so, and counts from the making all the same."""
     graph = walk(evolve(task, history=task.history[4:]), MUSIC)
     assert any("no longer recorded" in line for line in graph.caption)
@@ -52,14 +52,14 @@ def test_a_lost_beginning_is_said(task: Task) -> None:
 
 def test_a_task_without_history_is_drawn() -> None:
     """A task that nothing happened to is the one state it is in."""
-    graph = walk(Task(id="a"), MUSIC)
+    graph = walk(MusicTask(id="a"), MUSIC)
     assert [(node.name, node.notes) for node in graph.nodes] == [("new", ("now",))]
-    drawn = draw(MUSIC, "svg", task=Task(id="a"))
+    drawn = draw(MUSIC, "svg", task=MusicTask(id="a"))
     assert isinstance(drawn, bytes)
     assert b">new<" in drawn
 
 
-def test_a_state_of_another_lifecycle_is_drawn(task: Task) -> None:
+def test_a_state_of_another_lifecycle_is_drawn(task: MusicTask) -> None:
     """A history may name states that the lifecycle no longer has; they are marked."""
     step = HistoryEntry(task.history[-1].time + 1, "polish", "integrating", "polished")
     graph = walk(evolve(task, history=(*task.history, step), state="polished"), MUSIC)
@@ -68,7 +68,7 @@ def test_a_state_of_another_lifecycle_is_drawn(task: Task) -> None:
     assert '"? polished' in str(drawn)
 
 
-def test_many_steps_along_one_edge_are_counted(task: Task) -> None:
+def test_many_steps_along_one_edge_are_counted(task: MusicTask) -> None:
     """An edge shows its last four steps, and how many there were before."""
     again = [
         HistoryEntry(task.history[-1].time + n, event, source, target)
@@ -84,7 +84,7 @@ def test_many_steps_along_one_edge_are_counted(task: Task) -> None:
     assert len(notes) == 5
 
 
-def test_json_has_the_steps(task: Task) -> None:
+def test_json_has_the_steps(task: MusicTask) -> None:
     """Tools get the steps whole, in order, beside the graph."""
     found = json.loads(draw(MUSIC, "json", task=task))["walk"]
     assert found["state"] == "integrating"

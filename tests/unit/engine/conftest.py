@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 from enginekit import PLAYED
-from musictasks.engine import Engine, Settings
+from musictasks.music import MusicEngine, Settings
 from musictasks.statemachine import Handler
 
 
@@ -19,6 +19,6 @@ def musictasks_handlers() -> Mapping[str, Handler]:
 
 
 @pytest.fixture
-def opened(musictasks_open: Callable[..., Engine]) -> Callable[..., Engine]:
+def opened(musictasks_open: Callable[..., MusicEngine]) -> Callable[..., MusicEngine]:
     """Opens engines with played handlers, and closes them at the end."""
     return musictasks_open

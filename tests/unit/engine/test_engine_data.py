@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 from enginekit import begin, upload, wait_gone
-from musictasks.engine import Engine, Settings, as_dictionary
+from musictasks.engine import as_dictionary
 from musictasks.errors import ChunkRefused, UploadRefused
-from musictasks.statemachine import Outcome, Task, Work, succeed
+from musictasks.music import MusicEngine, Settings
+from musictasks.statemachine import MusicTask, Outcome, Work, succeed
 
-Open = Callable[..., Engine]
+Open = Callable[..., MusicEngine]
 
 
 def put_beside(settings: Settings, name: str | None = None) -> dict[str, Any]:
     """A preprocessing that makes a file: as ours would name it, or called `name`."""
 
-    def preprocess(task: Task, work: Work) -> Outcome:
+    def preprocess(task: MusicTask, work: Work) -> Outcome:
         made = name or f"{Path(str(task.upload_path)).stem}.preprocessed.jpg"
         place = settings.uploads / made
         place.parent.mkdir(exist_ok=True)
@@ -34,11 +35,11 @@ def files(settings: Settings) -> set[str]:
     return {str(path.relative_to(settings.uploads)) for path in found if path.is_file()}
 
 
-def ready(engine: Engine, data: bytes = b"some bytes") -> Task:
+def ready(engine: MusicEngine, data: bytes = b"some bytes") -> MusicTask:
     return engine.wait(upload(engine, data).id, "readyforintegration", timeout=30)
 
 
-def paths(task: Task) -> set[str]:
+def paths(task: MusicTask) -> set[str]:
     return {path for path in (task.upload_path, task.preprocessed_path) if path is not None}
 
 
@@ -210,7 +211,7 @@ def test_data_below_a_directory_is_no_orphan(opened: Open, settings: Settings):
     """What a record names inside of an unpacked archive's directory stays at the next start."""
     name = f"album-{'a' * 40}.preprocessed/inner/01 Song.flac"
 
-    def preprocess(task: Task, work: Work) -> Outcome:
+    def preprocess(task: MusicTask, work: Work) -> Outcome:
         (settings.uploads / name).parent.mkdir(parents=True)
         (settings.uploads / name).write_bytes(b"x")
         return succeed(changes={"preprocessed_path": name})

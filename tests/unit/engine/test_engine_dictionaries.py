@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from enginekit import begin, upload
-from musictasks.engine import Engine, Settings, as_dictionary
+from musictasks.engine import as_dictionary
 from musictasks.errors import (
     IllegalTransition,
     TaskNotFound,
@@ -19,10 +19,11 @@ from musictasks.errors import (
     UploadRefused,
 )
 from musictasks.files import Effects, using
-from musictasks.statemachine import Outcome, Task, Work, fail, succeed
+from musictasks.music import MusicEngine, Settings
+from musictasks.statemachine import MusicTask, Outcome, Work, fail, succeed
 from musictasks.testing import InlineExecutor, Recorder
 
-Open = Callable[..., Engine]
+Open = Callable[..., MusicEngine]
 
 
 def stored(settings: Settings, task_id: str) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def test_a_dictionary_is_saved_without_a_word(opened: Open, settings: Settings):
 def test_a_saved_annotation_is_the_users(opened: Open):
     """What a program changed in the annotations no handler overwrites."""
 
-    def annotate(task: Task, work: Work) -> Outcome:
+    def annotate(task: MusicTask, work: Work) -> Outcome:
         return succeed(annotations={"song": "from the tags", "album": "from the tags"})
 
     with opened(handlers={"preprocessing": annotate}, executor=InlineExecutor) as engine:
@@ -71,7 +72,7 @@ def test_a_saved_annotation_is_the_users(opened: Open):
 def test_an_old_dictionary_undoes_nothing(opened: Open):
     """Of one that was read in an earlier state, what the program itself changed is taken."""
 
-    def note(task: Task, work: Work) -> Outcome:
+    def note(task: MusicTask, work: Work) -> Outcome:
         return succeed(
             changes={"mime_type": "found/out"}, annotations={"song": "from the tags", "cd": 1}
         )
@@ -174,7 +175,7 @@ def test_an_outcome_is_the_workers_as_long_as_it_works(opened: Open):
     """`fail`, `succeed` and `reject` are refused while a handler works; `remove` is not."""
     entered, leave = threading.Event(), threading.Event()
 
-    def slow(task: Task, work: Work) -> Outcome:
+    def slow(task: MusicTask, work: Work) -> Outcome:
         entered.set()
         leave.wait(30)
         return succeed()
@@ -223,7 +224,7 @@ def test_a_saved_new_task_waits_until_it_is_scheduled(opened: Open, settings: Se
     """It is stored and told at once; what its state starts begins with `schedule`, once."""
     runs: list[str] = []
 
-    def count(task: Task, work: Work) -> Outcome:
+    def count(task: MusicTask, work: Work) -> Outcome:
         runs.append(task.id)
         return fail("seen")
 

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from attrs import evolve
 from enginekit import begin, upload
-from musictasks.engine import Engine, Settings
 from musictasks.engine.dispatcher import Dispatcher
 from musictasks.engine.notifications import Notifier
 from musictasks.errors import (
@@ -26,20 +25,21 @@ from musictasks.errors import (
     UploadRefused,
 )
 from musictasks.files import Effects, using
+from musictasks.music import MusicEngine, Settings
 from musictasks.statemachine import (
     MUSIC,
     Edge,
     Lifecycle,
+    MusicTask,
     Outcome,
     Target,
-    Task,
     Work,
     fail,
     succeed,
 )
 from musictasks.testing import InlineExecutor, Recorder, SteppedEngine
 
-Open = Callable[..., Engine]
+Open = Callable[..., MusicEngine]
 
 
 def test_the_same_upload_begun_by_many_at_once_is_one_task(opened: Open):
@@ -49,7 +49,7 @@ def test_the_same_upload_begun_by_many_at_once_is_one_task(opened: Open):
         data = bytes([65 + number]) * 5
         barrier = threading.Barrier(4)
 
-        def begin_it(data: bytes = data, number: int = number, barrier: Any = barrier) -> Task:
+        def begin_it(data: bytes = data, number: int = number, barrier: Any = barrier) -> MusicTask:
             barrier.wait(30)
             return begin(engine, data, task_id=f"same-{number}")
 
@@ -77,7 +77,7 @@ def test_a_callback_has_one_thread_however_many_tell_it(opened: Open):
     def tell() -> None:
         barrier.wait(30)
         for _ in range(50):
-            notifier.tell("StateUpdate", Task(id="t"))
+            notifier.tell("StateUpdate", MusicTask(id="t"))
 
     with ThreadPoolExecutor(4) as pool:
         for _ in range(4):
@@ -121,7 +121,7 @@ def test_a_deaf_handler_keeps_the_directory(opened: Open, settings: Settings):
     """Closed or not: as long as it works, nobody else begins its task."""
     stop, entered = threading.Event(), threading.Event()
 
-    def deaf(task: Task, work: Work) -> Outcome:
+    def deaf(task: MusicTask, work: Work) -> Outcome:
         entered.set()
         assert stop.wait(30)
         return succeed()
@@ -167,11 +167,11 @@ def test_an_executor_that_cannot_be_made_leaves_the_directory_free(opened: Open)
     opened().close()
 
 
-def says_no(task: Task, payload: object) -> bool:
+def says_no(task: MusicTask, payload: object) -> bool:
     return False
 
 
-def raises(task: Task, payload: object) -> bool:
+def raises(task: MusicTask, payload: object) -> bool:
     raise KeyError("codec")
 
 
@@ -282,7 +282,7 @@ def test_a_mime_type_that_is_none_is_refused(opened: Open, mime_type: str):
 
 def test_activity_is_what_the_disk_says(settings: Settings):
     """A task file that a person has just edited is active, whatever the engine knew."""
-    stepped = SteppedEngine(evolve(settings, max_age_s=1000.0))
+    stepped = SteppedEngine(evolve(settings, max_age_s=1000.0), MUSIC, opener=open_library)
     engine = stepped.start()
     task = begin(engine)
     stepped.settle()

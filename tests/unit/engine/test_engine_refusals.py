@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 from enginekit import begin, upload
-from musictasks.engine import Engine, Settings, open_engine
 from musictasks.errors import (
     ChunkRefused,
     DirectoryInUse,
@@ -24,10 +23,11 @@ from musictasks.errors import (
     TransitionRefused,
     UploadRefused,
 )
-from musictasks.statemachine import MUSIC, Stage, Task, Work, succeed
+from musictasks.music import MusicEngine, Settings, open_library
+from musictasks.statemachine import MUSIC, MusicTask, Stage, Work, succeed
 from musictasks.testing import Recorder
 
-Open = Callable[..., Engine]
+Open = Callable[..., MusicEngine]
 
 HOSTILE_NAMES = [
     "../escaped",
@@ -49,13 +49,13 @@ def tree(directory: Path) -> set[str]:
 
 
 @pytest.fixture
-def engine(opened: Open) -> Iterator[Engine]:
+def engine(opened: Open) -> Iterator[MusicEngine]:
     with opened() as engine:
         yield engine
 
 
 @pytest.mark.parametrize("task_id", [*HOSTILE_NAMES, "a" * 65, "a_b", "a.json", "ä", "a\n", " a"])
-def test_an_id_that_is_none_is_refused(engine: Engine, tmp_path: Path, task_id: str):
+def test_an_id_that_is_none_is_refused(engine: MusicEngine, tmp_path: Path, task_id: str):
     """Refused before a file is touched; nothing appears anywhere."""
     before = tree(tmp_path)
     with pytest.raises(UploadRefused, match="id"):
@@ -69,7 +69,7 @@ def test_an_id_that_is_none_is_refused(engine: Engine, tmp_path: Path, task_id: 
 @pytest.mark.parametrize(
     "checksum", [*HOSTILE_NAMES, "a" * 39, "a" * 41, "g" * 40, "a" * 40 + "\n", " " + "a" * 39]
 )
-def test_a_checksum_that_is_none_is_refused(engine: Engine, tmp_path: Path, checksum: str):
+def test_a_checksum_that_is_none_is_refused(engine: MusicEngine, tmp_path: Path, checksum: str):
     """40 hex digits, and nothing else."""
     before = tree(tmp_path)
     with pytest.raises(UploadRefused, match="checksum"):
@@ -78,7 +78,9 @@ def test_a_checksum_that_is_none_is_refused(engine: Engine, tmp_path: Path, chec
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
-def test_a_source_file_name_that_is_a_path_is_refused(engine: Engine, tmp_path: Path, name: str):
+def test_a_source_file_name_that_is_a_path_is_refused(
+    engine: MusicEngine, tmp_path: Path, name: str
+):
     """It gives the extension only, and is refused where it is no plain name."""
     before = tree(tmp_path)
     with pytest.raises(UploadRefused):
@@ -98,7 +100,7 @@ def test_a_source_file_name_that_is_a_path_is_refused(engine: Engine, tmp_path: 
     ],
 )
 def test_uploaded_data_is_named_by_type_checksum_and_extension(
-    engine: Engine, name: str | None, extension: str
+    engine: MusicEngine, name: str | None, extension: str
 ):
     """`{contenttype}-{checksum}.{extension}`, lower case, and no dot without an extension."""
     checksum = hashlib.sha1(b"some bytes").hexdigest()
@@ -127,7 +129,7 @@ def test_uploaded_data_is_named_by_type_checksum_and_extension(
         "Artist/2020 - Album /x.pdf",
     ],
 )
-def test_a_target_that_is_none_is_refused(engine: Engine, tmp_path: Path, target: str):
+def test_a_target_that_is_none_is_refused(engine: MusicEngine, tmp_path: Path, target: str):
     """`InvalidPath` at once: the task stays where it is, and nothing appears."""
     task = upload(engine)
     ready = engine.wait(task.id, "readyforintegration", timeout=30)
@@ -144,7 +146,7 @@ def test_a_link_that_leads_out_of_the_music_directory_is_not_followed(
     """With the real handlers: the integration fails, and nothing appears outside."""
     outside = tmp_path / "outside"
     outside.mkdir()
-    with open_engine(settings) as engine:
+    with open_library(settings) as engine:
         (settings.music / "Artist").symlink_to(outside)
         task = upload(engine)
         engine.wait(task.id, "readyforintegration", timeout=30)
@@ -229,14 +231,16 @@ def test_uploads_that_are_off_are_refused(opened: Open, settings: Settings):
         {"task_id": 1},
     ],
 )
-def test_an_argument_of_the_wrong_type_is_a_type_error(engine: Engine, options: dict):
+def test_an_argument_of_the_wrong_type_is_a_type_error(engine: MusicEngine, options: dict):
     """Said at once, with the argument's name."""
     with pytest.raises(TypeError, match=next(iter(options))):
         begin(engine, **options)
 
 
 @pytest.mark.parametrize("names", [("a.pdf", "b.txt"), ("README", "README"), (None, "a.b-c")])
-def test_the_same_bytes_are_uploaded_once_at_a_time(engine: Engine, names: tuple[str | None, str]):
+def test_the_same_bytes_are_uploaded_once_at_a_time(
+    engine: MusicEngine, names: tuple[str | None, str]
+):
     """Also under another name, or one without an extension: the refusal names the holder."""
     task = begin(engine, source_filename=names[0])
     with pytest.raises(UploadRefused, match="already in upload") as caught:
@@ -334,7 +338,7 @@ def test_the_removal_of_one_upload_leaves_the_data_of_another(opened: Open, sett
         engine.wait(task.id, "readyforintegration", timeout=30)
 
 
-def test_annotations_that_json_cannot_hold_are_refused(engine: Engine):
+def test_annotations_that_json_cannot_hold_are_refused(engine: MusicEngine):
     """With the place; more than 1 MiB too."""
     task = upload(engine)
     with pytest.raises(ValueError, match=r"\$\.x"):
@@ -381,16 +385,16 @@ def test_a_directory_has_one_owner(opened: Open, settings: Settings):
     """A second engine is refused, and the message names the process."""
     engine = opened()
     with pytest.raises(DirectoryInUse) as caught:
-        open_engine(settings)
+        open_library(settings)
     assert caught.value.pid == os.getpid()
     engine.close()
-    open_engine(settings).close()
+    open_library(settings).close()
 
 
 def test_a_stage_without_a_handler_is_refused(settings: Settings):
     """Said when the engine is opened, and the directory is free again."""
 
-    def work(task: Task, work: Work):
+    def work(task: MusicTask, work: Work):
         return succeed()
 
     stage = Stage(
@@ -404,10 +408,10 @@ def test_a_stage_without_a_handler_is_refused(settings: Settings):
     )
     mine = MUSIC.with_stage(stage).with_target("preprocessing", "succeed", "starttranscoding")
     with pytest.raises(LifecycleError, match="no handler"):
-        open_engine(settings, lifecycle=mine)
+        open_library(settings, lifecycle=mine)
     with pytest.raises(LifecycleError, match="no such stage"):
-        open_engine(settings, handlers={"transcodin": work})
-    with open_engine(
+        open_library(settings, handlers={"transcodin": work})
+    with open_library(
         settings, lifecycle=mine, handlers={"transcoding": work, "preprocessing": work}
     ) as engine:
         task = upload(engine)
@@ -428,7 +432,7 @@ def test_an_empty_mime_type_is_none(opened: Open, settings: Settings):
     ],
 )
 def test_what_the_disk_does_not_give_is_an_invalid_path(
-    opened: Open, settings: Settings, call: Callable[[Engine], Task]
+    opened: Open, settings: Settings, call: Callable[[MusicEngine], MusicTask]
 ):
     """An import that cannot be looked at says why, and nothing is made."""
     engine = opened()

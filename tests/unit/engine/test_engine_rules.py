@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 from enginekit import PLAYED, begin, upload, wait_gone
-from musictasks.engine import Engine, Settings
 from musictasks.engine.entry import Waiter
 from musictasks.errors import (
     EngineClosed,
@@ -23,9 +22,10 @@ from musictasks.errors import (
     TaskNotSaved,
 )
 from musictasks.files import Effects, using
+from musictasks.music import MusicEngine, Settings
 from musictasks.statemachine import (
+    MusicTask,
     Outcome,
-    Task,
     Work,
     fail,
     reject,
@@ -33,7 +33,7 @@ from musictasks.statemachine import (
 )
 from musictasks.testing import InlineExecutor, Recorder
 
-Open = Callable[..., Engine]
+Open = Callable[..., MusicEngine]
 TARGET = "Ärtist/2020 - Album/booklet.pdf"
 
 
@@ -47,7 +47,7 @@ class Gate:
         self.runs = 0
         self.works: list[Work] = []
 
-    def __call__(self, task: Task, work: Work) -> Outcome:
+    def __call__(self, task: MusicTask, work: Work) -> Outcome:
         self.runs += 1
         self.works.append(work)
         self.entered.set()
@@ -180,7 +180,7 @@ def test_rule_2_an_upload_that_is_whole_is_ended_at_the_start(opened: Open, sett
 def test_a_task_that_crashes_its_worker_again_and_again_fails(opened: Open):
     """After three attempts recovery ends in the failed state: it must not go on for ever."""
 
-    def crash(task: Task, work: Work) -> Outcome:
+    def crash(task: MusicTask, work: Work) -> Outcome:
         raise AssertionError
 
     class Breaking(InlineExecutor):
@@ -203,7 +203,7 @@ def test_rule_4_different_tasks_work_side_by_side(opened: Open):
     gate = Gate()
     both = threading.Barrier(3)
 
-    def meet(task: Task, work: Work) -> Outcome:
+    def meet(task: MusicTask, work: Work) -> Outcome:
         both.wait(30)
         return gate(task, work)
 
@@ -244,7 +244,7 @@ def test_rule_5_while_a_handler_works_it_is_asked_to_stop(opened: Open, settings
     stop = threading.Event()
     entered = threading.Event()
 
-    def stubborn(task: Task, work: Work) -> Outcome:
+    def stubborn(task: MusicTask, work: Work) -> Outcome:
         entered.set()
         assert stop.wait(30)
         return succeed(annotations={"late": True})
@@ -370,7 +370,7 @@ def test_rule_11_an_outcome_counts_only_for_its_entry(opened: Open):
     """The task went to `remove` and ended meanwhile: the late outcome is dropped."""
     stop, entered = threading.Event(), threading.Event()
 
-    def stubborn(task: Task, work: Work) -> Outcome:
+    def stubborn(task: MusicTask, work: Work) -> Outcome:
         entered.set()
         assert stop.wait(30)
         return fail("far too late")
@@ -405,7 +405,7 @@ def test_rule_11_an_outcome_counts_only_for_its_entry(opened: Open):
     ],
 )
 def test_rule_11_whatever_a_handler_does_is_at_worst_a_fail(
-    opened: Open, handler: Callable[[Task, Work], Outcome], reason: str
+    opened: Open, handler: Callable[[MusicTask, Work], Outcome], reason: str
 ):
     """The task fails with the reason; nothing else is harmed."""
     with opened(handlers={"preprocessing": handler}) as engine:
@@ -442,7 +442,7 @@ def test_a_handler_that_does_not_stop_is_left_behind(opened: Open, settings: Set
     """After `stop_timeout_s` its task is queued again, and its outcome is dropped."""
     stop, entered = threading.Event(), threading.Event()
 
-    def deaf(task: Task, work: Work) -> Outcome:
+    def deaf(task: MusicTask, work: Work) -> Outcome:
         entered.set()
         stop.wait(30)
         return succeed()
@@ -500,7 +500,7 @@ def test_on_enter_comes_after_the_notification(opened: Open):
     order: list[tuple[str, str]] = []
     done = threading.Event()
 
-    def entered(task: Task) -> None:
+    def entered(task: MusicTask) -> None:
         order.append(("entered", task.state))
         engine.integrate(task.id, TARGET)
         done.set()
@@ -521,7 +521,7 @@ def test_the_end_of_a_removal_can_be_waited_for(opened: Open):
     gone: list[str] = []
     told = threading.Event()
 
-    def callback(task: Task) -> None:
+    def callback(task: MusicTask) -> None:
         with pytest.raises(TaskNotFound):
             engine.get(task.id)
         gone.append(task.state)
@@ -552,7 +552,7 @@ def test_a_client_that_answers_from_inside_the_callback_gets_to_the_end(opened: 
 def test_progress_is_told_and_not_saved(opened: Open, settings: Settings):
     """`work.progress` makes a StateUpdate with `annotations.progress`."""
 
-    def reporting(task: Task, work: Work) -> Outcome:
+    def reporting(task: MusicTask, work: Work) -> Outcome:
         work.progress(1, 2, "a")
         work.progress(2, 2, "b")
         return succeed()
@@ -706,7 +706,7 @@ def test_what_was_begun_before_the_start_is_begun_once(opened: Open):
 def test_a_waiter_gets_the_first_thing_that_happened():
     """A task that runs on before the waiter wakes does not change what it waited for."""
     waiter = Waiter({"remove"})
-    first = Task(id="t", state="remove")
+    first = MusicTask(id="t", state="remove")
     waiter.resolve(first)
     waiter.resolve(TaskFailed("t", "notexisting", None))
     assert waiter.wait(0) is first

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve, fields
-from musictasks.engine.settings import Settings
 from musictasks.errors import SettingsError
+from musictasks.music.settings import Settings
 
 #: What a MusicDB server has in its file, cut down to a part of each section.
 MUSICDB_INI = """\

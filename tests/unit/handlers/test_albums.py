@@ -15,12 +15,12 @@ from attrs import evolve
 from musictasks.files import Directory, Effects, using
 from musictasks.handlers import Integration, Preprocessing, Removal
 from musictasks.library import ArchiveLimits, ImageLimits, MusicDirectory
-from musictasks.statemachine import Task, Work, WorkStopped
+from musictasks.statemachine import MusicTask, Work, WorkStopped
 
 ALBUM = "Søren Größenwald/2020 - Über den Wäldern"
 UPLOAD = "album-" + "0" * 40 + ".zip"
 UNPACKED = "album-" + "0" * 40 + ".preprocessed"
-TASK = Task(
+TASK = MusicTask(
     id="task-1",
     content_type="album",
     source_filename="Album.zip",

@@ -21,7 +21,7 @@ from musictasks.library import (
     sample_album,
     to_jpeg,
 )
-from musictasks.statemachine import Task, Work, WorkStopped
+from musictasks.statemachine import MusicTask, Work, WorkStopped
 from PIL import Image
 from videokit import make_video
 
@@ -74,13 +74,13 @@ def color_of(handler: ArtworkImport) -> tuple[int, ...]:
     return tuple(round(part / 64) for part in color)
 
 
-def import_task(**changes: Any) -> Task:
-    return Task(**{"id": "t", "content_type": "album", "album_path": ALBUM, **changes})
+def import_task(**changes: Any) -> MusicTask:
+    return MusicTask(**{"id": "t", "content_type": "album", "album_path": ALBUM, **changes})
 
 
-def upload_task(**changes: Any) -> Task:
+def upload_task(**changes: Any) -> MusicTask:
     fields = {"content_type": "artwork", "album_path": ALBUM, "upload_path": "artwork-1.png"}
-    return Task(**{"id": "t", **fields, **changes})
+    return MusicTask(**{"id": "t", **fields, **changes})
 
 
 def test_an_import_takes_the_first_picture_of_the_albums_songs(handler: ArtworkImport) -> None:
@@ -123,7 +123,7 @@ def test_an_album_without_any_picture_keeps_the_default(handler: ArtworkImport) 
 
 def test_a_single_file_gives_artwork_to_its_album(handler: ArtworkImport) -> None:
     """The import of an album file looks through the album of that file."""
-    task = Task(
+    task = MusicTask(
         id="t", content_type="albumfile", album_file_path=MP3, upload_path="albumfile-1.mp3"
     )
 
@@ -164,7 +164,7 @@ def test_a_named_song_without_a_picture_is_rejected(handler: ArtworkImport) -> N
 def test_an_image_of_the_music_directory_becomes_artwork(handler: ArtworkImport) -> None:
     """A cover beside the songs can be named as the source."""
     path = f"{ALBUM}/cover.png"
-    task = Task(
+    task = MusicTask(
         id="t",
         content_type="artwork",
         album_path=ALBUM,
@@ -216,7 +216,7 @@ def test_an_upload_that_is_no_image_is_rejected(handler: ArtworkImport, data: by
 
 def test_an_album_that_is_not_in_the_database_fails(handler: ArtworkImport) -> None:
     """It has to be imported first; no file is written for it."""
-    outcome = handler(Task(id="t", content_type="album", album_path="A/2020 - B"), Work())
+    outcome = handler(MusicTask(id="t", content_type="album", album_path="A/2020 - B"), Work())
 
     assert outcome.event == "fail"
     assert "import it first" in (outcome.message or "")
@@ -229,10 +229,10 @@ def test_an_album_that_is_not_in_the_database_fails(handler: ArtworkImport) -> N
         upload_task(),
         import_task(artwork_source_type="imagefile", artwork_source_path=f"{ALBUM}/none.png"),
         import_task(artwork_source_type="imagefile", artwork_source_path="../music.db"),
-        Task(id="t", content_type="artwork", upload_path="artwork-1.png"),
+        MusicTask(id="t", content_type="artwork", upload_path="artwork-1.png"),
     ],
 )
-def test_a_source_or_target_that_is_missing_fails(handler: ArtworkImport, task: Task) -> None:
+def test_a_source_or_target_that_is_missing_fails(handler: ArtworkImport, task: MusicTask) -> None:
     """What is not there may come back: fail, with a reason, and nothing written."""
     outcome = handler(task, Work())
 

@@ -10,13 +10,13 @@ from attrs import evolve
 from musictasks.files import Directory, Effects, using
 from musictasks.handlers import Integration
 from musictasks.library import MusicDirectory, sample_album
-from musictasks.statemachine import Outcome, Task, Work, WorkStopped
+from musictasks.statemachine import MusicTask, Outcome, Work, WorkStopped
 
 ALBUM = "Søren Größenwald/2020 - Über den Wäldern"
 TARGET = f"{ALBUM}/01 Morgenröte.flac"
 UPLOAD = "albumfile-" + "0" * 40 + ".flac"
 SONG = sample_album() / "01 Morgenroete.flac"
-TASK = Task(
+TASK = MusicTask(
     id="task-1",
     content_type="albumfile",
     source_filename=SONG.name,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from musictasks.handlers import MusicImport
 from musictasks.library import MusicDatabase, MusicDirectory, sample_album
-from musictasks.statemachine import Task, Work, WorkStopped
+from musictasks.statemachine import MusicTask, Work, WorkStopped
 from videokit import make_video
 
 ALBUM = "Søren Größenwald/2020 - Über den Wäldern"
@@ -25,12 +25,12 @@ def handler(tmp_path: Path) -> MusicImport:
     return MusicImport(MusicDirectory(tmp_path / "music"), database)
 
 
-def album_task(path: str | None = ALBUM) -> Task:
-    return Task(id="t", content_type="album", album_path=path)
+def album_task(path: str | None = ALBUM) -> MusicTask:
+    return MusicTask(id="t", content_type="album", album_path=path)
 
 
-def file_task(path: str | None) -> Task:
-    return Task(id="t", content_type="albumfile", album_file_path=path)
+def file_task(path: str | None) -> MusicTask:
+    return MusicTask(id="t", content_type="albumfile", album_file_path=path)
 
 
 class Watched(Work):
@@ -101,7 +101,7 @@ def test_a_booklet_succeeds_and_imports_nothing(handler: MusicImport) -> None:
         file_task(None),
     ],
 )
-def test_what_is_not_there_fails(handler: MusicImport, task: Task) -> None:
+def test_what_is_not_there_fails(handler: MusicImport, task: MusicTask) -> None:
     """A missing album or file, or a path that leads out, may be put right: fail, no rows."""
     outcome = handler(task, Work())
 
@@ -136,7 +136,7 @@ def test_a_locked_database_fails(handler: MusicImport) -> None:
 def test_a_video_is_imported(handler: MusicImport) -> None:
     """With the origin of its annotations; a second run changes nothing."""
     (handler.music.root / VIDEO).write_bytes(make_video())
-    task = Task(
+    task = MusicTask(
         id="t", content_type="video", video_path=VIDEO, annotations={"origin": " bandcamp "}
     )
     assert handler(task, Work()).event == "succeed"
@@ -151,18 +151,18 @@ def test_a_video_is_imported(handler: MusicImport) -> None:
 def test_a_video_that_is_none(handler: MusicImport) -> None:
     """Rejected where it is no video, failed where it is missing."""
     (handler.music.root / VIDEO).write_bytes(b"no video")
-    task = Task(id="t", content_type="video", video_path=VIDEO, annotations={"origin": 7})
+    task = MusicTask(id="t", content_type="video", video_path=VIDEO, annotations={"origin": 7})
     assert handler(task, Work()).event == "reject"
     (handler.music.root / VIDEO).unlink()
     assert handler(task, Work()).event == "fail"
-    assert handler(Task(id="t", content_type="video"), Work()).event == "fail"
+    assert handler(MusicTask(id="t", content_type="video"), Work()).event == "fail"
     assert handler.database.artists() == []
 
 
 def test_a_video_without_the_extra(handler: MusicImport, broken_av: None) -> None:
     """It fails, and says what to install."""
     (handler.music.root / VIDEO).write_bytes(make_video())
-    outcome = handler(Task(id="t", content_type="video", video_path=VIDEO), Work())
+    outcome = handler(MusicTask(id="t", content_type="video", video_path=VIDEO), Work())
     assert outcome.event == "fail"
     assert "pip install 'musictasks[video]'" in (outcome.message or "")
 
@@ -170,7 +170,7 @@ def test_a_video_without_the_extra(handler: MusicImport, broken_av: None) -> Non
 @pytest.mark.parametrize("content_type", ["artwork", "any", None])
 def test_other_content_is_rejected(handler: MusicImport, content_type: str | None) -> None:
     """Artwork and the rest never go this way."""
-    task = Task(id="t", content_type=content_type, album_path=ALBUM, album_file_path=SONG)
+    task = MusicTask(id="t", content_type=content_type, album_path=ALBUM, album_file_path=SONG)
 
     assert handler(task, Work()).event == "reject"
     assert handler.database.albums() == []

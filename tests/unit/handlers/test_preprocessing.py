@@ -10,7 +10,7 @@ import pytest
 from musictasks.files import Directory, Effects, using
 from musictasks.handlers import Preprocessing
 from musictasks.library import ImageLimits, sample_album
-from musictasks.statemachine import Outcome, Task, Work, WorkStopped
+from musictasks.statemachine import MusicTask, Outcome, Work, WorkStopped
 from PIL import Image
 from videokit import make_video, sound_only, without_frames
 
@@ -30,7 +30,7 @@ def run(handler: Preprocessing, source: str, data: bytes | None = None, **fields
     path = NAME + Path(source).suffix
     (handler.uploads.root / path).write_bytes(data)
     fields = {"content_type": "albumfile", "source_filename": source, "upload_path": path, **fields}
-    return handler(Task(id="t", **fields), Work())
+    return handler(MusicTask(id="t", **fields), Work())
 
 
 def test_song(handler: Preprocessing):
@@ -164,11 +164,13 @@ def test_other_content_types(handler: Preprocessing, content_type: str | None):
 @pytest.mark.parametrize("content_type", ["albumfile", "album", "artwork", "video"])
 def test_missing_data(handler: Preprocessing, content_type: str):
     """Without its data a task fails, so that it may be uploaded again."""
-    task = Task(id="t", content_type=content_type, source_filename="a.mp3", upload_path="gone.mp3")
+    task = MusicTask(
+        id="t", content_type=content_type, source_filename="a.mp3", upload_path="gone.mp3"
+    )
     outcome = handler(task, Work())
     assert outcome.event == "fail"
     assert "missing" in (outcome.message or "")
-    assert handler(Task(id="t", content_type=content_type), Work()).event == "fail"
+    assert handler(MusicTask(id="t", content_type=content_type), Work()).event == "fail"
 
 
 @pytest.mark.parametrize("path", ["../secret.mp3", "/etc/passwd", "link.mp3", "sub"])
@@ -178,7 +180,7 @@ def test_data_outside(handler: Preprocessing, path: str):
     shutil.copy(sample_album() / SONG, root.parent / "secret.mp3")
     (root / "link.mp3").symlink_to(root.parent / "secret.mp3")
     (root / "sub").mkdir()
-    task = Task(id="t", content_type="albumfile", source_filename="a.mp3", upload_path=path)
+    task = MusicTask(id="t", content_type="albumfile", source_filename="a.mp3", upload_path=path)
     outcome = handler(task, Work())
     assert (outcome.event, outcome.annotations) == ("fail", {})
 
@@ -193,7 +195,7 @@ def test_stopped(handler: Preprocessing):
 
     name = f"{NAME}.png"
     shutil.copy(sample_album() / "cover.png", handler.uploads.root / name)
-    task = Task(id="t", content_type="artwork", source_filename="a.png", upload_path=name)
+    task = MusicTask(id="t", content_type="artwork", source_filename="a.png", upload_path=name)
     with pytest.raises(WorkStopped):
         handler(task, Stopped())
     assert handler.uploads.names() == [name]

@@ -9,7 +9,7 @@ import pytest
 from musictasks.files import Effects, using
 from musictasks.handlers import Removal
 from musictasks.library import MusicDirectory
-from musictasks.statemachine import Task
+from musictasks.statemachine import MusicTask
 
 ALBUM = "Artist/2020 - Album"
 #: A temporary file of task "t", as `files.place` leaves it when it is killed.
@@ -38,8 +38,8 @@ def left(removal: Removal) -> set[str]:
     }
 
 
-def task(**changes: Any) -> Task:
-    return Task(id="t", upload_path="mine.mp3", preprocessed_path="mine.jpg", **changes)
+def task(**changes: Any) -> MusicTask:
+    return MusicTask(id="t", upload_path="mine.mp3", preprocessed_path="mine.jpg", **changes)
 
 
 def test_the_tasks_temporaries_go_and_all_else_stays(removal: Removal) -> None:
@@ -73,7 +73,7 @@ def test_what_is_missing_is_fine(removal: Removal) -> None:
     for _ in range(2):
         removal(task(album_path=ALBUM))
         removal(task(album_file_path="Missing/2020 - Album/01 Song.mp3"))
-        removal(Task(id="t"))
+        removal(MusicTask(id="t"))
 
 
 def test_a_linked_album_directory_is_not_entered(removal: Removal) -> None:

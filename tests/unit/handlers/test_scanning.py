@@ -13,15 +13,15 @@ from pathlib import Path
 import orjson
 import pytest
 from attrs import evolve, frozen
-from musictasks.engine import Settings, open_engine
 from musictasks.errors import TaskFailed
 from musictasks.handlers import FilesystemScan, scanning
-from musictasks.statemachine import Outcome, Task, Work, WorkStopped
+from musictasks.music import Settings, open_library
+from musictasks.statemachine import MusicTask, Outcome, Work, WorkStopped
 from scankit import Shelf
 
 ALBUM = "Artist/2020 - Album"
 SONG = f"{ALBUM}/01 Song.mp3"
-TASK = Task(id="t", content_type="any")
+TASK = MusicTask(id="t", content_type="any")
 MIB = 1024 * 1024
 
 
@@ -188,7 +188,7 @@ class Watched:
     #: What was done after the wish to stop, and how it ended.
     after: list[object]
 
-    def __call__(self, task: Task, work: Work) -> Outcome:
+    def __call__(self, task: MusicTask, work: Work) -> Outcome:
         try:
             return self.handler(task, _Held(self, work))
         except WorkStopped:
@@ -218,7 +218,7 @@ def test_removing_the_task_ends_the_scan_at_once(shelf: Shelf, handler: Filesyst
     os.truncate(shelf.path(SONG), 1024 * MIB)
     watched = Watched(handler, threading.Event(), threading.Event(), [])
     settings = Settings.in_directory(shelf.root)
-    with open_engine(settings, handlers={"file system scan": watched}) as engine:
+    with open_library(settings, handlers={"file system scan": watched}) as engine:
         task = engine.scan()
         assert watched.at_work.wait(30)
         assert engine.get(task.id).state == "scanningfs"
@@ -236,7 +236,7 @@ def test_a_scan_in_an_engine(shelf: Shelf) -> None:
     shelf.path(ALBUM).rename(shelf.path("Artist/2021 - Album"))
     settings = Settings.in_directory(shelf.root, keep_finished_s=1000)
     seen = []
-    with open_engine(settings) as engine:
+    with open_library(settings) as engine:
         engine.subscribe(lambda notification, status: seen.append(status["task"]))
         task = engine.scan()
         assert (task.state, task.content_type) == ("startfsscan", "any")
@@ -266,11 +266,11 @@ def test_a_scan_that_was_cut_off_goes_on(shelf: Shelf) -> None:
     """A scan that waits when the engine is closed is done by the next one."""
     shelf.put(SONG)
     settings = Settings.in_directory(shelf.root, keep_finished_s=1000)
-    engine = open_engine(settings)
+    engine = open_library(settings)
     task = engine.scan()
     engine.close()
 
-    with open_engine(settings) as engine:
+    with open_library(settings) as engine:
         done = engine.wait(task.id, "fsscancomplete", timeout=30)
 
     assert done.annotations["newpaths"]["songs"] == [

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from musicdbkit import World, write_ini
-from musictasks.engine import Settings, open_engine
 from musictasks.errors import DirectoryInUse, SettingsError, TaskManagementStopped
+from musictasks.music import Settings, open_library
 from musictasks.musicdb import (
     MusicDatabase,
     MusicDBConfig,
@@ -80,15 +80,15 @@ def test_directories_are_apart(tmp_path: Path):
     assert StartTaskManagementThread(other.config)
     assert StopTaskManagementThread()
     for world in (one, other):
-        open_engine(world.config.settings).close()
+        open_library(world.config.settings).close()
 
 
 def test_managers_hold_the_directory_until_the_stop(world: World):
     """Nobody else works on it meanwhile; afterwards they say that it is closed."""
     with pytest.raises(DirectoryInUse):
-        open_engine(world.config.settings)
+        open_library(world.config.settings)
     StopTaskManagementThread()
-    with open_engine(world.config.settings):
+    with open_library(world.config.settings):
         for call in (world.uploads.GetTasks, world.scans.InitiateFilesystemScan):
             with pytest.raises(TaskManagementStopped, match="StartTaskManagementThread"):
                 call()
@@ -130,7 +130,7 @@ def test_a_stop_from_a_callback(world: World):
     world.begin()
     assert stopped.wait(30)
     assert results[0] is True
-    open_engine(world.config.settings).close()
+    open_library(world.config.settings).close()
 
 
 @pytest.mark.parametrize("config", [None, 5, b"x", {"path": "x"}, MusicDatabase("x")])

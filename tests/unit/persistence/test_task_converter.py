@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from musictasks.errors import InvalidTaskFile
 from musictasks.persistence import TaskConverter, as_dictionary, make_converter
-from musictasks.statemachine import MUSIC, HistoryEntry, Role, Stage, Task
+from musictasks.statemachine import MUSIC, HistoryEntry, MusicTask, Role, Stage
 
 CONVERTER = make_converter(MUSIC)
 
@@ -43,7 +43,7 @@ states = st.sampled_from(sorted(MUSIC.storable))
 
 
 @st.composite
-def tasks(draw: st.DrawFn) -> Task:
+def tasks(draw: st.DrawFn) -> MusicTask:
     """Any task that a lifecycle can make, and more."""
     entry = st.builds(
         HistoryEntry,
@@ -57,7 +57,7 @@ def tasks(draw: st.DrawFn) -> Task:
     history = draw(st.lists(entry, max_size=3))
     if history:
         history[-1] = evolve(history[-1], target=state)
-    return Task(
+    return MusicTask(
         id=draw(st.from_regex(r"[A-Za-z0-9-]{1,64}", fullmatch=True)),
         state=state,
         content_type=draw(maybe),
@@ -99,7 +99,7 @@ def reason(data: bytes, converter: TaskConverter = CONVERTER) -> str:
 
 @settings(deadline=None)
 @given(tasks())
-def test_what_is_saved_is_what_is_loaded(task: Task) -> None:
+def test_what_is_saved_is_what_is_loaded(task: MusicTask) -> None:
     """Every task, every text, every unknown key comes back as it was, and so do the bytes."""
     data = CONVERTER.dump(task)
     loaded = CONVERTER.load(data, task.id)
@@ -119,7 +119,7 @@ def test_any_bytes_are_a_task_or_an_invalid_file(data: bytes) -> None:
 @settings(deadline=None)
 @given(tasks(), st.sampled_from(DOCUMENTED + ADDED), values)
 def test_any_value_at_any_key_is_loaded_as_it_is_or_refused(
-    task: Task, key: str, value: Any
+    task: MusicTask, key: str, value: Any
 ) -> None:
     """No value is coerced: either the record has exactly it, or the file is invalid."""
     record = as_dictionary(task) | {key: value}
@@ -142,16 +142,16 @@ def test_any_value_at_any_key_is_loaded_as_it_is_or_refused(
 
 def test_the_keys_are_the_documented_ones() -> None:
     """Every documented key is there, then ours, and nothing else."""
-    assert sorted(as_dictionary(Task(id="t"))) == sorted(DOCUMENTED + ADDED)
+    assert sorted(as_dictionary(MusicTask(id="t"))) == sorted(DOCUMENTED + ADDED)
     entry = HistoryEntry(1.5, "remove", "waitforchunk", "remove", "why")
-    assert as_dictionary(Task(id="t", history=(entry,)))["history"] == [
+    assert as_dictionary(MusicTask(id="t", history=(entry,)))["history"] == [
         {"time": 1.5, "event": "remove", "from": "waitforchunk", "to": "remove", "message": "why"}
     ]
 
 
 def test_a_file_can_be_read_by_a_person() -> None:
     """Indented, sorted, with a newline at the end, umlauts as they are."""
-    data = CONVERTER.dump(Task(id="t", state="remove", annotations={"ä": 1}))
+    data = CONVERTER.dump(MusicTask(id="t", state="remove", annotations={"ä": 1}))
     lines = data.decode().splitlines(keepends=True)
     assert lines[:3] == ["{\n", '  "albumfilepath": null,\n', '  "albumpath": null,\n']
     assert '    "ä": 1\n' in lines
@@ -162,18 +162,18 @@ def test_a_file_of_musicdb_loads() -> None:
     """Only documented keys, most of them null: what we added gets its defaults."""
     data = json.dumps(dict.fromkeys(DOCUMENTED) | {"id": "t", "state": "readyforintegration"})
     task = CONVERTER.load(data.encode(), "t")
-    assert task == Task(id="t", state="readyforintegration")
+    assert task == MusicTask(id="t", state="readyforintegration")
     assert (task.annotations, task.history, task.attempts) == ({}, (), 0)
 
 
 def test_the_dictionary_is_the_callers_own() -> None:
     """What a caller does to it changes no task."""
-    task = Task(id="t", annotations={"a": [1]}, unknown={"b": [2]})
+    task = MusicTask(id="t", annotations={"a": [1]}, unknown={"b": [2]})
     dictionary = as_dictionary(task)
     dictionary["annotations"]["a"].append(3)
     dictionary["b"].append(3)
     dictionary["history"].append("x")
-    assert task == Task(id="t", annotations={"a": [1]}, unknown={"b": [2]})
+    assert task == MusicTask(id="t", annotations={"a": [1]}, unknown={"b": [2]})
 
 
 @pytest.mark.parametrize(

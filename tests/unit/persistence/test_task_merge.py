@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from attrs import evolve, fields_dict
 from musictasks.persistence import merge_edit
-from musictasks.statemachine import HistoryEntry, Task
+from musictasks.statemachine import HistoryEntry, MusicTask
 
-OURS = Task(
+OURS = MusicTask(
     id="t",
     state="integrating",
     content_type="albumfile",
@@ -40,7 +40,7 @@ def test_annotations_paths_flags_and_unknown_keys_are_the_persons() -> None:
 
 def test_all_else_is_ours(caplog: pytest.LogCaptureFixture) -> None:
     """Id, history, attempts, times and measured values are put back; so is the state, logged."""
-    edited = Task(
+    edited = MusicTask(
         id="other",
         state="remove",
         content_type="video",
@@ -80,12 +80,12 @@ def test_what_a_person_changed_is_the_users(annotations: dict, keys: tuple[str, 
 
 def test_true_is_not_one() -> None:
     """A value of another type is a change."""
-    ours = Task(id="t", annotations={"n": 1}, handler_keys=("n",))
+    ours = MusicTask(id="t", annotations={"n": 1}, handler_keys=("n",))
     assert merge_edit(ours, evolve(ours, annotations={"n": True})).handler_keys == ()
 
 
 def test_every_field_has_its_side() -> None:
-    """A field that is new in Task has to be put on one side or the other, here too."""
+    """A field that is new in MusicTask has to be put on one side or the other, here too."""
     persons = {
         *("_annotations", "_unknown", "preprocessed_path", "video_path"),
         *("album_path", "album_file_path", "artwork_source_type", "artwork_source_path"),
@@ -104,4 +104,4 @@ def test_every_field_has_its_side() -> None:
         *("file_size", "offset", "source_filename", "source_checksum", "attempts", "history"),
         "handler_keys",
     }
-    assert persons | engines == set(fields_dict(Task))
+    assert persons | engines == set(fields_dict(MusicTask))

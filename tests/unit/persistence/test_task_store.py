@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from musictasks.errors import InvalidPath, InvalidTaskFile, TaskFileDeleted, TaskFileEdited
 from musictasks.persistence import TaskStore, merge_edit
 from musictasks.persistence import store as store_module
-from musictasks.statemachine import Task
+from musictasks.statemachine import MusicTask
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
-OLD = Task(id="t", state="waitforchunk", offset=0)
-NEW = Task(id="t", state="uploadcomplete", offset=5, annotations={"ours": 1})
+OLD = MusicTask(id="t", state="waitforchunk", offset=0)
+NEW = MusicTask(id="t", state="uploadcomplete", offset=5, annotations={"ours": 1})
 #: Effects of one save.
 EFFECTS = 6
 
@@ -31,7 +31,7 @@ def path(store: TaskStore) -> Path:
     return store.directory.root / "t.json"
 
 
-def stored(store: TaskStore, task_id: str = "t") -> Task:
+def stored(store: TaskStore, task_id: str = "t") -> MusicTask:
     return store.load(task_id)[1]
 
 

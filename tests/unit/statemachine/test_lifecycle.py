@@ -11,11 +11,11 @@ from musictasks.statemachine import (
     MUSIC,
     Edge,
     Lifecycle,
+    MusicTask,
     Role,
     Stage,
     StateSpec,
     Target,
-    Task,
     TaskMachine,
 )
 
@@ -30,7 +30,7 @@ TRANSCODING = Stage(
 )
 
 
-def says_yes(task: Task, payload: object) -> bool:
+def says_yes(task: MusicTask, payload: object) -> bool:
     return True
 
 
@@ -172,7 +172,7 @@ def test_a_stage_of_an_integrator_works_like_ours():
     before = (MUSIC.states, MUSIC.stages, MUSIC.free_edges, MUSIC.edges)
     mine = MUSIC.with_stage(TRANSCODING).with_target("preprocessing", "succeed", "starttranscoding")
     machine = TaskMachine(mine)
-    task = Task(id="t", state="preprocessing", content_type="albumfile")
+    task = MusicTask(id="t", state="preprocessing", content_type="albumfile")
     walked = []
     for event in ("succeed", "begin", "fail", "retry", "begin", "recover", "begin", "succeed"):
         task = machine.send(task, event, now=1.0)
@@ -210,6 +210,6 @@ def test_a_state_and_an_edge_can_be_added():
         .with_edge(edge("approval", "readyforintegration", "approve"))
     )
     machine = TaskMachine(mine)
-    task = machine.send(Task(id="t", state="readyforintegration"), "ask", now=1.0)
+    task = machine.send(MusicTask(id="t", state="readyforintegration"), "ask", now=1.0)
     assert machine.send(task, "remove", now=1.0).state == "remove"
     assert machine.send(task, "approve", now=1.0).state == "readyforintegration"

@@ -7,9 +7,9 @@ import pickle
 import attrs
 import pytest
 from musictasks.errors import IllegalTransition, LifecycleError, TransitionRefused
-from musictasks.statemachine import HISTORY_LIMIT, MUSIC, HistoryEntry, Task, TaskMachine
+from musictasks.statemachine import HISTORY_LIMIT, MUSIC, HistoryEntry, MusicTask, TaskMachine
 
-QUEUED = Task(
+QUEUED = MusicTask(
     id="t",
     state="startintegration",
     content_type="albumfile",
@@ -35,7 +35,7 @@ def test_a_save_that_fails_leaves_everything_as_it_was():
     """If the save raises, nobody is told and the error reaches the caller."""
     told: list[str] = []
 
-    def save(task: Task) -> None:
+    def save(task: MusicTask) -> None:
         raise OSError(28, "No space left on device")
 
     machine = TaskMachine(MUSIC, save=save, entered=lambda task, _: told.append(task.state))
@@ -47,7 +47,7 @@ def test_a_save_that_fails_leaves_everything_as_it_was():
 
 def test_begin_counts_an_attempt_recover_keeps_it_and_the_rest_resets_it():
     """`attempts` says how often the present stage was begun."""
-    machine = TaskMachine()
+    machine = TaskMachine(MUSIC)
     task = machine.send(QUEUED, "begin", now=2.0)
     assert task.attempts == 1
     task = machine.send(task, "recover", now=3.0)
@@ -58,7 +58,7 @@ def test_begin_counts_an_attempt_recover_keeps_it_and_the_rest_resets_it():
 
 def test_recover_gives_up_after_the_limit_of_the_payload():
     """A setting of one attempt: the first crash ends in the failed state."""
-    machine = TaskMachine()
+    machine = TaskMachine(MUSIC)
     task = machine.send(QUEUED, "begin", now=2.0)
     task = machine.send(task, "recover", now=3.0, payload={"attempts_limit": 1})
     assert task.state == "integrationfailed"
@@ -66,8 +66,8 @@ def test_recover_gives_up_after_the_limit_of_the_payload():
 
 def test_times_and_history_tell_each_change_of_state():
     """The first event sets the initialization time, the later ones the update time."""
-    machine = TaskMachine()
-    made = machine.send(Task(id="t", content_type="album"), "request_music_import", now=1.7)
+    machine = TaskMachine(MUSIC)
+    made = machine.send(MusicTask(id="t", content_type="album"), "request_music_import", now=1.7)
     assert (made.initialization_time, made.update_time) == (1, None)
     task = machine.send(made, "remove", now=2.9, message="why")
     assert (task.initialization_time, task.update_time) == (1, 2)
@@ -79,7 +79,7 @@ def test_times_and_history_tell_each_change_of_state():
 
 def test_the_history_keeps_the_last_entries():
     """However often a stage is begun again, a record does not grow without bound."""
-    machine = TaskMachine()
+    machine = TaskMachine(MUSIC)
     task = QUEUED
     for number in range(HISTORY_LIMIT):
         event = "begin" if number % 2 == 0 else "recover"
@@ -94,7 +94,7 @@ def test_an_internal_edge_changes_the_offset_only():
     machine = TaskMachine(
         save=lambda task: pytest.fail("saved"), entered=lambda task, edge: pytest.fail("entered")
     )
-    task = Task(id="t", state="waitforchunk", file_size=3, offset=0)
+    task = MusicTask(id="t", state="waitforchunk", file_size=3, offset=0)
     moved = machine.send(task, "receive_chunk", now=9, changes={"offset": 1}, payload={"size": 1})
     assert moved == attrs.evolve(task, offset=1)
 
@@ -103,7 +103,7 @@ def test_an_internal_edge_changes_the_offset_only():
 def test_changes_cannot_set_what_the_machine_alone_writes(name: str):
     """An outcome cannot smuggle a state in."""
     with pytest.raises(ValueError, match=name):
-        TaskMachine().send(QUEUED, "begin", now=2.0, changes={name: "remove"})
+        TaskMachine(MUSIC).send(QUEUED, "begin", now=2.0, changes={name: "remove"})
 
 
 def test_the_state_of_a_task_cannot_be_assigned():
@@ -123,7 +123,7 @@ def test_the_state_of_a_task_cannot_be_assigned():
 def test_an_illegal_event_names_task_state_event_and_what_is_allowed():
     """The error says all that a client needs."""
     with pytest.raises(IllegalTransition) as caught:
-        TaskMachine().send(QUEUED, "retry", now=2.0)
+        TaskMachine(MUSIC).send(QUEUED, "retry", now=2.0)
     error = caught.value
     assert (error.task_id, error.state, error.event) == ("t", "startintegration", "retry")
     assert set(error.allowed) == {"begin", "remove"}
@@ -133,15 +133,15 @@ def test_an_illegal_event_names_task_state_event_and_what_is_allowed():
 
 def test_a_refused_guard_is_named():
     """TransitionRefused is an IllegalTransition that names the guard."""
-    task = Task(id="t", state="readyforintegration", content_type="artwork")
+    task = MusicTask(id="t", state="readyforintegration", content_type="artwork")
     with pytest.raises(TransitionRefused, match="is_not_artwork") as caught:
-        TaskMachine().send(task, "request_integration", now=2.0)
+        TaskMachine(MUSIC).send(task, "request_integration", now=2.0)
     assert caught.value.guards == ("is_not_artwork",)
 
 
 def test_a_handler_does_not_overwrite_what_the_user_annotated():
     """A handler's keys are the handler's until the user sets them."""
-    task = Task(id="t", annotations={"song": "mine"})
+    task = MusicTask(id="t", annotations={"song": "mine"})
     task = task.annotated({"song": "theirs", "bitrate": 1}, by_handler=True)
     assert task.annotations == {"song": "mine", "bitrate": 1}
     task = task.annotated({"bitrate": 2}, by_handler=True)
@@ -153,7 +153,7 @@ def test_a_handler_does_not_overwrite_what_the_user_annotated():
 def test_annotations_are_copied_in_and_out():
     """Whatever a caller does to them afterwards changes no record."""
     given = {"list": [1, {"deep": True}]}
-    task = Task(id="t", annotations=given)
+    task = MusicTask(id="t", annotations=given)
     given["list"].append(2)
     task.annotations["list"].append(3)
     assert task.annotations == {"list": [1, {"deep": True}]}
@@ -172,7 +172,7 @@ def test_annotations_are_copied_in_and_out():
 def test_annotations_that_json_cannot_hold_are_refused_with_the_place(value: dict, where: str):
     """The error says where in the annotations it is."""
     with pytest.raises(ValueError, match=where):
-        Task(id="t", annotations=value)
+        MusicTask(id="t", annotations=value)
 
 
 def test_on_enter_of_an_unknown_state_is_refused():

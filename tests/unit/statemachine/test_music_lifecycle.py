@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 from musictasks.errors import IllegalTransition, TransitionRefused
-from musictasks.statemachine import MUSIC, HistoryEntry, Kind, State, Task, TaskMachine
+from musictasks.statemachine import MUSIC, HistoryEntry, Kind, MusicTask, State, TaskMachine
 
 SHA1 = "ab" * 20
 
@@ -98,7 +98,7 @@ def test_the_edges_of_each_kind_are_those_of_the_table(kind: Kind):
     assert len(MUSIC.edges) == sum(map(len, EXPECTED.values()))
 
 
-def candidates(state: str) -> list[tuple[Task, dict]]:
+def candidates(state: str) -> list[tuple[MusicTask, dict]]:
     """Records in a state, and payloads, that together make every guard say yes and no."""
     found = []
     for content in ("video", "albumfile", "album", "artwork", "any", "what"):
@@ -107,7 +107,7 @@ def candidates(state: str) -> list[tuple[Task, dict]]:
                 for attempts in (1, 3):
                     for size, sha1 in ((2, SHA1), (3, SHA1.upper()), (3, "0" * 40), (4, SHA1)):
                         history = (HistoryEntry(1.0, "x", came_from, state),)
-                        task = Task(
+                        task = MusicTask(
                             id="t",
                             state=state,
                             content_type=content,
@@ -122,7 +122,7 @@ def candidates(state: str) -> list[tuple[Task, dict]]:
     return found
 
 
-def expected_target(task: Task, event: str, payload: dict) -> str | None:
+def expected_target(task: MusicTask, event: str, payload: dict) -> str | None:
     """Where the specification's guards lead, said once more in plain code; None: refused."""
     content, state = task.content_type, task.state
     artwork = content == "artwork"
@@ -160,7 +160,7 @@ def expected_target(task: Task, event: str, payload: dict) -> str | None:
 @pytest.mark.parametrize("state", [state.value for state in State])
 def test_every_pair_of_state_and_event_does_what_the_table_says(state: str):
     """For each event: the machine goes where the table leads, or raises and saves nothing."""
-    saved: list[Task] = []
+    saved: list[MusicTask] = []
     entered: list[str] = []
     machine = TaskMachine(MUSIC, save=saved.append, entered=lambda t, _: entered.append(t.state))
     known = {edge.event for edge in MUSIC.edges if edge.source == state}

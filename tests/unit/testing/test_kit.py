@@ -13,9 +13,9 @@ from pathlib import Path
 import musictasks.testing
 import pytest
 from enginekit import PLAYED, begin, upload
-from musictasks.engine import Engine, Settings
 from musictasks.errors import LifecycleViolation, TaskNotSaved
 from musictasks.files import Directory
+from musictasks.music import MusicEngine, Settings
 from musictasks.statemachine import MUSIC, fail
 from musictasks.testing import Clock, FaultInjector, Killed, Recorder, SteppedEngine
 
@@ -73,7 +73,7 @@ def test_the_plugin_imports_nothing_before_it_is_used():
 
 
 def test_the_engine_works_on_the_real_album(
-    musictasks_engine: Engine, musictasks_recorder: Recorder, musictasks_album: Path
+    musictasks_engine: MusicEngine, musictasks_recorder: Recorder, musictasks_album: Path
 ):
     """The fixtures together: a song goes its way, and the recorder has seen it."""
     song = next(path for path in sorted(musictasks_album.iterdir()) if path.suffix == ".mp3")
@@ -89,7 +89,7 @@ def test_the_engine_works_on_the_real_album(
 
 
 def test_the_clock_is_the_engines(
-    musictasks_engine: Engine, musictasks_recorder: Recorder, musictasks_clock: Clock
+    musictasks_engine: MusicEngine, musictasks_recorder: Recorder, musictasks_clock: Clock
 ):
     """Moved by a day, a task that waits for its client is too old."""
     task = begin(musictasks_engine)
@@ -214,7 +214,7 @@ def test_after_a_kill_nothing_is_done_any_more(
 
 
 def test_a_full_disk_refuses_a_call_and_changes_nothing(
-    musictasks_engine: Engine, musictasks_faults: FaultInjector
+    musictasks_engine: MusicEngine, musictasks_faults: FaultInjector
 ):
     """What the README promises of a full disk, on the kit."""
     task = begin(musictasks_engine)

@@ -11,20 +11,20 @@ from typing import Any
 
 import pytest
 from attrs import evolve, frozen
-from musictasks.engine import Settings, default_handlers
 from musictasks.errors import IllegalTransition, LifecycleError, LifecycleViolation
 from musictasks.library import MusicDatabase, sample_album
+from musictasks.music import Settings, default_handlers
 from musictasks.statemachine import (
     MUSIC,
     Edge,
     HistoryEntry,
     Lifecycle,
+    MusicTask,
     Outcome,
     Role,
     Stage,
     StateSpec,
     Target,
-    Task,
     TaskMachine,
     Work,
     fail,
@@ -38,7 +38,7 @@ WORK = Stage(
 )
 
 
-def counts(task: Task, payload: Mapping[str, Any]) -> bool:
+def counts(task: MusicTask, payload: Mapping[str, Any]) -> bool:
     """The payload has a size."""
     return payload.get("size", 0) > 0
 
@@ -67,7 +67,7 @@ EDGES = (
 SMALL = Lifecycle(STATES, (WORK,), EDGES)
 
 
-def guarded(guard: Callable[[Task, Mapping[str, Any]], bool]) -> Lifecycle:
+def guarded(guard: Callable[[MusicTask, Mapping[str, Any]], bool]) -> Lifecycle:
     """The small lifecycle with one more edge, under a guard."""
     return SMALL.with_edge(Edge(event="skip", source="waiting", target="done", guard=guard))
 
@@ -123,7 +123,7 @@ class WrongGuard(TaskMachine):
     """Asks another guard than the declared one."""
 
     def __init__(self, lifecycle: Lifecycle, **options: Any) -> None:
-        def lenient(task: Task, payload: Mapping[str, Any]) -> bool:
+        def lenient(task: MusicTask, payload: Mapping[str, Any]) -> bool:
             return True
 
         edges = [evolve(e, guard=lenient) if e.guard is counts else e for e in EDGES]
@@ -134,7 +134,7 @@ class WrongGuard(TaskMachine):
 class StrictGuard(TaskMachine):
     """Refuses what is allowed."""
 
-    def send(self, task: Task, event: str, **options: Any) -> Task:
+    def send(self, task: MusicTask, event: str, **options: Any) -> MusicTask:
         if event == "ask":
             raise IllegalTransition(task.id, task.state, event, ())
         return super().send(task, event, **options)
@@ -144,7 +144,7 @@ class LostSave(TaskMachine):
     """Does not save one event."""
 
     def __init__(self, lifecycle: Lifecycle, *, save: Any = None, **options: Any) -> None:
-        def forgetful(task: Task) -> None:
+        def forgetful(task: MusicTask) -> None:
             if save is not None and task.state != "done":
                 save(task)
 
@@ -157,7 +157,7 @@ class LateSave(TaskMachine):
     def __init__(
         self, lifecycle: Lifecycle, *, save: Any = None, entered: Any = None, **rest: Any
     ) -> None:
-        def late(task: Task, edge: Edge) -> None:
+        def late(task: MusicTask, edge: Edge) -> None:
             if entered is not None:
                 entered(task, edge)
             if save is not None:
@@ -170,7 +170,7 @@ class SavedTwice(TaskMachine):
     """Saves each event twice."""
 
     def __init__(self, lifecycle: Lifecycle, *, save: Any = None, **options: Any) -> None:
-        def twice(task: Task) -> None:
+        def twice(task: MusicTask) -> None:
             if save is not None:
                 save(task)
                 save(task)
@@ -185,7 +185,7 @@ class InternalSave(TaskMachine):
         super().__init__(lifecycle, save=save, **options)
         self._saves = save
 
-    def send(self, task: Task, event: str, **options: Any) -> Task:
+    def send(self, task: MusicTask, event: str, **options: Any) -> MusicTask:
         after = super().send(task, event, **options)
         if event == "note" and self._saves is not None:
             self._saves(after)
@@ -199,7 +199,7 @@ class SavedRefusal(TaskMachine):
         super().__init__(lifecycle, save=save, **options)
         self._saves = save
 
-    def send(self, task: Task, event: str, **options: Any) -> Task:
+    def send(self, task: MusicTask, event: str, **options: Any) -> MusicTask:
         try:
             return super().send(task, event, **options)
         except IllegalTransition:
@@ -211,21 +211,21 @@ class SavedRefusal(TaskMachine):
 class LostHistory(TaskMachine):
     """Makes no history entry."""
 
-    def _next(self, cell: Any, edge: Edge) -> Task:
+    def _next(self, cell: Any, edge: Edge) -> MusicTask:
         return evolve(super()._next(cell, edge), history=cell.record.history)
 
 
 class LostAttempt(TaskMachine):
     """Does not count how often a stage was begun."""
 
-    def _next(self, cell: Any, edge: Edge) -> Task:
+    def _next(self, cell: Any, edge: Edge) -> MusicTask:
         return evolve(super()._next(cell, edge), attempts=0)
 
 
 class Raising(TaskMachine):
     """Raises what is no refusal."""
 
-    def send(self, task: Task, event: str, **options: Any) -> Task:
+    def send(self, task: MusicTask, event: str, **options: Any) -> MusicTask:
         if event == "ask" and task.state == "done":
             raise KeyError(event)
         return super().send(task, event, **options)
@@ -263,7 +263,7 @@ def test_a_broken_machine_is_found(machine: type[TaskMachine]):
 # -- guards ---------------------------------------------------------------------------------
 
 
-def is_japanese(task: Task, payload: Mapping[str, Any]) -> bool:
+def is_japanese(task: MusicTask, payload: Mapping[str, Any]) -> bool:
     """An annotation says so."""
     return task.annotations.get("language") == "ja"
 
@@ -279,7 +279,7 @@ def test_a_guard_that_no_record_satisfies_is_named():
 @pytest.mark.parametrize("state", ["new", "waiting"])
 def test_a_given_task_satisfies_a_guard(state: str):
     """Given where the guard is asked, or where its path begins."""
-    task = Task(id="mine", state=state, annotations={"language": "ja"})
+    task = MusicTask(id="mine", state=state, annotations={"language": "ja"})
     report = prove(guarded(is_japanese), tasks=[task])
     assert report.edges_covered == report.edges_total == len(SMALL.edges) + 1
 
@@ -287,29 +287,29 @@ def test_a_given_task_satisfies_a_guard(state: str):
 def test_a_given_payload_satisfies_a_guard():
     """A pair of a record and a payload is tried, too."""
 
-    def is_signed(task: Task, payload: Mapping[str, Any]) -> bool:
+    def is_signed(task: MusicTask, payload: Mapping[str, Any]) -> bool:
         return payload.get("signature") == "me"
 
-    given = (Task(id="mine", state="waiting"), {"signature": "me"})
+    given = (MusicTask(id="mine", state="waiting"), {"signature": "me"})
     assert prove(guarded(is_signed), tasks=[given]).edges_covered == len(SMALL.edges) + 1
 
 
-def flips(task: Task, payload: Mapping[str, Any]) -> bool:
+def flips(task: MusicTask, payload: Mapping[str, Any]) -> bool:
     flips.says = not getattr(flips, "says", False)  # pyright: ignore[reportFunctionMemberAccess]
     return flips.says  # pyright: ignore[reportFunctionMemberAccess]
 
 
-def tampers_with_the_record(task: Task, payload: Mapping[str, Any]) -> bool:
+def tampers_with_the_record(task: MusicTask, payload: Mapping[str, Any]) -> bool:
     object.__setattr__(task, "offset", (task.offset or 0) + 1)
     return True
 
 
-def tampers_with_the_payload(task: Task, payload: dict[str, Any]) -> bool:
+def tampers_with_the_payload(task: MusicTask, payload: dict[str, Any]) -> bool:
     payload["seen"] = True
     return True
 
 
-def raises(task: Task, payload: Mapping[str, Any]) -> bool:
+def raises(task: MusicTask, payload: Mapping[str, Any]) -> bool:
     return payload["size"] > 3
 
 
@@ -331,7 +331,7 @@ def test_an_impure_guard_is_found(guard: Any, reason: str):
 def test_a_stage_whose_success_may_be_refused_leaves_a_task_stuck():
     """The engine fires outcomes by itself: one of the edges must always be open."""
 
-    def is_album(task: Task, payload: Mapping[str, Any]) -> bool:
+    def is_album(task: MusicTask, payload: Mapping[str, Any]) -> bool:
         return task.content_type == "album"
 
     stage = evolve(WORK, succeeded=(Target("done", is_album),))
@@ -351,18 +351,18 @@ def test_a_lifecycle_that_is_not_whole_is_no_case_for_a_proof():
 def test_a_handler_that_does_the_same_again_is_proven(tmp_path: Path):
     """Twice from the same record: one outcome, one set of files."""
 
-    def handler(task: Task, work: Work) -> Outcome:
+    def handler(task: MusicTask, work: Work) -> Outcome:
         (tmp_path / "made").write_text(task.id)
         return succeed(annotations={"made": True}, message=f"took {random.random()} s")
 
-    task = Task(id="mine", state="queued")
+    task = MusicTask(id="mine", state="queued")
     report = prove(SMALL, tasks=[task, evolve(task, id="too")], handlers={"work": handler})
     assert report.handlers == 2
     assert "2 handlers run twice" in str(report)
     assert (tmp_path / "made").read_text() == "too"
 
 
-def appends(path: Path, task: Task, work: Work) -> Outcome:
+def appends(path: Path, task: MusicTask, work: Work) -> Outcome:
     with path.open("a") as file:
         file.write("x")
     return succeed()
@@ -374,14 +374,14 @@ class Appends:
 
     directory: Path
 
-    def __call__(self, task: Task, work: Work) -> Outcome:
+    def __call__(self, task: MusicTask, work: Work) -> Outcome:
         return appends(self.directory / "made", task, work)
 
 
 def test_a_handler_that_appends_is_found(tmp_path: Path):
     """Wherever the handler keeps its directory: attribute, argument, variable, or told."""
 
-    def inner(task: Task, work: Work) -> Outcome:
+    def inner(task: MusicTask, work: Work) -> Outcome:
         return appends(tmp_path / "made", task, work)
 
     told: dict[str, Any] = {"directories": [tmp_path]}
@@ -401,9 +401,9 @@ def test_a_handler_that_appends_is_found(tmp_path: Path):
 
 def test_a_handler_that_counts_is_found():
     """The second outcome is not the first."""
-    runs: list[Task] = []
+    runs: list[MusicTask] = []
 
-    def handler(task: Task, work: Work) -> Outcome:
+    def handler(task: MusicTask, work: Work) -> Outcome:
         runs.append(task)
         return succeed(annotations={"runs": len(runs)})
 
@@ -418,7 +418,7 @@ def test_a_handler_with_another_event_the_second_time_is_found():
         prove(SMALL, handlers={"work": lambda task, work: next(outcomes)})
 
 
-def raising(task: Task, work: Work) -> Outcome:
+def raising(task: MusicTask, work: Work) -> Outcome:
     raise RuntimeError("out of order")
 
 
@@ -456,16 +456,18 @@ def test_our_own_handlers_are_idempotent_on_the_real_album(tmp_path: Path):
     shutil.copy(sample_album() / "cover.png", settings.uploads / "cover.png")
     shutil.copy(source, settings.music / song)
     MusicDatabase(settings.database).prepare()
-    uploaded = Task(
+    uploaded = MusicTask(
         id="song",
         state="preprocessing",
         content_type="albumfile",
         upload_path="song.flac",
         album_file_path=song,
     )
-    cover = Task(id="cover", state="preprocessing", content_type="artwork", upload_path="cover.png")
-    placed = Task(id="album", state="importingmusic", content_type="album", album_path=album)
-    picture = Task(
+    cover = MusicTask(
+        id="cover", state="preprocessing", content_type="artwork", upload_path="cover.png"
+    )
+    placed = MusicTask(id="album", state="importingmusic", content_type="album", album_path=album)
+    picture = MusicTask(
         id="picture",
         state="importingartwork",
         content_type="artwork",
