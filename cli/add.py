@@ -7,16 +7,25 @@ from collections.abc import Iterable
 
 from rich.console import Console
 
+from ..intake import (
+    LeftOut,
+    Plan,
+    PlannedUpload,
+    Report,
+    Result,
+    Watch,
+    Why,
+    Wording,
+    bring,
+    plan,
+)
 from ..library import is_video
 from ..music import Settings
-from .adding import Report, add
-from .collecting import LeftOut, Why
 from .display import Display
-from .job import Result
+from .opening import open_engine
 from .output import bytes_text, count, make_console, near, say, text
-from .planned import Plan, PlannedUpload
-from .planning import make_plan
-from .songs import Overrides
+
+_OPTIONS = Wording("--{}", " ")
 
 
 def run_add(arguments: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -24,17 +33,25 @@ def run_add(arguments: argparse.Namespace, settings: Settings, console: Console)
         reason = "--name is the name of one music video, and goes with no --album"
         say(make_console(stderr=True), f"musictasks add: {reason}")
         return 2
-    overrides = Overrides(arguments.artist, arguments.album, arguments.year, arguments.name)
-    plan = make_plan(arguments.paths, settings, overrides, look_inside=arguments.dry_run)
+    planned = plan(
+        arguments.paths,
+        settings,
+        artist=arguments.artist,
+        album=arguments.album,
+        year=arguments.year,
+        name=arguments.name,
+        look_inside=arguments.dry_run,
+        wording=_OPTIONS,
+    )
     if arguments.dry_run:
-        _show_plan(console, plan)
-        return 1 if plan.refusals or not plan.uploads else 0
-    report = carry_out(plan, settings, console)
-    _show_refusals(console, plan)
+        _show_plan(console, planned)
+        return 1 if planned.refusals or not planned.uploads else 0
+    report, _ = carry_out(planned, settings, Display(console))
+    _show_refusals(console, planned)
     # Hidden files are often there; of a link somebody may think that it is music.
-    _show_left_out(console, (one for one in plan.left_out if one.why is Why.LINK))
-    say(console, _summary(plan, report))
-    return 0 if report.succeeded and plan.uploads and not plan.refusals else 1
+    _show_left_out(console, (one for one in planned.left_out if one.why is Why.LINK))
+    say(console, _summary(planned, report))
+    return 0 if report.succeeded and planned.uploads and not planned.refusals else 1
 
 
 def _is_one_video(arguments: argparse.Namespace) -> bool:
@@ -42,12 +59,26 @@ def _is_one_video(arguments: argparse.Namespace) -> bool:
     return len(videos) == 1 and arguments.album is None
 
 
-def carry_out(plan: Plan, settings: Settings, console: Console, *, pace_s: float = 0) -> Report:
-    """Does what is planned, and shows it."""
+def carry_out(
+    plan: Plan, settings: Settings, display: Display
+) -> tuple[Report, dict[str, list[str]]]:
+    """Does what is planned, and shows it; also the states that each task entered, by its id.
+
+    Raises:
+        DirectoryInUse: Another process owns the tasks.
+    """
+    watch = Watch(display.trouble)
     if not plan.uploads:
-        return Report((), {})
-    with Display(console) as display:
-        return add(plan, settings, display, pace_s=pace_s)
+        return Report(), watch.ways
+    with display:
+        engine = open_engine(settings)
+        try:
+            watch.follow(engine)  # before it starts: what it recovers is seen, too
+            with engine:
+                report = bring(plan, engine, display, exclusive=True)
+        finally:
+            engine.close()
+    return report, watch.ways
 
 
 def _show_plan(console: Console, plan: Plan) -> None:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from rich.console import Console
 
 from ..errors import TaskNotFound
+from ..intake import Watch
 from ..music import MusicEngine, Settings
 from ..statemachine import MUSIC, MusicTask, Role
 from .opening import open_engine
 from .output import say
-from .watching import Watch
 
 _RESTS = frozenset({Role.WAITING, Role.FINISHED, Role.FAILED})
 

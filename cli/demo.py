@@ -16,15 +16,12 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from ..intake import Plan, Report, Result, Shelf, plan
 from ..library import DEFAULT_ARTWORK, sample_album
 from ..music import Settings
 from .add import carry_out
-from .adding import Report
-from .job import Result
+from .display import Display
 from .output import bytes_text, count, near, say, text
-from .planned import Plan
-from .planning import make_plan
-from .shelf import Shelf
 
 #: A pause after each step, so that a person can follow.
 _PACE_S = 0.03
@@ -33,24 +30,26 @@ _PACE_S = 0.03
 def run_demo(arguments: argparse.Namespace, settings: Settings, console: Console) -> int:
     # File by file, as an installation may make links of them.
     sample = sorted(sample_album().iterdir())
-    plan = make_plan([path for path in sample if path.name not in settings.ignore_songs], settings)
-    files = f"{count(len(plan.files), 'file')}, {bytes_text(sum(f.size_bytes for f in plan.files))}"
+    planned = plan([path for path in sample if path.name not in settings.ignore_songs], settings)
+    size = bytes_text(sum(file.size_bytes for file in planned.files))
+    files = f"{count(len(planned.files), 'file')}, {size}"
     _title(console, "One album on its way into the library")
     say(console, text(f"from the sample album that comes with it ({files})", "dim"))
     console.print()
-    if not plan.files:
-        _show_refusals(console, plan)
+    if not planned.files:
+        _show_refusals(console, planned)
         return 1
-    report = carry_out(plan, settings, console, pace_s=_PACE_S if console.is_terminal else 0)
-    _show_refusals(console, plan)
-    _show_ways(console, report)
+    display = Display(console, _PACE_S if console.is_terminal else 0)
+    report, ways = carry_out(planned, settings, display)
+    _show_refusals(console, planned)
+    _show_ways(console, report, ways)
     _show_tree(console, settings)
     _show_database(console, settings)
     _show_artwork(console, settings)
     _show_places(console, settings)
     console.print()
     say(console, text(_conclusion(report), "bold"))
-    return 0 if report.succeeded and not plan.refusals else 1
+    return 0 if report.succeeded and not planned.refusals else 1
 
 
 def _show_refusals(console: Console, plan: Plan) -> None:
@@ -66,23 +65,23 @@ def _title(console: Console, title: str) -> None:
 def _conclusion(report: Report) -> str:
     if not report.succeeded:
         return "Not everything could be done; the reasons are above."
-    jobs = [job for work in report.works for job in work.jobs]
-    if all(job.result is Result.THERE for job in jobs):
+    if all(one.result is Result.THERE for one in (*report.files, *report.imports)):
         return "Everything is there already: nothing was changed."
     return "Done. Run it again: it says what is there already, and changes nothing."
 
 
-def _show_ways(console: Console, report: Report) -> None:
+def _show_ways(console: Console, report: Report, ways: dict[str, list[str]]) -> None:
     """The states of each task; tasks that went the same way together."""
-    jobs = [job for work in report.works for job in work.jobs]
-    ways = [(report.ways.get(task_id, []), job) for job in jobs for task_id in job.task_ids]
-    if not ways:
+    named = [(file.task_ids, file.name) for file in report.files]
+    named += [(one.task_ids, one.path) for one in report.imports]
+    shown = [(ways.get(task_id, []), name) for task_ids, name in named for task_id in task_ids]
+    if not shown:
         return
     _title(console, "The states that each task went through")
-    ways.sort(key=lambda pair: pair[0][:1], reverse=True)
-    for way, pairs in itertools.groupby(ways, key=lambda pair: pair[0]):
-        for _, job in pairs:
-            say(console, text(job.subject, "bold"))
+    shown.sort(key=lambda pair: pair[0][:1], reverse=True)
+    for way, pairs in itertools.groupby(shown, key=lambda pair: pair[0]):
+        for _, name in pairs:
+            say(console, text(name, "bold"))
         console.print(_arrows(way))
 
 

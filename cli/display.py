@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
@@ -13,9 +14,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from .adding import Work
-from .job import Job, Result
-from .jobs import ImportJob, UploadJob, VideoImportJob
+from ..intake import Batch, ImportJob, Job, Result, UploadJob, VideoImportJob
 from .output import bytes_text, count, say, text
 
 _MARKS = {Result.ADDED: ("+", "green"), Result.THERE: ("=", "dim"), Result.FAILED: ("!", "red")}
@@ -30,8 +29,10 @@ class Display:
     """Shows the jobs while they run, and the result of what belongs together when it has ended."""
 
     console: Console
-    _works: tuple[Work, ...] = field(default=(), init=False)
-    _shown: set[Work] = field(factory=set, init=False)
+    #: A pause after each step, so that a person can follow.
+    pace_s: float = 0
+    _batches: tuple[Batch, ...] = field(default=(), init=False)
+    _shown: set[Batch] = field(factory=set, init=False)
     _live: Live | None = field(default=None, init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
     _troubles: set[tuple[str, str]] = field(factory=set, init=False)
@@ -48,8 +49,8 @@ class Display:
         if self._live is not None:
             self._live.stop()
 
-    def begin(self, works: Sequence[Work]) -> None:
-        self._works = tuple(works)
+    def begin(self, batches: Sequence[Batch]) -> None:
+        self._batches = tuple(batches)
         if self.console.is_terminal:
             self._live = Live(
                 get_renderable=self._table,
@@ -59,23 +60,26 @@ class Display:
             )
             self._live.start()
 
-    def ended(self, work: Work) -> None:
+    def moved(self, batch: Batch) -> None:
+        time.sleep(self.pace_s)
+
+    def ended(self, batch: Batch) -> None:
         with self._lock:
-            self._shown.add(work)
+            self._shown.add(batch)
         if self._live is not None:
             self._live.refresh()  # what is printed now shall not stand in the table, too
-        say(self.console, text(work.title, "bold"))
-        names = [job.subject for job in work.files]
+        say(self.console, text(batch.title, "bold"))
+        names = [job.subject for job in batch.files]
         width = max(map(len, names), default=0)
-        for job, name in zip(work.files, names, strict=True):
+        for job, name in zip(batch.files, names, strict=True):
             size = bytes_text(job.file.size_bytes).rjust(9)
             say(self.console, *_mark(job), name.ljust(width), " ", text(size, "dim"), *_why(job))
-        if work.importing is not None:
-            job = work.importing
+        if batch.importing is not None:
+            job = batch.importing
             say(self.console, *_mark(job), _import_result(job), *_why(job))
 
     def trouble(self, task_id: str, message: str) -> None:
-        """Called from the engine's thread."""
+        """Called from the engine's thread, too; each message is shown once."""
         with self._lock:
             if (task_id, message) in self._troubles:
                 return
@@ -85,22 +89,22 @@ class Display:
     def _table(self) -> Table:
         """The albums under way, file by file, and the sum of all."""
         with self._lock:
-            open_works = [work for work in self._works if work not in self._shown]
+            open_batches = [batch for batch in self._batches if batch not in self._shown]
         table = Table.grid(padding=(0, 1))
         table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         table.add_column(width=_BAR_WIDTH)
         table.add_column(justify="right", width=19, no_wrap=True)
         table.add_column(width=20, no_wrap=True)
         table.expand = True
-        for job in self._rows(open_works):
+        for job in self._rows(open_batches):
             _add_row(table, job)
-        _add_sum(table, [job for work in self._works for job in work.files])
+        _add_sum(table, [job for batch in self._batches for job in batch.files])
         return table
 
-    def _rows(self, works: Sequence[Work]) -> list[Job]:
+    def _rows(self, batches: Sequence[Batch]) -> list[Job]:
         """All jobs of the albums that have begun; only those at work where there is no room."""
-        begun = [w for w in works if any(_has_begun(job) for job in w.jobs)]
-        rows = [job for work in begun for job in work.jobs]
+        begun = [batch for batch in batches if any(map(_has_begun, batch.jobs))]
+        rows = [job for batch in begun for job in batch.jobs]
         if len(rows) > self.console.height - _SPARE_LINES:
             rows = [job for job in rows if job.result is None and _has_begun(job)]
         return rows[: max(1, self.console.height - _SPARE_LINES)]

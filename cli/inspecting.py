@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import DatabaseUnusable, InvalidTaskFile, TaskNotFound
+from ..intake import Shelf
 from ..library import find_kbit_rows
 from ..music import Settings, as_dictionary, orphaned_uploads, read_tasks
 from ..statemachine import MUSIC, MusicTask, Role
 from .diagram import draw_task
 from .output import bytes_text, count, make_console, say, text
-from .shelf import Shelf
 
 _STYLES = {Role.FAILED: "red", Role.FINISHED: "green", Role.WAITING: "yellow"}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
@@ -53,12 +52,6 @@ def bytes_text(size: int) -> str:
 def count(number: int, one: str, many: str | None = None) -> str:
     """1 song, 2 songs."""
     return f"{number} {one if number == 1 else many or one + 's'}"
-
-
-def listed(values: Iterable[object]) -> str:
-    """'A', 'B' and 'C'."""
-    *rest, last = [f"{printable(value)!r}" for value in values] or ["nothing"]
-    return f"{', '.join(rest)} and {last}" if rest else last
 
 
 def near(path: Path) -> str:

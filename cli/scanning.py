@@ -6,22 +6,17 @@ import argparse
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Any
 
 from attrs import frozen
 from rich.console import Console
 from rich.tree import Tree
 
-from ..errors import TaskNotFound
+from ..intake import Found, Watch, scanned
 from ..music import MusicEngine, Settings
-from ..statemachine import MUSIC, MusicTask, Role
 from .opening import open_engine
 from .output import count, say, text
-from .watching import Watch
-
-#: The annotations of a finished scan.
-Found = dict[str, Any]
 
 
 def run_scan(arguments: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -30,7 +25,7 @@ def run_scan(arguments: argparse.Namespace, settings: Settings, console: Console
     try:
         watch.follow(engine)
         with engine:
-            found = scanned(engine, None if arguments.json else console)
+            found = shown_scan(engine, None if arguments.json else console)
     finally:
         engine.close()
     if arguments.json:
@@ -40,35 +35,13 @@ def run_scan(arguments: argparse.Namespace, settings: Settings, console: Console
     return 0
 
 
-def scanned(engine: MusicEngine, console: Console | None) -> Found:
-    """What a scan finds, as the annotations of its task; the task is gone then.
-
-    A scan that an earlier run was cut off in goes on. `console`: shows how far it is, if it is a
-    terminal.
-
-    Raises:
-        TaskFailed: The scan has failed, or somebody else removed its task.
-    """
+def shown_scan(engine: MusicEngine, console: Console | None) -> Found:
+    """What a scan finds (`scanned`); shows how far it is if the console is a terminal."""
     with ExitStack() as stack:
         if console is not None and console.is_terminal:
             status = stack.enter_context(console.status(text("reading the Music Directory")))
             stack.callback(engine.subscribe(_shower(status.update)))
-        task = _earlier(engine) or engine.scan()
-        # Also a scan that failed, or that Ctrl-C ends, is of no use to anybody: the next is new.
-        stack.callback(_remove, engine, task.id)
-        return engine.wait(task.id, "fsscancomplete").annotations
-
-
-def _earlier(engine: MusicEngine) -> MusicTask | None:
-    scans = (task for task in engine.tasks() if task.content_type == "any")
-    at_work = {Role.QUEUED, Role.WORKING}
-    return next((task for task in scans if MUSIC.role(task.state) in at_work), None)
-
-
-def _remove(engine: MusicEngine, task_id: str) -> None:
-    with suppress(TaskNotFound):
-        engine.remove(task_id)
-        engine.wait(task_id, MUSIC.gone)
+        return scanned(engine, exclusive=True)
 
 
 def _shower(update: Callable[..., object]) -> Callable[[str, dict[str, Any]], None]:

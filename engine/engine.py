@@ -86,7 +86,7 @@ class Engine(Generic[T]):
         Raises:
             EngineClosed: The engine was closed.
         """
-        self._open()
+        self.check_open()
         if not self._started:
             try:
                 self._runner.start()
@@ -127,7 +127,8 @@ class Engine(Generic[T]):
     ) -> None:
         self.close()
 
-    def _open(self) -> None:
+    def check_open(self) -> None:
+        """Raises EngineClosed if the engine was closed."""
         if self._closed:
             raise EngineClosed
 
@@ -139,7 +140,7 @@ class Engine(Generic[T]):
         Each callback has a thread of its own: a slow one delays nobody else, and one that raises
         is logged. Returns a function that ends it.
         """
-        self._open()
+        self.check_open()
         return self._notifier.subscribe(callback)
 
     def on_enter(self, state: str, callback: EntryCallback) -> Unsubscribe:
@@ -151,7 +152,7 @@ class Engine(Generic[T]):
         Raises:
             LifecycleError: There is no such state.
         """
-        self._open()
+        self.check_open()
         self.lifecycle.require(state)
         return self._notifier.on_enter(state, callback)
 
@@ -159,7 +160,7 @@ class Engine(Generic[T]):
         """Calls `callback()` after each entry into a state that is declared to refresh: clients
         shall update their caches.
         """
-        self._open()
+        self.check_open()
         return self._notifier.on_refresh(callback)
 
     # -- reading ----------------------------------------------------------------------------
@@ -198,7 +199,7 @@ class Engine(Generic[T]):
             TaskNotFound: There is no such task.
             EngineClosed: The engine was closed meanwhile.
         """
-        self._open()
+        self.check_open()
         states = {states} if isinstance(states, str) else states
         return cast(T, self._tasks.wait(task_id, frozenset(map(str, states)), timeout))
 
@@ -232,7 +233,7 @@ class Engine(Generic[T]):
             IllegalTransition: No edge from the initial state has this event, or none allows it.
             TaskNotSaved: The disk refused. There is no task.
         """
-        self._open()
+        self.check_open()
         task_id = self._new_id() if task_id is None else task_id
         check_task_id(task_id)
         record = self._record(task_id, annotations, values)
@@ -273,7 +274,7 @@ class Engine(Generic[T]):
             TaskNotFound, InvalidTaskFile: There is no such task.
             InvalidPath, OSError: It cannot be made, or something else has its place.
         """
-        self._open()
+        self.check_open()
         entry = self._tasks.find(task_id)
         with entry.lock:
             return self._parts.directories.make(entry.record.id)
@@ -286,7 +287,7 @@ class Engine(Generic[T]):
             TaskNotFound, InvalidTaskFile: There is no such task.
             EngineClosed: The engine was closed.
         """
-        self._open()
+        self.check_open()
         entry = self._tasks.find(task_id)
         with entry.lock:
             yield HeldTask(self._tasks, entry)
@@ -309,7 +310,7 @@ class Engine(Generic[T]):
         Raises:
             LifecycleError: There is no such state.
         """
-        self._open()
+        self.check_open()
         self.lifecycle.require(state)
         self._runner.on_resume(state, lambda entry: callback(HeldTask(self._tasks, entry)))
 
@@ -321,7 +322,7 @@ class Engine(Generic[T]):
             TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
             IllegalTransition: The task is being removed.
         """
-        self._open()
+        self.check_open()
         if not isinstance(annotations, Mapping):
             raise TypeError(f"annotations are a mapping, not {type(annotations).__name__}")
         entry = self._tasks.find(task_id)
@@ -355,7 +356,7 @@ class Engine(Generic[T]):
             ValueError: The annotations are nothing that JSON can hold.
             TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
         """
-        self._open()
+        self.check_open()
         entry = self._tasks.find(task_id)
         if annotations:
             check_annotations(annotations)
@@ -394,7 +395,7 @@ class Engine(Generic[T]):
         Raises:
             TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
         """
-        self._open()
+        self.check_open()
         entry = self._tasks.find(task_id)
         with entry.lock:
             return cast(T, self._tasks.remove(entry))
@@ -407,7 +408,7 @@ class Engine(Generic[T]):
             OSError, InvalidPath: Before `start` only: its data cannot be removed yet.
             EngineClosed: The engine was closed meanwhile.
         """
-        self._open()
+        self.check_open()
         entry = self._tasks.find(task_id)
         with entry.lock:
             self._tasks.remove(entry)
@@ -421,14 +422,14 @@ class Engine(Generic[T]):
         Raises:
             TaskNotFound, InvalidTaskFile: There is no such task.
         """
-        self._open()
+        self.check_open()
         entry = self._tasks.find(task_id)
         self._runner.start_held(entry)
         return cast(T, entry.record)
 
     def look(self) -> None:
         """Looks at the tasks directory now: what was deleted, what is new; starts what was held."""
-        self._open()
+        self.check_open()
         self._runner.look_now()
 
     def is_known(self, task_id: str) -> bool:
@@ -460,7 +461,7 @@ class Engine(Generic[T]):
         Raises:
             ValueError: There is no such notification, or JSON cannot hold the dictionary.
         """
-        self._open()
+        self.check_open()
         if notification not in NOTIFICATIONS:
             names = ", ".join(NOTIFICATIONS)
             raise ValueError(f"there is no notification {notification!r}, but {names}")

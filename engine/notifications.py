@@ -173,7 +173,8 @@ class Notifier:
 
         def unsubscribe() -> None:
             with self._lock:
-                lanes = tuple(one for one in self._on_enter[state] if one is not lane)
+                # After `close` nothing is left of the state.
+                lanes = tuple(one for one in self._on_enter.get(state, ()) if one is not lane)
                 self._on_enter = {**self._on_enter, state: lanes}
             _end(lane)
 

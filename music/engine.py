@@ -47,7 +47,7 @@ class MusicEngine(Engine[MusicTask]):
         Raises:
             EngineClosed: The engine was closed.
         """
-        self._open()
+        self.check_open()
         if not self._started and not self.invalid():
             # Else it may be the data of a task file that does not load.
             takeover.remove_leftovers(Directory(self.settings.uploads), self.tasks())
@@ -87,7 +87,7 @@ class MusicEngine(Engine[MusicTask]):
             TypeError: An argument has the wrong type.
             TaskNotSaved: The disk refused.
         """
-        self._open()
+        self.check_open()
         mime_type = None if mime_type == "" else mime_type
         admission.check(content_type, mime_type)
         check_announcement(file_size, checksum, source_filename, task_id)
@@ -148,7 +148,7 @@ class MusicEngine(Engine[MusicTask]):
             InvalidPath: The target is none; nothing has changed.
             IllegalTransition, TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
         """
-        self._open()
+        self.check_open()
         with self.hold(task_id) as task:
             record = task.record
             if record.content_type == "artwork":
@@ -175,7 +175,7 @@ class MusicEngine(Engine[MusicTask]):
             ValueError: Another content type.
             TaskNotSaved: Nothing was made.
         """
-        self._open()
+        self.check_open()
         if content_type not in ("album", "video"):
             raise ValueError(f"content type {content_type!r} cannot be imported: album, video can")
         return self.create(
@@ -197,7 +197,7 @@ class MusicEngine(Engine[MusicTask]):
             ExtraMissing: What reads videos is not installed.
             TaskNotSaved: Nothing was made.
         """
-        self._open()
+        self.check_open()
         changes = targets.of_artwork(source, target, self._music)
         return self.create("request_artwork_import", content_type="artwork", **changes)
 
@@ -215,7 +215,7 @@ class MusicEngine(Engine[MusicTask]):
             OSError: The image cannot be copied.
             TaskNotSaved: Nothing was made.
         """
-        self._open()
+        self.check_open()
         uploads = Directory(self.settings.uploads, durable=self.settings.durable)
         changes = targets.of_image(source, target, self._music, uploads)
         task_id = self.new_id()
@@ -244,7 +244,7 @@ class MusicEngine(Engine[MusicTask]):
         Raises:
             TaskNotSaved: Nothing was made.
         """
-        self._open()
+        self.check_open()
         return self.create("request_scan", content_type="any")
 
     # -- any task ---------------------------------------------------------------------------
@@ -263,7 +263,7 @@ class MusicEngine(Engine[MusicTask]):
             UploadRefused: Another task uploads the same bytes by now.
             TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
         """
-        self._open()
+        self.check_open()
         with self.hold(task_id) as task:
             record = task.record
             edge = task.edge_taken("retry")

@@ -25,7 +25,7 @@ from clikit import (
     slow_run,
 )
 from musictasks.cli import main
-from musictasks.cli.planning import make_plan
+from musictasks.intake import plan
 from musictasks.library import MusicDatabase
 from musictasks.music import open_library
 from PIL import Image
@@ -254,7 +254,7 @@ def test_ignored_by_the_settings(library, album, capsys):
 
 def test_file_that_changes_while_it_is_read(library, album, add, monkeypatch):
     """A file that is another than it was fails by its checksum or length; the rest goes on."""
-    plan_first = make_plan
+    plan_first = plan
 
     def plan_then_change(*arguments, **options):
         plan = plan_first(*arguments, **options)
@@ -263,7 +263,7 @@ def test_file_that_changes_while_it_is_read(library, album, add, monkeypatch):
         (album / COVER).write_bytes(b"short")
         return plan
 
-    monkeypatch.setattr("musictasks.cli.add.make_plan", plan_then_change)
+    monkeypatch.setattr("musictasks.cli.add.plan", plan_then_change)
     status, output = add(album)
     assert status == 1
     assert "SHA-1" in output

@@ -22,11 +22,11 @@ from clikit import (
 )
 from enginekit import upload, wait_gone
 from musictasks.cli import main
-from musictasks.cli.archive_job import ArchiveJob
-from musictasks.cli.archives import Taken
-from musictasks.cli.job import Result
-from musictasks.cli.planning import make_plan
-from musictasks.cli.shelf import Shelf
+from musictasks.intake import Result
+from musictasks.intake.archive_job import ArchiveJob
+from musictasks.intake.archives import Taken
+from musictasks.intake.planner import make_plan
+from musictasks.intake.session import Session
 from musictasks.library import MusicDatabase
 from musictasks.music import open_library, read_tasks
 
@@ -235,7 +235,7 @@ def test_a_task_that_is_removed_meanwhile(library: Library, archive: Path) -> No
     """The album is not there then, and that is said."""
     (planned,) = make_plan([archive], library.settings).archives
     with open_library(library.settings) as engine:
-        job = ArchiveJob(engine, Shelf(library.settings), planned, set(), Taken({}))
+        job = ArchiveJob(Session(engine), planned, Taken({}))
         assert job.step()
         assert job.task is not None
         engine.remove(job.task.id)

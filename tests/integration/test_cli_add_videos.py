@@ -10,10 +10,10 @@ import pytest
 from clikit import ALBUM, Library, copy_album, files_in, settings_file, slow_run
 from enginekit import upload, wait_gone
 from musictasks.cli import main
-from musictasks.cli.job import Result
-from musictasks.cli.jobs import FileJob
-from musictasks.cli.planning import make_plan
-from musictasks.cli.shelf import Shelf
+from musictasks.intake import Result
+from musictasks.intake.planner import make_plan
+from musictasks.intake.session import Session
+from musictasks.intake.upload_job import FileJob
 from musictasks.library import MusicDatabase
 from musictasks.music import open_library, read_tasks
 from videokit import make_video, sound_only
@@ -181,7 +181,7 @@ def test_on_its_way_elsewhere(library: Library, clip: Path) -> None:
         engine.wait(task.id, "readyforintegration", 30)
     engine = open_library(library.settings)
     engine.integrate(task.id, elsewhere)
-    job = FileJob(engine, Shelf(library.settings), planned, set())
+    job = FileJob(Session(engine), planned)
     assert not job.step()
     assert job.task is None
     with engine:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from clikit import ALBUM, BOOKLET, MP3, TARGETS, Library, copy_album
 from musictasks.cli import main
-from musictasks.cli.jobs import FileJob
-from musictasks.cli.planning import make_plan
-from musictasks.cli.shelf import Shelf
 from musictasks.errors import TaskFailed
+from musictasks.intake.planner import make_plan
+from musictasks.intake.session import Session
+from musictasks.intake.upload_job import FileJob
 from musictasks.music import MusicEngine, open_library
 from musictasks.statemachine import MusicTask
 
@@ -302,7 +302,7 @@ def test_add_waits_for_the_end_of_a_whole_upload(library, tmp_path):
         file.write(data[-1:])
     (planned,) = [f for f in make_plan([album], library.settings).files if f.source.name == BOOKLET]
     engine = open_library(library.settings)
-    job = FileJob(engine, Shelf(library.settings), planned, set())
+    job = FileJob(Session(engine), planned)
     assert [job.step() for _ in range(3)] == [True, False, False]
     with engine:
         engine.wait(task.id, "readyforintegration", timeout=30)

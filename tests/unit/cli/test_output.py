@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from musictasks.cli.arguments import make_parser
-from musictasks.cli.output import bytes_text, count, listed, make_console, printable, say, text
+from musictasks.cli.output import bytes_text, count, make_console, printable, say, text
 
 
 @pytest.mark.parametrize(
@@ -56,10 +56,8 @@ def test_year_that_is_none(year):
 
 
 def test_words():
-    """Numbers and lists as people write them."""
+    """Numbers as people write them."""
     assert [bytes_text(n) for n in (0, 999, 1000, 63_852, 5 * 10**6, 3 * 10**9)] == [
         "0 B", "999 B", "1.0 kB", "63.9 kB", "5.0 MB", "3.0 GB",
     ]  # fmt: skip
     assert (count(1, "file"), count(0, "file")) == ("1 file", "0 files")
-    assert listed(["a", 2, "c"]) == "'a', '2' and 'c'"
-    assert listed(["a"]) == "'a'"

@@ -301,6 +301,19 @@ def test_activity_is_what_the_disk_says(settings: Settings):
     stepped.close()
 
 
+def test_a_subscription_may_end_after_the_engine(opened: Open):
+    """Whoever listened ends it when it likes: with a closed engine there is nothing left to end."""
+    engine = opened()
+    ends = [
+        engine.subscribe(lambda *_: None),
+        engine.on_enter("notexisting", lambda _: None),
+        engine.on_refresh(lambda: None),
+    ]
+    engine.close()
+    for end in ends:
+        end()
+
+
 def test_a_retry_forgets_what_has_passed(opened: Open):
     """`wait` after a retry waits for the new way, and is not content with the old."""
     outcomes = [succeed(), fail("disk full"), succeed()]

@@ -10,29 +10,8 @@ from attrs import frozen
 from ..errors import InvalidPath, MediaError
 from ..library import AlbumPath, safe_album_path, safe_song_path
 from ..library.tags import SongTags, read_song
-from .collecting import Source
-from .output import listed
-
-
-@frozen
-class Overrides:
-    """What a person said on the command line; it counts more than the tags."""
-
-    artist: str | None = None
-    album: str | None = None
-    year: int | None = None
-    #: Of a music video.
-    name: str | None = None
-
-    def album_path(self) -> AlbumPath | None:
-        """The one album that all files go to, if all three are given.
-
-        Raises:
-            InvalidPath: They make no album's path.
-        """
-        if self.artist is None or self.album is None or self.year is None:
-            return None
-        return safe_album_path(self.artist, self.year, self.album)
+from .overrides import Overrides, Wording
+from .sources import Source
 
 
 @frozen
@@ -66,7 +45,7 @@ def read(source: Source, overrides: Overrides) -> Song:
     artist = overrides.artist or tags.album_artist or tags.artist
     album = overrides.album or tags.album
     year = overrides.year or tags.year
-    missing = _missing(tags, artist=artist, album=album, year=year)
+    missing = _missing(tags, overrides.wording, artist=artist, album=album, year=year)
     if missing or not (artist and album and year and tags.number and tags.title):
         raise MediaError(str(source.path), missing)
     return Song(
@@ -83,19 +62,19 @@ def read(source: Source, overrides: Overrides) -> Song:
     )
 
 
-def _missing(tags: SongTags, **needed: str | int | None) -> str:
-    options = [name for name, value in needed.items() if not value]
-    names = options + [
+def _missing(tags: SongTags, wording: Wording, **needed: str | int | None) -> str:
+    given = [name for name, value in needed.items() if not value]
+    names = given + [
         name for name, value in (("track number", tags.number), ("title", tags.title)) if not value
     ]
     if not names:
         return ""
-    remedies = [f"give {' '.join(f'--{name}' for name in options)}"] if options else []
-    remedies += ["write the tags"] if len(names) > len(options) else []
+    remedies = [wording.give(given)] if given else []
+    remedies += ["write the tags"] if len(names) > len(given) else []
     return f"its tags have no {', no '.join(names)}: {' and '.join(remedies)}"
 
 
-def check_folders(songs: Iterable[Song]) -> Iterator[tuple[Source, str]]:
+def check_folders(songs: Iterable[Song], wording: Wording) -> Iterator[tuple[Source, str]]:
     """The songs of albums that would fall apart, with the reason.
 
     Songs of one folder and album that name several years, or several artists where no tag names
@@ -107,20 +86,26 @@ def check_folders(songs: Iterable[Song]) -> Iterator[tuple[Source, str]]:
     for (_, album), together in albums.items():
         artists = {song.artist for song in together}
         if len(artists) > 1 and not all(song.artist_is_certain for song in together):
-            reason = _several(album, "artists", artists, "--artist")
+            reason = _several(album, "artists", artists, wording.give(["artist"]))
             yield from ((song.source, reason) for song in together)
             continue
         by_artist = _grouped(together, lambda song: song.artist)
         for one in by_artist.values():
             years = {song.year for song in one}
             if len(years) > 1:
-                reason = _several(album, "years", years, "--year")
+                reason = _several(album, "years", years, wording.give(["year"]))
                 yield from ((song.source, reason) for song in one)
 
 
-def _several(album: str, what: str, values: Iterable[object], option: str) -> str:
-    shown = listed(sorted(values, key=str)[:4])
-    return f"the songs of {album!r} in its folder have several {what} ({shown}): give {option}"
+def _several(album: str, what: str, values: Iterable[object], remedy: str) -> str:
+    shown = listed(sorted(map(str, values))[:4])
+    return f"the songs of {album!r} in its folder have several {what} ({shown}): {remedy}"
+
+
+def listed(values: Iterable[str]) -> str:
+    """'A', 'B' and 'C'."""
+    *rest, last = map(repr, values)
+    return f"{', '.join(rest)} and {last}" if rest else last
 
 
 def _grouped(songs: Iterable[Song], key: Callable[[Song], object]) -> dict[object, list[Song]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
+from types import TracebackType
 from typing import Any
 
 from attrs import define, field
@@ -13,18 +15,35 @@ from ..music import INTERNAL_ERROR, MusicEngine
 
 @define(eq=False)
 class Watch:
-    """A subscriber that remembers the way of each task and wakes whoever waits."""
+    """A subscriber that remembers the way of each task and wakes whoever waits.
 
-    #: Called with a task's id and a message when the engine is in trouble with it.
+    As a context manager it ends its subscriptions.
+    """
+
+    #: Called with a task's id and a message when the engine is in trouble with it, in a thread of
+    #: the engine's.
     trouble: Callable[[str, str], object]
-    #: The states that each task entered, in their order.
+    #: The states that each task entered, in their order, by its id.
     ways: dict[str, list[str]] = field(factory=dict, init=False)
     _woken: threading.Event = field(factory=threading.Event, init=False)
+    _subscriptions: ExitStack = field(factory=ExitStack, init=False)
 
     def follow(self, engine: MusicEngine) -> None:
         """From now on it sees all that happens, the end of a removal included."""
-        engine.subscribe(self)
-        engine.on_enter(engine.lifecycle.gone, lambda _task: self._woken.set())
+        self._subscriptions.callback(engine.subscribe(self))
+        gone = engine.on_enter(engine.lifecycle.gone, lambda _task: self.wake())
+        self._subscriptions.callback(gone)
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._subscriptions.close()
 
     def __call__(self, notification: str, status: dict[str, Any]) -> None:
         if status["taskid"] is not None:
@@ -34,11 +53,16 @@ class Watch:
             elif notification == INTERNAL_ERROR and status["message"]:
                 # No new state, so the engine could not save one, and tries again.
                 self.trouble(status["taskid"], status["message"])
+        self.wake()
+
+    def wake(self) -> None:
+        """Something has happened."""
         self._woken.set()
 
     def about_to_look(self) -> None:
         """What happens from here on ends the next `wait` at once."""
         self._woken.clear()
 
-    def wait(self, timeout_s: float | None = None) -> None:
-        self._woken.wait(timeout_s)
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Waits until something happens; False if nothing has, for so long."""
+        return self._woken.wait(timeout_s)

@@ -27,9 +27,9 @@ from ..library import (
     same_name,
 )
 from ..music import Settings, archive_limits, music_directory
-from .collecting import Source
-from .planned import ArchivedTarget, PlannedArchive, present, same_names, sha1, why_off
-from .songs import Overrides
+from .overrides import Overrides
+from .plans import ArchivedTarget, PlannedArchive, present, same_names, sha1, why_off
+from .sources import Source
 
 _NAME = re.compile(r".+\.(zip|tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz))", re.IGNORECASE | re.DOTALL)
 #: Archives that nobody here unpacks.
@@ -57,8 +57,8 @@ def album_told(overrides: Overrides, told: Mapping[str, Any]) -> AlbumPath:
     }
     missing = [name for name, value in known.items() if not value]
     if missing:
-        options = " ".join(f"--{name}" for name in missing)
-        reason = f"its songs have no {', no '.join(missing)} in common: give {options}"
+        remedy = overrides.wording.give(missing)
+        reason = f"its songs have no {', no '.join(missing)} in common: {remedy}"
         raise InvalidPath("", reason)
     return safe_album_path(str(artist), int(year), str(album))
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from archivekit import album_files, encrypted, make_tar, make_zip
 from clikit import ALBUM, BOOKLET, FLAC, MP3, TARGETS, copy_album, retag
-from musictasks.cli.archives import is_archive
-from musictasks.cli.planned import Plan
-from musictasks.cli.planning import make_plan
-from musictasks.cli.songs import Overrides
+from musictasks.intake.archives import is_archive
+from musictasks.intake.overrides import Overrides
+from musictasks.intake.plans import Plan
 from musictasks.music import Settings
+from plankit import make_plan
 
 ZIP = make_zip(album_files())
 

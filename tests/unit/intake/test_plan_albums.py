@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from clikit import ALBUM, ARTIST, BOOKLET, COVER, FLAC, M4A, MP3, TARGETS, copy_album, retag
-from musictasks.cli.planned import Plan
-from musictasks.cli.planning import make_plan
-from musictasks.cli.songs import Overrides
+from musictasks.intake.overrides import Overrides
+from musictasks.intake.plans import Plan
+from musictasks.intake.songs import listed
 from musictasks.music import Settings
+from plankit import make_plan
 
 
 @pytest.fixture
@@ -322,3 +323,10 @@ def test_names_of_files_become_safe_names(settings, album):
     shutil.copyfile(album / BOOKLET, odd)
     plan = make_plan([album], settings)
     assert targets(plan)[Path(odd).name] == f"{ALBUM}/bo∖ok.PDF"
+
+
+def test_values_in_reasons():
+    """A list as people write it, and nothing in it that steers a terminal."""
+    assert listed(["a", "2", "c"]) == "'a', '2' and 'c'"
+    assert listed(["a"]) == "'a'"
+    assert "\x1b" not in listed(["\x1b[31m"])

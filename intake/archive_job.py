@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from attrs import define
 
-from ..errors import InvalidPath, MusicTasksError
+from ..errors import InvalidPath, TaskFailed, TaskNotFound
 from ..library import AlbumPath, parse_album, safe_name
 from ..statemachine import MusicTask
 from .archives import Taken, album_told
 from .job import Result
-from .jobs import UploadJob
-from .planned import PlannedArchive
+from .plans import PlannedArchive
+from .upload_job import UploadJob
 
 
 @define(eq=False)
@@ -47,7 +47,7 @@ class ArchiveJob(UploadJob[PlannedArchive]):
         assert self.task is not None
         try:
             done = self.engine.wait(self.task.id, {"readyforimport", "startmusicimport"}, 0)
-        except (MusicTasksError, TimeoutError):
+        except (TaskFailed, TaskNotFound, TimeoutError):
             reason = "its task was removed before the album was at its place: add it again"
             return self._fail(reason)
         self.task = done

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from clikit import ALBUM, FLAC, TARGETS, copy_album
-from musictasks.cli.planned import Plan
-from musictasks.cli.planning import make_plan
-from musictasks.cli.songs import Overrides
-from musictasks.cli.videos import VideoNames, video_names
+from musictasks.intake.overrides import Overrides
+from musictasks.intake.plans import Plan
+from musictasks.intake.videos import VideoNames, video_names
 from musictasks.music import Settings
+from plankit import make_plan
 from videokit import make_video, sound_only
 
 MP4 = make_video(frames=2)

@@ -1,4 +1,4 @@
-"""What `add` is going to do: the files, the paths they get, and what is not added."""
+"""What is going to be done: the files, the paths they get, and what is not brought in."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from attrs import frozen
 
 from ..library import AlbumPath, same_name
 from ..music import Settings
-from .collecting import LeftOut, Refusal
-from .songs import Overrides
+from .overrides import Overrides
+from .sources import LeftOut, Refusal
 
 
 @frozen(kw_only=True)
@@ -76,24 +76,40 @@ class PlannedAlbum:
 
 
 @frozen
+class PlannedImport:
+    """What is in the Music Directory already, and goes into the database."""
+
+    #: Of an album or a video, relative to the Music Directory.
+    path: str
+    #: None: it is a video.
+    album: AlbumPath | None
+
+
+@frozen(kw_only=True)
 class Plan:
+    """A value: it was made of what the disk held then, and holds nothing open."""
+
     #: By path.
-    albums: tuple[PlannedAlbum, ...]
+    albums: tuple[PlannedAlbum, ...] = ()
     #: By source.
-    archives: tuple[PlannedArchive, ...]
+    archives: tuple[PlannedArchive, ...] = ()
     #: By target.
-    videos: tuple[PlannedFile, ...]
-    refusals: tuple[Refusal, ...]
-    #: Not added, and no reason for concern.
-    left_out: tuple[LeftOut, ...]
+    videos: tuple[PlannedFile, ...] = ()
+    #: In the order in which they were named.
+    imports: tuple[PlannedImport, ...] = ()
+    #: What is not brought in, and why.
+    refusals: tuple[Refusal, ...] = ()
+    #: Not brought in, and no reason for concern.
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def files(self) -> tuple[PlannedFile, ...]:
-        """Those with a path of their own."""
+        """The files that get a path of their own."""
         return (*(file for album in self.albums for file in album.files), *self.videos)
 
     @property
     def uploads(self) -> tuple[PlannedUpload, ...]:
+        """All files that are given: albums', videos, archives."""
         return (*self.files, *self.archives)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from musictasks.cli.importing import refusal
 from musictasks.errors import InvalidPath, MediaError, MusicTasksError
+from musictasks.intake.imports import refusal
 
 ALBUM = "Artist/2020 - Album"
 SONG = f"{ALBUM}/01 Song.flac"

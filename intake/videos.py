@@ -10,8 +10,8 @@ from attrs import frozen
 
 from ..errors import ExtraMissing, InvalidPath
 from ..library import check_video_extra, is_song, is_video, read_video, safe_video_path
-from .collecting import Source
-from .songs import Overrides
+from .overrides import Overrides
+from .sources import Source
 
 
 @frozen
@@ -81,8 +81,8 @@ def video_target(source: Source, overrides: Overrides) -> str:
     names = video_names(source.name[: -len(suffix)], overrides)
     missing = [what for what in ("artist", "year") if getattr(names, what) is None]
     if names.artist is None or names.year is None:
-        options = " ".join(f"--{what}" for what in missing)
-        reason = f"as a music video it has no {', no '.join(missing)}: give {options}"
+        remedy = overrides.wording.give(missing)
+        reason = f"as a music video it has no {', no '.join(missing)}: {remedy}"
         raise InvalidPath(source.name, reason)
     check_video_extra()
     try:

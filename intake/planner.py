@@ -20,9 +20,10 @@ from ..library import (
 )
 from ..music import Settings, music_directory
 from .archives import FOREIGN_ARCHIVES, is_archive, plan_archives
-from .collecting import Refusal, Source, collect
-from .planned import Plan, PlannedAlbum, PlannedFile, present, sha1, why_off
-from .songs import Overrides, Song, check_folders, read, song_targets
+from .overrides import Overrides, Wording
+from .plans import Plan, PlannedAlbum, PlannedFile, present, sha1, why_off
+from .songs import Song, check_folders, read, song_targets
+from .sources import Refusal, Source, collect
 from .videos import check_video, music_videos, no_extra, video_target
 
 
@@ -46,7 +47,7 @@ def make_plan(
     *,
     look_inside: bool = False,
 ) -> Plan:
-    """What `musictasks add` would do with these files and folders; deterministic.
+    """As `musictasks.intake.plan`; deterministic.
 
     Every file below `paths` is in the plan, in its refusals, or left out.
     A song's path comes from its tags and `overrides`; every other file goes with the album of
@@ -113,7 +114,9 @@ def _songs(sources: list[Source], planner: _Planner) -> list[Song]:
             planner.refuse(source.path, error.reason)
         except OSError as error:
             planner.refuse(source.path, f"cannot be read: {error.strerror}")
-    refused = {source.path: reason for source, reason in check_folders(songs)}
+    refused = {
+        source.path: reason for source, reason in check_folders(songs, planner.overrides.wording)
+    }
     for path, reason in refused.items():
         planner.refuse(path, reason)
     return [song for song in songs if song.source.path not in refused]
@@ -142,7 +145,7 @@ def _other_targets(
     for source in others:
         albums = {given} if given else _albums_near(source, in_folder)
         try:
-            targets.append((source, _beside_songs(source, albums)))
+            targets.append((source, _beside_songs(source, albums, planner.overrides.wording)))
         except InvalidPath as error:
             planner.refuse(source.path, error.reason)
     return targets
@@ -162,7 +165,7 @@ def _albums_near(source: Source, in_folder: Mapping[Path, set[AlbumPath]]) -> se
     return set()
 
 
-def _beside_songs(source: Source, albums: set[AlbumPath]) -> str:
+def _beside_songs(source: Source, albums: set[AlbumPath], wording: Wording) -> str:
     """The path of a file that is no song, in the one album that it can belong to."""
     suffix = source.path.suffix
     kind = suffix.lower().removeprefix(".")
@@ -174,7 +177,8 @@ def _beside_songs(source: Source, albums: set[AlbumPath]) -> str:
         raise InvalidPath(source.name, "an archive in a folder: add it by itself, or unpack it")
     if len(albums) != 1:
         near = "are songs of several albums" if albums else "is no song that tells the album"
-        remedy = "give --artist, --album and --year"
+        *names, last = map(wording.named, ("artist", "album", "year"))
+        remedy = f"give {', '.join(names)} and {last}"
         raise InvalidPath(source.name, f"beside it {near}: {remedy}")
     (album,) = albums
     stem = source.name[: -len(suffix)] if suffix else source.name

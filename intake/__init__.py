@@ -1,0 +1,102 @@
+"""Brings what people have (files, folders, archives, clips) into the library.
+
+First `plan` says what would go where, and what not, and why; it changes nothing. Then `bring`
+carries the plan out with an engine of the caller's. It may be cut off anywhere: the same plan, or
+a new one of the same files, goes on where it was. `plan_imports` plans what is in the Music
+Directory already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from os import PathLike
+from pathlib import Path
+
+from ..music import Settings
+from .batches import Batch
+from .delivery import bring
+from .display import Display, Silent
+from .import_jobs import ImportJob, VideoImportJob
+from .imports import moved_from, plan_imports
+from .job import Job, Result
+from .overrides import Overrides, Wording
+from .planner import make_plan
+from .plans import (
+    ArchivedTarget,
+    Plan,
+    PlannedAlbum,
+    PlannedArchive,
+    PlannedFile,
+    PlannedImport,
+    PlannedUpload,
+)
+from .report import FileReport, ImportReport, Report
+from .scan import Found, scanned
+from .shelf import Shelf
+from .sources import LeftOut, Refusal, Why
+from .upload_job import UploadJob
+from .watch import Watch
+
+__all__ = [
+    "ArchivedTarget",
+    "Batch",
+    "Display",
+    "FileReport",
+    "Found",
+    "ImportJob",
+    "ImportReport",
+    "Job",
+    "LeftOut",
+    "Plan",
+    "PlannedAlbum",
+    "PlannedArchive",
+    "PlannedFile",
+    "PlannedImport",
+    "PlannedUpload",
+    "Refusal",
+    "Report",
+    "Result",
+    "Shelf",
+    "Silent",
+    "UploadJob",
+    "VideoImportJob",
+    "Watch",
+    "Why",
+    "Wording",
+    "bring",
+    "moved_from",
+    "plan",
+    "plan_imports",
+    "scanned",
+]
+
+
+def plan(
+    paths: Iterable[str | PathLike[str]],
+    settings: Settings,
+    *,
+    artist: str | None = None,
+    album: str | None = None,
+    year: int | None = None,
+    name: str | None = None,
+    look_inside: bool = False,
+    wording: Wording | None = None,
+) -> Plan:
+    """What these files and folders become in the library; reads them, changes nothing.
+
+    Every file below `paths` is in the plan, in its refusals, or left out. The same files give the
+    same plan, in whatever order they are named. It may take long: files are hashed.
+
+    Args:
+        paths: Files and folders. Archives and music videos are those that are named themselves.
+        settings: Where the library is, what it ignores, and what may be uploaded.
+        artist: Counts more than the artist in tags and file names; so do the next three.
+        album: Of songs and archives; with it, videos are files of the album.
+        year: Of the album or the video.
+        name: Of a music video.
+        look_inside: Looks into archives and videos, as the engine will, and so refuses now what
+            it would refuse then. For a look at what would happen.
+        wording: How reasons call the four arguments above.
+    """
+    overrides = Overrides(artist, album, year, name, wording or Wording())
+    return make_plan(map(Path, paths), settings, overrides, look_inside=look_inside)
