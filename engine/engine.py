@@ -147,7 +147,7 @@ class Engine(Generic[T]):
         """Calls `callback(task)` after a task has entered `state` and the notification is out.
 
         At most once: after a crash it is not called again. What must not be lost is a stage.
-        `notexisting` is not notified, but can be waited for like this, too: the task is gone.
+        The last state, after the removal, is not notified, but this is called for it, too.
 
         Raises:
             LifecycleError: There is no such state.
@@ -194,7 +194,7 @@ class Engine(Generic[T]):
             timeout: Seconds; None waits for ever.
 
         Raises:
-            TaskFailed: It entered a failed state, `invalidcontent`, or `remove` instead.
+            TaskFailed: It entered a failed state, or the removal, instead.
             TimeoutError: None of it happened in time.
             TaskNotFound: There is no such task.
             EngineClosed: The engine was closed meanwhile.
@@ -236,7 +236,10 @@ class Engine(Generic[T]):
         self.check_open()
         task_id = self._new_id() if task_id is None else task_id
         check_task_id(task_id)
-        record = self._record(task_id, annotations, values)
+        if annotations:
+            check_annotations(annotations)
+        record = self.draft(task_id, annotations=annotations, **values)
+        self._check_record(record)
         made = self._tasks.create(
             record,
             event,
@@ -247,25 +250,30 @@ class Engine(Generic[T]):
         )
         return cast(T, made)
 
-    def _record(
-        self, task_id: str, annotations: Mapping[str, Any] | None, values: Mapping[str, Any]
-    ) -> Task:
+    def draft(self, task_id: str, **values: Any) -> T:
+        """The record that a task begins with, in memory only; no value of it is checked yet.
+
+        Raises:
+            TaskInvalid: The record has no such field.
+        """
         kind = self.lifecycle.record
-        known = {item.alias for item in fields(kind)} - RESERVED | {"unknown"}
+        known = {item.alias for item in fields(kind)} - RESERVED | {"annotations", "unknown"}
         unknown = sorted(set(values) - known)
         if unknown:
             reason = f"a {kind.__name__} has no field {', '.join(unknown)} to be set"
             raise TaskInvalid(task_id, f"{reason}; it has {', '.join(sorted(known))}")
-        if annotations:
-            check_annotations(annotations)
-        initial = self.lifecycle.initial
         try:
-            record = kind(id=task_id, state=initial, annotations=annotations, **values)
-            self._tasks.store.task_file(task_id).check(record)
+            record = kind(id=task_id, state=self.lifecycle.initial, **values)
+        except (TypeError, ValueError) as error:
+            raise TaskInvalid(task_id, str(error)) from error
+        return cast(T, record)
+
+    def _check_record(self, record: Task) -> None:
+        try:
+            self._tasks.store.task_file(record.id).check(record)
         except (TypeError, ValueError, InvalidTaskFile) as error:
             reason = error.reason if isinstance(error, InvalidTaskFile) else str(error)
-            raise TaskInvalid(task_id, reason) from error
-        return record
+            raise TaskInvalid(record.id, reason) from error
 
     def directory(self, task_id: str) -> Path:
         """The task's own directory, which goes with the task; it is made where it is missing.
@@ -288,8 +296,7 @@ class Engine(Generic[T]):
             EngineClosed: The engine was closed.
         """
         self.check_open()
-        entry = self._tasks.find(task_id)
-        with entry.lock:
+        with self._tasks.locked(task_id) as entry:
             yield HeldTask(self._tasks, entry)
 
     def edge_taken(
@@ -367,7 +374,7 @@ class Engine(Generic[T]):
                 allowed = [e for e in self.lifecycle.events_from(record.state) if e != event]
                 raise IllegalTransition(record.id, record.state, event, allowed)
             if changes:
-                self._check_changes(record, changes)
+                self._check_record(_changed(record, changes))
             sent = self._tasks.send(
                 entry,
                 event,
@@ -377,13 +384,6 @@ class Engine(Generic[T]):
                 payload=payload or {},
             )
             return cast(T, sent)
-
-    def _check_changes(self, record: Task, changes: Mapping[str, Any]) -> None:
-        try:
-            self._tasks.store.task_file(record.id).check(evolve(record, **changes))
-        except (TypeError, ValueError, InvalidTaskFile) as error:
-            reason = error.reason if isinstance(error, InvalidTaskFile) else str(error)
-            raise TaskInvalid(record.id, reason) from error
 
     def retry(self, task_id: str) -> T:
         """Does again what failed: sends the event `retry`; raises as `send`."""
@@ -475,6 +475,13 @@ class Engine(Generic[T]):
     def now(self) -> float:
         """The engine's clock, in unix seconds."""
         return self._parts.clock()
+
+
+def _changed(record: Task, changes: Mapping[str, Any]) -> Task:
+    try:
+        return evolve(record, **changes)
+    except TypeError as error:
+        raise TaskInvalid(record.id, f"changes: {error}") from error
 
 
 def check_task_id(task_id: object) -> None:

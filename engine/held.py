@@ -100,7 +100,7 @@ class HeldTask:
         self._entry.record = evolve(self._entry.record, **changes)
         return self._entry.record
 
-    def touch(self, when: float) -> None:
+    def note_activity(self, when: float) -> None:
         """Notes that somebody did something for the task, at this unix time: it is not idle."""
         self._entry.active_at = max(self._entry.active_at, when)
 

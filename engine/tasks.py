@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,15 @@ class Tasks:
                 raise self.invalid[task_id]
             raise TaskNotFound(task_id)
         return entry
+
+    @contextmanager
+    def locked(self, task_id: str) -> Iterator[Entry]:
+        """The entry of a task, locked; one that is being made is waited for. Raises as `find`."""
+        entry = self.entries.get(task_id) or self.find(task_id)
+        with entry.lock:
+            if self.role(entry.record) in {Role.INITIAL, Role.GONE}:
+                raise TaskNotFound(task_id)
+            yield entry
 
     def records(self) -> list[Task]:
         """All records, the oldest tasks first."""

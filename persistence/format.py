@@ -8,7 +8,6 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from attrs import evolve, field, fields, frozen
 from cattrs import ClassValidationError, IterableValidationError
-from cattrs.errors import StructureHandlerNotFoundError
 from cattrs.fns import identity
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.preconf.orjson import OrjsonConverter
@@ -76,18 +75,15 @@ def record_format(record: type[Task]) -> RecordFormat:
     """The form of a record class.
 
     Raises:
-        LifecycleError: A field cannot be written into a file as it is declared.
+        LifecycleError: Two fields have the same key.
     """
     items = [item for item in fields(record) if item.name != _UNKNOWN]
     keys = {item.name: item.metadata.get("key") or item.name.replace("_", "") for item in items}
-    where = f"record {record.__name__}"
     twice = [key for key in keys.values() if list(keys.values()).count(key) > 1]
     if twice:
-        raise LifecycleError(where, f"two fields have the key {twice[0]!r} in the file")
-    try:
-        converter = _make_converter(record, keys)
-    except StructureHandlerNotFoundError as error:
-        raise LifecycleError(where, f"a field cannot be read from JSON: {error}") from None
+        raise LifecycleError(
+            f"record {record.__name__}", f"two fields have the key {twice[0]!r} in the file"
+        )
     return RecordFormat(
         record,
         keys,
@@ -98,7 +94,7 @@ def record_format(record: type[Task]) -> RecordFormat:
             for item in items
             if item.metadata.get("editable", True) and not item.name.startswith("_")
         ),
-        converter=converter,
+        converter=_make_converter(record, keys),
     )
 
 

@@ -131,7 +131,10 @@ class Lifecycle:
 
     def keeps_data(self, task: Task) -> bool:
         """Whether a task in its state still has use for the files in its directory."""
-        keeps = self._by_name[task.state].keeps_data
+        state = self._by_name[task.state]
+        if state.role in {Role.INITIAL, Role.REMOVING, Role.GONE}:
+            return False
+        keeps = state.keeps_data
         return keeps if isinstance(keeps, bool) else bool(keeps(task, {}))
 
     def with_state(self, state: StateSpec) -> Lifecycle:
@@ -237,8 +240,8 @@ def bare_lifecycle(
     group = "task"
     states = (
         StateSpec(initial, group, Role.INITIAL),
-        StateSpec(removing, group, Role.REMOVING, keeps_data=False),
-        StateSpec(gone, group, Role.GONE, keeps_data=False),
+        StateSpec(removing, group, Role.REMOVING),
+        StateSpec(gone, group, Role.GONE),
     )
     forget = Edge(event="forget", source=removing, target=gone, sender=Sender.ENGINE)
     return Lifecycle(states, (), (forget,), record=record, draft=True)

@@ -141,9 +141,9 @@ def _states(group: str, **roles: Role) -> tuple[StateSpec, ...]:
 
 STATES = (
     StateSpec("new", "unrelated", Role.INITIAL),
-    StateSpec("notexisting", "unrelated", Role.GONE, keeps_data=False),
+    StateSpec("notexisting", "unrelated", Role.GONE),
     StateSpec("invalidcontent", "unrelated", Role.FAILED, keeps_data=False),
-    StateSpec("remove", "unrelated", Role.REMOVING, keeps_data=False),
+    StateSpec("remove", "unrelated", Role.REMOVING),
     StateSpec("waitforchunk", "upload", Role.WAITING, takes_chunks=True),
     StateSpec("uploadfailed", "upload", Role.FAILED, keeps_data=failed_in_preprocessing),
     *_states("upload", uploadcomplete=Role.QUEUED, preprocessing=Role.WORKING),

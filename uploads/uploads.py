@@ -152,9 +152,8 @@ class Uploads:
             **values,
         }
         try:
-            lifecycle = self._engine.lifecycle
-            blank = lifecycle.record(id=task_id, state=lifecycle.initial, **announced)
-            announced["upload_path"] = f"{task_id}/{self._name(blank)}"
+            draft = self._engine.draft(task_id, **announced)
+            announced["upload_path"] = f"{task_id}/{self._name(draft)}"
             return self._engine.create(
                 self._way.request,
                 task_id,
@@ -219,7 +218,7 @@ class Uploads:
             reason = f"{at} + {len(data)} bytes are more than the announced {total}"
             raise ChunkRefused(record.id, reason, at)
         self._write(task, data, at, last=size == total)
-        task.touch(self._engine.now())
+        task.note_activity(self._engine.now())
         try:
             if size == total:
                 return self._complete(task, size)
@@ -313,7 +312,7 @@ class Uploads:
         if size != record.offset:
             task.amend(offset=size)
         if status is not None:
-            task.touch(status.st_mtime)
+            task.note_activity(status.st_mtime)
 
     def _measure_quietly(self, task: HeldTask) -> None:
         try:

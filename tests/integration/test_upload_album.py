@@ -54,7 +54,7 @@ def test_into_the_library(engine: MusicEngine, settings: Settings, name: str) ->
     data = make_tar(album_files(), mode) if mode else make_zip(album_files())
     task = uploaded(engine, data, name)
     assert task.annotations["releaseyear"] == 2020
-    unpacked = f"album-{task.source_checksum}.preprocessed"
+    unpacked = f"{task.id}/album-{task.source_checksum}.preprocessed"
     assert task.preprocessed_path == unpacked
     assert (settings.uploads / unpacked).is_dir()
 
@@ -182,14 +182,15 @@ def test_the_settings_count(settings: Settings, limits: dict[str, int], reason: 
 
 
 def test_what_a_killed_run_unpacked(settings: Settings) -> None:
-    """It goes at the next start, and `check` lists it before; directories of others stay."""
+    """It goes at the next start, and `check` lists it before; what no task can own stays."""
     with open_library(settings):
         pass
     unpacked = settings.uploads / f"album-{'0' * 40}.preprocessed"
     unpacked.mkdir()
     (unpacked / ".0").write_bytes(b"half a song")
-    (settings.uploads / "mine").mkdir()
-    assert orphaned_uploads(settings) == [unpacked.name]
+    (settings.uploads / "my own").mkdir()
+    (settings.uploads / "removed-by-hand").mkdir()
+    assert orphaned_uploads(settings) == [unpacked.name, "removed-by-hand"]
     with open_library(settings):
         pass
-    assert [path.name for path in settings.uploads.iterdir()] == ["mine"]
+    assert [path.name for path in settings.uploads.iterdir()] == ["my own"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import musictasks
 import pytest
 from musictasks.music import Settings
-from musictasks.statemachine import Lifecycle, MusicTask
+from musictasks.statemachine import Lifecycle, Task
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "musictasks"
@@ -71,7 +71,7 @@ def test_the_version_stands_in_one_place():
 
 
 def test_the_face_is_what_the_packages_have():
-    assert musictasks.Task is MusicTask
+    assert musictasks.Task is Task
     assert musictasks.Lifecycle is Lifecycle
     assert set(musictasks.__all__) <= set(dir(musictasks))
     assert all(getattr(musictasks, name) is not None for name in musictasks.__all__)

@@ -25,7 +25,7 @@ from musictasks.errors import (
     UploadRefused,
 )
 from musictasks.files import Effects, using
-from musictasks.music import MusicEngine, Settings
+from musictasks.music import MusicEngine, Settings, open_library
 from musictasks.statemachine import (
     MUSIC,
     Edge,
@@ -63,7 +63,7 @@ def test_the_same_upload_begun_by_many_at_once_is_one_task(opened: Open):
 
 def test_a_callback_has_one_thread_however_many_tell_it(opened: Open):
     """Notifications of one callback never run side by side."""
-    notifier = Notifier(1)
+    notifier = Notifier(1, "notexisting")
     threads: set[int] = set()
     all_told = threading.Semaphore(0)
 
@@ -101,7 +101,7 @@ def test_names_that_are_none_of_ours_stop_no_start(opened: Open, settings: Setti
 
 
 def test_a_task_file_with_a_name_that_is_no_id_keeps_its_data(opened: Open, settings: Settings):
-    """As long as it is there, the data that may be its own is neither cleaned nor written over."""
+    """As long as it is there, the data that may be its own is not removed; the same bytes come in."""
     with opened() as engine:
         task = begin(engine, b"0123456789")
         engine.receive_chunk(task.id, b"01234")
@@ -112,8 +112,8 @@ def test_a_task_file_with_a_name_that_is_no_id_keeps_its_data(opened: Open, sett
         assert [invalid.path for invalid in engine.invalid()] == [
             str(settings.tasks / "my backup.json")
         ]
-        with pytest.raises(UploadRefused, match="musictasks check"):
-            begin(engine, b"0123456789")
+        other = begin(engine, b"0123456789")
+        engine.receive_chunk(other.id, b"98765")
     assert (settings.uploads / str(task.upload_path)).read_bytes() == b"01234"
 
 
@@ -185,7 +185,7 @@ def test_a_success_that_no_guard_takes_is_a_fail(opened: Open, guard: Any, reaso
         for stage in MUSIC.stages
     )
     way = Edge(event="approve", source="uploadfailed", target="readyforintegration")
-    mine = Lifecycle(MUSIC.states, tuple(stages), (*MUSIC.free_edges, way))
+    mine = Lifecycle(MUSIC.states, tuple(stages), (*MUSIC.free_edges, way), record=MusicTask)
     with opened(lifecycle=mine) as engine:
         task = upload(engine)
         with pytest.raises(TaskFailed, match=reason):
@@ -217,7 +217,7 @@ def test_a_deletion_that_cannot_be_stored_is_not_forgotten(opened: Open, setting
 def test_a_clock_that_is_set_back_delays_no_second_try():
     """What is tried again after a second is tried after a second, by one clock or the other."""
     now = [1000.0]
-    dispatcher = Dispatcher(lambda: now[0], lambda _: None)
+    dispatcher = Dispatcher(lambda: now[0])
     done = threading.Event()
     dispatcher.put(lambda: dispatcher.call_later(0.05, done.set))
     dispatcher.put(lambda: now.__setitem__(0, 0.0))

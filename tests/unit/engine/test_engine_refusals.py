@@ -105,7 +105,7 @@ def test_uploaded_data_is_named_by_type_checksum_and_extension(
     """`{contenttype}-{checksum}.{extension}`, lower case, and no dot without an extension."""
     checksum = hashlib.sha1(b"some bytes").hexdigest()
     task = begin(engine, source_filename=name, checksum=checksum.upper())
-    assert task.upload_path == f"albumfile-{checksum}{extension}"
+    assert task.upload_path == f"{task.id}/albumfile-{checksum}{extension}"
 
 
 @pytest.mark.parametrize(
@@ -164,6 +164,7 @@ def test_an_upload_path_that_is_a_link_is_not_followed(
     victim.write_bytes(b"precious")
     with opened() as engine:
         task = begin(engine)
+        engine.directory(task.id)
         (settings.uploads / str(task.upload_path)).symlink_to(victim)
         with pytest.raises(MusicTasksError):
             engine.receive_chunk(task.id, b"some bytes")

@@ -655,7 +655,7 @@ def test_data_that_belongs_to_no_task_is_removed_at_the_start(opened: Open, sett
     with opened() as engine:
         task = upload(engine)
         engine.wait(task.id, "readyforintegration", timeout=30)
-    assert sorted(path.name for path in settings.uploads.iterdir()) == [".keep", task.upload_path]
+    assert sorted(path.name for path in settings.uploads.iterdir()) == [".keep", task.id]
     assert [path.name for path in settings.tasks.iterdir()] == [f"{task.id}.json"]
 
 

@@ -35,7 +35,12 @@ def says_yes(task: MusicTask, payload: object) -> bool:
 
 
 def add(*edges: Edge, states: tuple[StateSpec, ...] = ()) -> Lifecycle:
-    return Lifecycle((*MUSIC.states, *states), MUSIC.stages, (*MUSIC.free_edges, *edges))
+    return Lifecycle(
+        (*MUSIC.states, *states),
+        MUSIC.stages,
+        (*MUSIC.free_edges, *edges),
+        record=MusicTask,
+    )
 
 
 def edge(source: str, target: str | None, event: str = "go", **rest: object) -> Edge:
@@ -44,7 +49,7 @@ def edge(source: str, target: str | None, event: str = "go", **rest: object) -> 
 
 def without(event: str, source: str) -> Lifecycle:
     kept = [e for e in MUSIC.free_edges if (e.event, e.source) != (event, source)]
-    return Lifecycle(MUSIC.states, MUSIC.stages, tuple(kept))
+    return Lifecycle(MUSIC.states, MUSIC.stages, tuple(kept), record=MusicTask)
 
 
 def rest(name: str) -> StateSpec:
@@ -103,7 +108,9 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         "'busy': working, but no stage",
     ),
     "a stage whose state is not there": (
-        lambda: Lifecycle(MUSIC.states, (*MUSIC.stages, TRANSCODING), MUSIC.free_edges),
+        lambda: Lifecycle(
+            MUSIC.states, (*MUSIC.stages, TRANSCODING), MUSIC.free_edges, record=MusicTask
+        ),
         "stage 'transcoding': there is no state 'starttranscoding'",
     ),
     "a stage whose states have the wrong roles": (
@@ -111,6 +118,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
             (*MUSIC.states, rest("a"), rest("b")),
             (*MUSIC.stages, evolve(TRANSCODING, queued="a", working="b")),
             MUSIC.free_edges,
+            record=MusicTask,
         ),
         "state 'a' needs the role 'queued'",
     ),
@@ -144,6 +152,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
                 else e
                 for e in MUSIC.free_edges
             ),
+            record=MusicTask,
         ),
         "'fsscanfailed': 'remove' needs a last edge without a guard",
     ),

@@ -23,9 +23,9 @@ def test_the_order_is_save_then_memory_then_entered_then_on_enter():
     order: list[tuple[str, str]] = []
     machine = TaskMachine(
         MUSIC,
-        save=lambda task: order.append(("save", task.state)),
-        entered=lambda task, _: order.append(("entered", task.state)),
-        on_enter={"integrating": [lambda task, _: order.append(("work", task.state))]},
+        save=lambda task, _: order.append(("save", task.state)),
+        entered=lambda task, *_: order.append(("entered", task.state)),
+        on_enter={"integrating": [lambda task, *_: order.append(("work", task.state))]},
     )
     machine.send(QUEUED, "begin", now=2.0)
     assert order == [("save", "integrating"), ("entered", "integrating"), ("work", "integrating")]
@@ -35,10 +35,10 @@ def test_a_save_that_fails_leaves_everything_as_it_was():
     """If the save raises, nobody is told and the error reaches the caller."""
     told: list[str] = []
 
-    def save(task: MusicTask) -> None:
+    def save(task: Task, _: object) -> None:
         raise OSError(28, "No space left on device")
 
-    machine = TaskMachine(MUSIC, save=save, entered=lambda task, _: told.append(task.state))
+    machine = TaskMachine(MUSIC, save=save, entered=lambda task, *_: told.append(task.state))
     with pytest.raises(OSError, match="No space"):
         machine.send(QUEUED, "begin", now=2.0)
     assert told == []
@@ -92,7 +92,9 @@ def test_the_history_keeps_the_last_entries():
 def test_an_internal_edge_changes_the_offset_only():
     """A chunk makes no save, no history entry and no entry into a state."""
     machine = TaskMachine(
-        save=lambda task: pytest.fail("saved"), entered=lambda task, edge: pytest.fail("entered")
+        MUSIC,
+        save=lambda *_: pytest.fail("saved"),
+        entered=lambda *_: pytest.fail("entered"),
     )
     task = MusicTask(id="t", state="waitforchunk", file_size=3, offset=0)
     moved = machine.send(task, "receive_chunk", now=9, changes={"offset": 1}, payload={"size": 1})
@@ -178,7 +180,7 @@ def test_annotations_that_json_cannot_hold_are_refused_with_the_place(value: dic
 def test_on_enter_of_an_unknown_state_is_refused():
     """A typo in a state is found when the machine is built."""
     with pytest.raises(LifecycleError, match="integratin"):
-        TaskMachine(on_enter={"integratin": []})
+        TaskMachine(MUSIC, on_enter={"integratin": []})
 
 
 def test_records_machines_and_lifecycles_can_be_pickled():

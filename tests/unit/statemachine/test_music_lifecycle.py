@@ -162,7 +162,9 @@ def test_every_pair_of_state_and_event_does_what_the_table_says(state: str):
     """For each event: the machine goes where the table leads, or raises and saves nothing."""
     saved: list[MusicTask] = []
     entered: list[str] = []
-    machine = TaskMachine(MUSIC, save=saved.append, entered=lambda t, _: entered.append(t.state))
+    machine = TaskMachine(
+        MUSIC, save=lambda t, _: saved.append(t), entered=lambda t, *_: entered.append(t.state)
+    )
     known = {edge.event for edge in MUSIC.edges if edge.source == state}
     for task, payload in candidates(state):
         for event in (*MUSIC.events, "no_such_event", "to_remove"):
