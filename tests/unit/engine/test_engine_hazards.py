@@ -101,7 +101,7 @@ def test_names_that_are_none_of_ours_stop_no_start(opened: Open, settings: Setti
 
 
 def test_a_task_file_with_a_name_that_is_no_id_keeps_its_data(opened: Open, settings: Settings):
-    """As long as it is there, the data that may be its own is not removed; the same bytes come in."""
+    """As long as it is there, the data that may be its own stays; the same bytes can come in."""
     with opened() as engine:
         task = begin(engine, b"0123456789")
         engine.receive_chunk(task.id, b"01234")

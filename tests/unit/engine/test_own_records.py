@@ -252,7 +252,7 @@ def test_a_record_that_no_file_can_hold_is_refused(settings: EngineSettings):
 
 
 def test_a_stage_without_a_handler_is_refused(settings: EngineSettings):
-    with pytest.raises(LifecycleError, match="'filing'.*no handler"):
+    with pytest.raises(LifecycleError, match=r"'filing'.*no handler"):
         open_engine(settings, PAPERS, handlers={"reading": HANDLERS["reading"]})
     with pytest.raises(LifecycleError, match="no such stage"):
         open_engine(settings, PAPERS, handlers={**HANDLERS, "ironing": HANDLERS["reading"]})
