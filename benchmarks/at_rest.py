@@ -47,12 +47,12 @@ def _make_tasks(settings: Settings) -> None:
     make_root(settings.tasks)
     make_root(settings.uploads)
     store = TaskStore(Directory(settings.tasks, durable=False), make_converter(MUSIC))
-    machine = TaskMachine()
+    machine = TaskMachine(MUSIC)
     for number in range(TASKS):
         task = _waiting(machine, number) if number % 2 else _ready(machine, number)
         store.task_file(task.id).create(task)
-        assert task.upload_path is not None
-        (settings.uploads / task.upload_path).write_bytes(b"data"[: task.offset])
+        (settings.uploads / task.id).mkdir()
+        (settings.uploads / str(task.upload_path)).write_bytes(b"data"[: task.offset])
 
 
 def _waiting(machine: TaskMachine, number: int) -> MusicTask:
@@ -63,7 +63,7 @@ def _waiting(machine: TaskMachine, number: int) -> MusicTask:
         mime_type="audio/flac",
         file_size=4,
         offset=2,
-        upload_path=f"albumfile-{checksum}.flac",
+        upload_path=f"task-{number}/albumfile-{checksum}.flac",
         source_filename=f"{number} Song.flac",
         source_checksum=checksum,
     )

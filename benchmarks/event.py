@@ -15,7 +15,7 @@ from attrs import define
 from figures import Figure, interleaved, ratio
 from musictasks.files.effects import Effects
 from musictasks.music import MusicEngine, Settings, open_library
-from musictasks.statemachine import MUSIC, Edge, MusicTask, Role, StateSpec
+from musictasks.statemachine import MUSIC, Edge, MusicTask, Role, StateSpec, Task
 from transitions.core import EventData
 
 
@@ -109,10 +109,10 @@ def _events(engine: MusicEngine) -> Callable[[int], None]:
 class _Kept:
     """In the place of a task's file: a store that costs nothing."""
 
-    record: MusicTask
+    record: Task
     modified_s: float | None = None
 
-    def save(self, record: MusicTask) -> None:
+    def save(self, record: Task) -> None:
         self.record = record
 
 

@@ -24,7 +24,7 @@ NOTIFICATIONS = (CHUNK_REQUEST, STATE_UPDATE, INTERNAL_ERROR)
 #: Gets the notification's name and its status.
 Callback = Callable[[str, dict[str, Any]], object]
 #: An integrator's own: gets the record as it was when the state was entered.
-EntryCallback = Callable[[Task], object]
+EntryCallback = Callable[[Any], object]
 Unsubscribe = Callable[[], None]
 
 #: So long entry callbacks wait for subscribers to have the notification first; then those are

@@ -145,7 +145,7 @@ def assemble(
     hidden = "/".join([*above, assembly_name(owner)])
     made = target.make_directories(parent, dir_mode) if parent else []
     try:
-        # Also where the directory is there by now: a run may have been cut off after another's rename.
+        # Also where it is there by now: a run may have been cut off after another's rename.
         remove_tree(target, hidden)
         if copies.are_there():
             return Placed(existed=True, size_bytes=copies.size_bytes())

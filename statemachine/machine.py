@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import transitions
 from attrs import define, evolve
@@ -19,9 +19,11 @@ logging.getLogger("transitions").setLevel(logging.WARNING)
 
 #: Called with the record that is about to count, and the sender's subject; if it raises, nothing
 #: has happened.
-Save = Callable[[Task, Any], object]
+Save = Callable[[Any, Any], object]
 #: Called when a task has entered a state: its record, the edge it came by, the sender's subject.
-Entered = Callable[[Task, Edge, Any], object]
+Entered = Callable[[Any, Edge, Any], object]
+
+T = TypeVar("T", bound=Task)
 
 _NOTHING: Mapping[str, Any] = {}
 #: What an event's `changes` cannot name: the machine alone writes these.
@@ -133,7 +135,7 @@ class TaskMachine:
 
     def send(
         self,
-        task: Task,
+        task: T,
         event: str,
         *,
         now: float,
@@ -143,7 +145,7 @@ class TaskMachine:
         message: str | None = None,
         payload: Mapping[str, Any] = _NOTHING,
         subject: Any = None,
-    ) -> Task:
+    ) -> T:
         """Takes a task along the edge of `event` and returns its next record.
 
         Args:
@@ -169,8 +171,7 @@ class TaskMachine:
         cell = _Cell(task, now, changes, annotations, by_handler, message, payload, subject)
         if not self._trigger(cell, event):
             raise self._illegal(task, event)
-        assert cell.pending is not None
-        return cell.pending
+        return cast(T, cell.pending)
 
     def edge_taken(
         self, task: Task, event: str, payload: Mapping[str, Any] = _NOTHING

@@ -35,7 +35,7 @@ def test_a_save_that_fails_leaves_everything_as_it_was():
     """If the save raises, nobody is told and the error reaches the caller."""
     told: list[str] = []
 
-    def save(task: Task, _: object) -> None:
+    def save(task: MusicTask, _: object) -> None:
         raise OSError(28, "No space left on device")
 
     machine = TaskMachine(MUSIC, save=save, entered=lambda task, *_: told.append(task.state))

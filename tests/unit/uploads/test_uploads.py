@@ -15,7 +15,7 @@ from musictasks.files import Effects, using
 from musictasks.statemachine import Edge, Lifecycle, Role, Sender, StateSpec, UploadTask
 from musictasks.testing import Recorder
 from musictasks.uploads import Uploads, extension_of, measured
-from papers import PAPERS, open_papers
+from papers import HANDLERS, PAPERS, open_papers
 
 DATA = b"some pages"
 SHA1 = hashlib.sha1(DATA).hexdigest()
@@ -110,7 +110,11 @@ def test_a_second_begin_without_a_checksum_goes_on(settings: EngineSettings):
     engine, uploads = open_papers(settings)
     task = uploads.begin(file_size=len(DATA), task_id="paper")
     assert uploads.begin(file_size=len(DATA), task_id="paper") == task
-    for other in ({"file_size": 3}, {"file_size": len(DATA), "checksum": SHA1}):
+    others: list[dict[str, Any]] = [
+        {"file_size": 3},
+        {"file_size": len(DATA), "checksum": SHA1},
+    ]
+    for other in others:
         with pytest.raises(UploadRefused, match="another upload") as caught:
             uploads.begin(task_id="paper", **other)
         assert caught.value.task_id == "paper"
@@ -275,9 +279,7 @@ def test_a_lifecycle_without_a_whole_way_for_uploads_is_refused(
     settings: EngineSettings, lifecycle: Lifecycle, reason: str
 ):
     """When `Uploads` is made, with what is missing."""
-    engine: Engine[Any] = open_engine(
-        settings, lifecycle, handlers=dict.fromkeys(("reading", "filing"), lambda *_: None)
-    )
+    engine: Engine[Any] = open_engine(settings, lifecycle, handlers=HANDLERS)
     with pytest.raises(LifecycleError, match=reason):
         Uploads(engine)
     engine.close()
