@@ -78,6 +78,11 @@ class Engine(Generic[T]):
     def _notifier(self) -> Notifier:
         return self._parts.notifier
 
+    @property
+    def is_started(self) -> bool:
+        """Whether the work has been started, also if the engine was closed since."""
+        return self._started
+
     # -- life -------------------------------------------------------------------------------
 
     def start(self) -> None:

@@ -13,7 +13,7 @@ if sys.platform == "win32":
 
 from . import effects
 from .assembling import Filling, assemble, new_directory, sweep_assembly
-from .directory import Directory
+from .directory import OWN_STEM, Directory
 from .durable import DurableFile, Identity
 from .effects import Effects, using
 from .owned import OwnedDirectories
@@ -24,6 +24,7 @@ from .trees import remove_tree
 from .uploads import UploadData
 
 __all__ = [
+    "OWN_STEM",
     "Directory",
     "DurableFile",
     "Effects",

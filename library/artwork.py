@@ -10,8 +10,7 @@ from attrs import frozen
 from PIL import Image, ImageDraw, ImageOps
 
 from ..errors import MediaError
-from ..files import Directory
-from ..files.directory import OWN_STEM
+from ..files import OWN_STEM, Directory
 from .images import FORMATS, ImageLimits, decode_image, encode_jpeg, judged, read_image
 from .naming import NAME_LIMIT_BYTES, AlbumPath, encode_name
 

@@ -12,8 +12,7 @@ from attrs import frozen
 from PIL import Image, ImageOps
 
 from ..errors import MediaError
-from ..files import Directory
-from ..files.directory import OWN_STEM
+from ..files import OWN_STEM, Directory
 from .images import ImageLimits, decode_image, encode_jpeg, judged
 from .naming import VideoPath, encode_name
 

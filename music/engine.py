@@ -48,7 +48,7 @@ class MusicEngine(Engine[MusicTask]):
             EngineClosed: The engine was closed.
         """
         self.check_open()
-        if not self._started and not self.invalid():
+        if not self.is_started and not self.invalid():
             # Else it may be the data of a task file that does not load.
             takeover.remove_leftovers(Directory(self.settings.uploads), self.tasks())
         super().start()

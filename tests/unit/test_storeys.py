@@ -96,6 +96,31 @@ def test_the_names_are_those_of_the_declaration() -> None:
     assert not {state.name for state in bare_lifecycle().states} & NAMES
 
 
+UPPER = [
+    path
+    for room in ("library", "handlers", "music", "musicdb", "intake", "cli")
+    for path in sorted((REPOSITORY / room).rglob("*.py"))
+]
+
+
+@pytest.mark.parametrize("path", UPPER, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
+def test_music_is_built_on_public_names_of_the_framework(path: Path) -> None:
+    """It imports rooms, not their modules, and nothing private: an integrator could do the same."""
+    found = [
+        (node.lineno, f"{node.module}: {alias.name}")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.level == 2 and node.module
+        for alias in node.names
+        if node.module.split(".")[0] in FRAMEWORK
+        and ("." in node.module or alias.name.startswith("_"))
+    ]
+    text = path.read_text()
+    private = re.findall(
+        r"\b(?:engine|held|task)\._[a-z]\w*|self\._(?:parts|runner|started)\b", text
+    )
+    assert found + private == []
+
+
 def test_who_imports_the_framework_loads_nothing_of_music() -> None:
     """Neither the database, tags, pictures and the terminal, nor a room of the upper storey."""
     heavy = ["sqlalchemy", "mutagen", "PIL", "rich", "av"]

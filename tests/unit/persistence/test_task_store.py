@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from musictasks.errors import InvalidPath, InvalidTaskFile, TaskFileDeleted, TaskFileEdited
 from musictasks.persistence import TaskStore, merge_edit
 from musictasks.persistence import store as store_module
-from musictasks.statemachine import MusicTask, Task
+from musictasks.statemachine import MusicTask
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -31,7 +31,7 @@ def path(store: TaskStore) -> Path:
     return store.directory.root / "t.json"
 
 
-def stored(store: TaskStore, task_id: str = "t") -> Task:
+def stored(store: TaskStore, task_id: str = "t") -> Any:
     return store.load(task_id)[1]
 
 
