@@ -117,7 +117,7 @@ class _Kept:
 
 
 def _keep_in_memory(engine: MusicEngine) -> None:
-    (entry,) = engine._tasks.entries.values()
+    (entry,) = engine._table.entries.values()
     entry.file = _Kept(entry.record)  # pyright: ignore[reportAttributeAccessIssue]
 
 

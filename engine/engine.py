@@ -21,6 +21,7 @@ from .held import HeldTask
 from .notifications import NOTIFICATIONS, Callback, EntryCallback, Notifier, Unsubscribe
 from .runner import Runner
 from .settings import EngineSettings
+from .table import Table
 from .tasks import Tasks
 
 #: Annotations of a client in one call, as JSON.
@@ -75,6 +76,10 @@ class Engine(Generic[T]):
         return self._parts.runner.tasks
 
     @property
+    def _table(self) -> Table:
+        return self._parts.runner.table
+
+    @property
     def _notifier(self) -> Notifier:
         return self._parts.notifier
 
@@ -112,13 +117,13 @@ class Engine(Generic[T]):
         self._closed = True
         try:
             if self._started:
-                self._runner.stop()
+                self._runner.workers.stop()
             self._runner.save_amended()
             self._tasks.close()
             self._notifier.close(self._parts.settings.stop_timeout_s)
         finally:
             # Invariant: as long as a handler works, nobody else begins its task.
-            self._runner.when_idle(self._parts.owner.release)
+            self._runner.workers.when_idle(self._parts.owner.release)
 
     def __enter__(self) -> Self:
         self.start()
@@ -177,15 +182,15 @@ class Engine(Generic[T]):
             TaskNotFound: There is no such task.
             InvalidTaskFile: Its file does not load.
         """
-        return cast(T, self._tasks.find(task_id).record)
+        return cast(T, self._table.find(task_id).record)
 
     def tasks(self) -> list[T]:
         """The records of all tasks, the oldest first."""
-        return cast(list[T], self._tasks.records())
+        return cast(list[T], self._table.records())
 
     def invalid(self) -> list[InvalidTaskFile]:
         """The task files that do not load, with the reasons; they are left as they are."""
-        return list(self._tasks.invalid.values())
+        return list(self._table.invalid.values())
 
     def wait(self, task_id: str, states: Collection[str] | str, timeout: float | None = None) -> T:
         """Waits until a task enters one of `states`, and returns its record of that moment.
@@ -206,7 +211,7 @@ class Engine(Generic[T]):
         """
         self.check_open()
         states = {states} if isinstance(states, str) else states
-        return cast(T, self._tasks.wait(task_id, frozenset(map(str, states)), timeout))
+        return cast(T, self._tasks.waiting.wait(task_id, frozenset(map(str, states)), timeout))
 
     # -- tasks ------------------------------------------------------------------------------
 
@@ -275,7 +280,7 @@ class Engine(Generic[T]):
 
     def _check_record(self, record: Task) -> None:
         try:
-            self._tasks.store.task_file(record.id).check(record)
+            self._table.store.task_file(record.id).check(record)
         except (TypeError, ValueError, InvalidTaskFile) as error:
             reason = error.reason if isinstance(error, InvalidTaskFile) else str(error)
             raise TaskInvalid(record.id, reason) from error
@@ -288,7 +293,7 @@ class Engine(Generic[T]):
             InvalidPath, OSError: It cannot be made, or something else has its place.
         """
         self.check_open()
-        entry = self._tasks.find(task_id)
+        entry = self._table.find(task_id)
         with entry.lock:
             return self._parts.directories.make(entry.record.id)
 
@@ -301,7 +306,7 @@ class Engine(Generic[T]):
             EngineClosed: The engine was closed.
         """
         self.check_open()
-        with self._tasks.locked(task_id) as entry:
+        with self._table.locked(task_id) as entry:
             yield HeldTask(self._tasks, entry)
 
     def edge_taken(
@@ -337,7 +342,7 @@ class Engine(Generic[T]):
         self.check_open()
         if not isinstance(annotations, Mapping):
             raise TypeError(f"annotations are a mapping, not {type(annotations).__name__}")
-        entry = self._tasks.find(task_id)
+        entry = self._table.find(task_id)
         check_annotations(annotations)
         with entry.lock:
             return cast(T, self._tasks.annotate(entry, annotations))
@@ -369,7 +374,7 @@ class Engine(Generic[T]):
             TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
         """
         self.check_open()
-        entry = self._tasks.find(task_id)
+        entry = self._table.find(task_id)
         if annotations:
             check_annotations(annotations)
         with entry.lock:
@@ -401,7 +406,7 @@ class Engine(Generic[T]):
             TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
         """
         self.check_open()
-        entry = self._tasks.find(task_id)
+        entry = self._table.find(task_id)
         with entry.lock:
             return cast(T, self._tasks.remove(entry))
 
@@ -414,12 +419,12 @@ class Engine(Generic[T]):
             EngineClosed: The engine was closed meanwhile.
         """
         self.check_open()
-        entry = self._tasks.find(task_id)
+        entry = self._table.find(task_id)
         with entry.lock:
             self._tasks.remove(entry)
             if not self._started and entry.record.state != self.lifecycle.gone:
-                self._runner.remove_now(entry)
-        self._tasks.wait_for(entry, {self.lifecycle.gone}, None)
+                self._runner.resting.remove_now(entry)
+        self._tasks.waiting.wait_for(entry, {self.lifecycle.gone}, None)
 
     def release(self, task_id: str) -> T:
         """Starts what the state of a task starts, if it was made with `hold`; else nothing happens.
@@ -428,7 +433,7 @@ class Engine(Generic[T]):
             TaskNotFound, InvalidTaskFile: There is no such task.
         """
         self.check_open()
-        entry = self._tasks.find(task_id)
+        entry = self._table.find(task_id)
         self._runner.start_held(entry)
         return cast(T, entry.record)
 
@@ -439,15 +444,15 @@ class Engine(Generic[T]):
 
     def is_known(self, task_id: str) -> bool:
         """Whether there is a task or a task file of this id, one that loads or not."""
-        return self._tasks.known(task_id)
+        return self._table.known(task_id)
 
     def was_removed(self, task_id: str) -> bool:
         """Whether a task of this id is among the 1,000 that were removed last."""
-        return self._tasks.removed(task_id)
+        return self._table.was_removed(task_id)
 
     def has_file(self, task_id: str) -> bool:
         """Whether there is a task file of this id, one that loads or not."""
-        return bool(TASK_ID.fullmatch(task_id)) and self._tasks.store.exists(task_id)
+        return bool(TASK_ID.fullmatch(task_id)) and self._table.store.exists(task_id)
 
     def clean_up(self, task_id: str) -> None:
         """Removes what the task has outside its directory, as its removal will.
@@ -456,7 +461,7 @@ class Engine(Generic[T]):
             TaskNotFound, InvalidTaskFile: There is no such task.
             OSError: The disk refuses.
         """
-        self._runner.clean_up(self._tasks.find(task_id).record)
+        self._runner.resting.clean_up(self._table.find(task_id).record)
 
     def notify(
         self, notification: str, task: Mapping[str, Any] | None, message: str | None = None

@@ -14,9 +14,10 @@ from ..persistence import TASK_ID, DirectoryOwner, TaskStore, Upgrade, make_conv
 from ..statemachine import Handler, Lifecycle
 from .engine import Engine, Parts
 from .notifications import Notifier
-from .runner import CleanUp, Runner
+from .resting import CleanUp
+from .runner import Runner
 from .settings import EngineSettings
-from .tasks import Observer, TakeOver
+from .table import Observer, Table, TakeOver
 
 E = TypeVar("E", bound=Engine[Any])
 
@@ -85,20 +86,18 @@ def open_engine(
             prepare()
         store = TaskStore(tasks_directory, converter, owner.descriptor)
         notifier = Notifier(settings.chunk_size, lifecycle.gone)
+        table = Table(lifecycle, store, take_over, observers)
         runner = Runner(
             settings,
-            lifecycle,
-            store,
+            table,
             directories,
             notifier,
             handlers=complete,
             executor=executor or partial(_threads, settings.workers),
             clock=clock,
             clean_up=clean_up,
-            take_over=take_over,
-            observers=observers,
         )
-        runner.load()
+        table.load_all()
         return make(Parts(settings, runner, directories, notifier, owner, clock))
     except BaseException:
         owner.release()

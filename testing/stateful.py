@@ -275,7 +275,7 @@ class LifecycleStateMachine(World):
         for task in self._settled():
             if task.state == self.lifecycle.removing and not self._file(task).exists():
                 continue  # deleted once more while its worker still runs: it goes all the same
-            found = self.engine._tasks.store.load(task.id)[1]
+            found = self.engine._table.store.load(task.id)[1]
             if self.engine._tasks.wants_chunks(task):
                 found = evolve(found, offset=task.offset)
             assert found == task, f"on disk {found}, in memory {task}"
@@ -295,10 +295,10 @@ class LifecycleStateMachine(World):
     def nobody_is_stuck(self) -> None:
         """Every task is at rest, queued, at work, or on its way out."""
         for task in self._settled():
-            entry = self.engine._tasks.entries[task.id]
+            entry = self.engine._table.entries[task.id]
             role = self.lifecycle.role(task.state)
             if role is Role.QUEUED:
-                queued = any(one is entry for one, _ in self.engine._runner._ready)
+                queued = any(one is entry for one, _ in self.engine._runner.workers._ready)
                 assert queued or entry.work is not None, f"{task.id} is in no queue"
             elif role is Role.WORKING:
                 assert entry.work is not None, f"nobody works on {task.id}"

@@ -119,7 +119,7 @@ class SteppedEngine:
 
     def look(self) -> None:
         """Sees what was done to the tasks directory, as the watch does at times."""
-        self.engine._runner.compare(set(self.engine._tasks.store.names()))
+        self.engine._runner.looking.compare(set(self.engine._table.store.names()))
         self.settle()
 
     def work(self) -> None:
@@ -136,7 +136,7 @@ class SteppedEngine:
 
     def close(self) -> None:
         """Ends cleanly; held workers are left behind and their tasks queued again."""
-        self.engine._runner.stop()
+        self.engine._runner.workers.stop()
         self.settle()
         self.engine._runner.save_amended()
         self.kill()
@@ -159,7 +159,7 @@ class SteppedEngine:
         notifier.tell = checked
 
     def _on_disk(self, record: Task) -> None:
-        store = self.engine._tasks.store
+        store = self.engine._table.store
         if store.exists(record.id) and store.load(record.id)[1].state != record.state:
             raise LifecycleViolation(
                 f"state {record.state!r}", "told before it was on disk", (f"task {record.id}",)

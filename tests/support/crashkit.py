@@ -127,7 +127,7 @@ class Room:
         dispatcher, answers = self.engine._runner.dispatcher, SimpleQueue()
 
         def look() -> None:
-            self.engine._runner._look(time.monotonic())
+            self.engine._runner.looking.look(time.monotonic())
             answers.put((dispatcher._jobs.empty(), dispatcher.next_due()))
 
         while True:

@@ -259,12 +259,12 @@ def test_a_timer_keeps_no_removed_task_alive(opened: Open):
     """A task that waited for a day would stay in memory for a day, however early it went."""
     with opened() as engine:
         task = begin(engine)
-        entry = weakref.ref(engine._tasks.entries[task.id])
+        entry = weakref.ref(engine._table.entries[task.id])
         engine.remove(task.id)
         engine.wait(task.id, "notexisting", timeout=30)
         recorder = Recorder()
         engine.subscribe(recorder)
-        engine._tasks._removed.clear()
+        engine._table._removed.clear()
         other = upload(engine, b"other")  # the dispatcher has let go of its last job
         engine.wait(other.id, "readyforintegration", timeout=30)
         gc.collect()

@@ -461,7 +461,7 @@ def test_a_closed_engine_says_so(opened: Open):
     task = begin(engine)
     with ThreadPoolExecutor(1) as pool, engine:
         waiting = pool.submit(engine.wait, task.id, "remove", None)
-        while not engine._tasks.entries[task.id].waiters:
+        while not engine._table.entries[task.id].waiters:
             pass
         engine.close()
         with pytest.raises(EngineClosed):

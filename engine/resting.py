@@ -1,0 +1,135 @@
+"""Tasks that rest, for how long, and how they are removed."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from ..errors import InvalidPath
+from ..files import OwnedDirectories
+from ..statemachine import Role, Task
+from .entry import Entry
+from .own_events import OwnEvents
+from .settings import EngineSettings
+
+#: Removes what a task has outside its directory; called again until it does not raise.
+CleanUp = Callable[[Any], object]
+
+
+class Resting:
+    """Retention, idle tasks and removal. Only for the dispatcher's thread."""
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        directories: OwnedDirectories,
+        events: OwnEvents,
+        clock: Callable[[], float],
+        clean_up: CleanUp | None,
+    ) -> None:
+        self._settings = settings
+        self._directories = directories
+        self._events = events
+        self._tasks = events.tasks
+        self._dispatcher = events.dispatcher
+        self._clock = clock
+        self._clean_up = clean_up
+
+    def retain(self, entry: Entry, serial: int) -> None:
+        """A finished or failed task: its data goes at once if it is of no use, itself later."""
+        self._release(entry, serial)
+        role = self._tasks.table.role(entry.record)
+        settings = self._settings
+        keep_s = settings.keep_finished_s if role is Role.FINISHED else settings.keep_failed_s
+        since = entered_at(entry.record)
+        when = self._clock() if since is None else since
+        self._at(when + keep_s, self._expire, entry, serial)
+
+    def _at(
+        self, when: float, job: Callable[[Entry, int], object], entry: Entry, serial: int
+    ) -> None:
+        """Calls `job` at a unix time, if there still is such a task: a timer keeps none alive."""
+        alive = weakref.ref(entry)
+
+        def due() -> None:
+            if (found := alive()) is not None:
+                job(found, serial)
+
+        self._dispatcher.call_at(when, due)
+
+    def _release(self, entry: Entry, serial: int, tries: int = 0) -> None:
+        with entry.lock:
+            if entry.serial != serial or self._tasks.lifecycle.keeps_data(entry.record):
+                return
+            try:
+                self._directories.remove(entry.record.id)
+            except (OSError, InvalidPath) as error:
+                again = partial(self._release, entry, serial)
+                self._events.retry_later(entry, tries, error, again)
+
+    def _expire(self, entry: Entry, serial: int) -> None:
+        if entry.serial == serial:
+            self._events.fire(entry, serial, "remove", message="kept as long as the settings say")
+
+    def expire_if_idle(self, entry: Entry, serial: int) -> None:
+        """A task that waits for a client goes when nothing happens to it for `max_age_s`."""
+        if entry.serial != serial:
+            return
+        due = self._last_activity(entry) + self._settings.max_age_s
+        if due > self._clock():
+            self._at(due, self.expire_if_idle, entry, serial)
+        else:
+            self._events.fire(
+                entry, serial, "remove", message="no activity for as long as the settings say"
+            )
+
+    def _last_activity(self, entry: Entry) -> float:
+        """When something last happened to a task that waits, in unix seconds."""
+        identity = self._tasks.table.store.identity(entry.record.id)
+        saved_at = 0.0 if identity is None else identity.mtime_ns / 1e9
+        return max(saved_at, entry.active_at)
+
+    def pass_on(self, entry: Entry, serial: int) -> None:
+        """A task in whose state nothing is to be done any more."""
+        self._events.fire(entry, serial, "remove")
+
+    def remove_now(self, entry: Entry) -> None:
+        """Removes a task where no dispatcher works yet; the caller holds the entry's lock.
+
+        Raises:
+            OSError, InvalidPath, TaskNotSaved, InvalidTaskFile: It stays in `remove`; the
+                dispatcher goes on with it.
+        """
+        self._clear(entry)
+        self._tasks.send(entry, "forget")
+
+    def _clear(self, entry: Entry) -> None:
+        # Invariant: data first, then the task file: a crash between finds the task again.
+        self.clean_up(entry.record)
+        self._directories.remove(entry.record.id)
+
+    def clean_up(self, record: Task) -> None:
+        """Removes what the task has outside its directory; OSError where the disk refuses."""
+        if self._clean_up is not None:
+            self._clean_up(record)
+
+    def remove(self, entry: Entry, serial: int, tries: int = 0) -> None:
+        """Removes what a task has, then the task; while a worker has it, its end calls again."""
+        with entry.lock:
+            if entry.serial != serial or entry.worker is not None:
+                return  # gone already, or its worker calls `resume` when it ends
+            try:
+                self._clear(entry)
+            except (OSError, InvalidPath) as error:
+                self._events.retry_later(entry, tries, error, partial(self.remove, entry, serial))
+                return
+        self._events.fire(entry, serial, "forget")
+
+
+def entered_at(record: Task) -> float | None:
+    """When the task entered its state, in unix seconds, as far as the record knows."""
+    if record.history:
+        return record.history[-1].time
+    return record.update_time or record.initialization_time
