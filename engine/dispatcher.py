@@ -7,13 +7,21 @@ import itertools
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from functools import partial
 from queue import Empty, SimpleQueue
+from typing import Any
+from weakref import WeakKeyDictionary
 
 _log = logging.getLogger(__name__)
 
 Job = Callable[[], object]
+#: Called with the owner of a timer, and with the number that it gave.
+OwnersJob = Callable[[Any, int], object]
+
+#: So many due times are never cleared of those that are out of date.
+_DUE_FEW = 64
 
 
 class Dispatcher:
@@ -29,7 +37,10 @@ class Dispatcher:
         self._tick_s = float("inf")
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._later: list[tuple[float, float, Job]] = []
-        self._timers: list[tuple[float, int, Job]] = []
+        #: When each owner's timer is due, the earliest first; some are out of date.
+        self._due: list[tuple[float, int, weakref.ref[Any]]] = []
+        #: The timer of each owner that counts: its number in `_due`, the job, what the job gets.
+        self._timers: WeakKeyDictionary[Any, tuple[int, OwnersJob, int]] = WeakKeyDictionary()
         self._count = itertools.count()
         self._thread = threading.Thread(target=self._run, name="musictasks-engine", daemon=True)
 
@@ -44,9 +55,23 @@ class Dispatcher:
         """Appends a job. Before `start` they wait."""
         self._jobs.put(job)
 
-    def call_at(self, when: float, job: Job) -> None:
-        """Runs a job at a unix time or soon after. Only for the dispatcher's own thread."""
-        heapq.heappush(self._timers, (when, next(self._count), job))
+    def call_at(self, owner: object, when: float, job: OwnersJob, serial: int) -> None:
+        """Runs `job(owner, serial)` at a unix time or soon after. Only for the dispatcher's thread.
+
+        An owner has one timer: a new one replaces it. The timer goes with its owner, which it does
+        not keep alive.
+        """
+        number = next(self._count)
+        self._timers[owner] = (number, job, serial)
+        heapq.heappush(self._due, (when, number, weakref.ref(owner)))
+        if len(self._due) > _DUE_FEW and len(self._due) > 2 * len(self._timers):
+            self._due = [one for one in self._due if self._counts(one)]
+            heapq.heapify(self._due)
+
+    def _counts(self, due: tuple[float, int, weakref.ref[Any]]) -> bool:
+        """Whether the owner is still there, and has no other timer since."""
+        owner = due[2]()
+        return owner is not None and self._timers.get(owner, (None,))[0] == due[1]
 
     def call_later(self, delay_s: float, job: Job) -> None:
         """Runs a job in so many seconds, also if somebody sets the clock back meanwhile."""
@@ -54,7 +79,8 @@ class Dispatcher:
 
     def next_due(self) -> float | None:
         """When the next timer is due, in unix seconds; for tests that move the clock."""
-        return min([when for when, *_ in (*self._timers[:1], *self._later)], default=None)
+        due = [when for when, *_ in filter(self._counts, self._due)]
+        return min([*due, *(when for when, *_ in self._later)], default=None)
 
     def stop(self) -> None:
         """Runs the jobs that are in line, then ends; returns when it has."""
@@ -98,9 +124,12 @@ class Dispatcher:
                 due += 1
             else:
                 self._later.append((when, when_monotonic, job))
-        while self._timers and self._timers[0][0] <= self._clock():
-            self._do(heapq.heappop(self._timers)[2])
-            due += 1
+        while self._due and self._due[0][0] <= self._clock():
+            when = heapq.heappop(self._due)
+            if self._counts(when) and (owner := when[2]()) is not None:
+                _, job, serial = self._timers.pop(owner)
+                self._do(partial(job, owner, serial))
+                due += 1
         return due > 0
 
     def _patience(self, next_tick: float) -> float:
@@ -108,8 +137,8 @@ class Dispatcher:
         for when, when_monotonic, _ in self._later:
             left = min(when - self._clock(), when_monotonic - time.monotonic())
             patience = min(patience, left)
-        if self._timers:
-            patience = min(patience, self._timers[0][0] - self._clock())
+        if self._due:
+            patience = min(patience, self._due[0][0] - self._clock())
         return max(patience, 0.0)
 
     @staticmethod

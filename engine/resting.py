@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -45,19 +44,7 @@ class Resting:
         keep_s = settings.keep_finished_s if role is Role.FINISHED else settings.keep_failed_s
         since = entered_at(entry.record)
         when = self._clock() if since is None else since
-        self._at(when + keep_s, self._expire, entry, serial)
-
-    def _at(
-        self, when: float, job: Callable[[Entry, int], object], entry: Entry, serial: int
-    ) -> None:
-        """Calls `job` at a unix time, if there still is such a task: a timer keeps none alive."""
-        alive = weakref.ref(entry)
-
-        def due() -> None:
-            if (found := alive()) is not None:
-                job(found, serial)
-
-        self._dispatcher.call_at(when, due)
+        self._dispatcher.call_at(entry, when + keep_s, self._expire, serial)
 
     def _release(self, entry: Entry, serial: int, tries: int = 0) -> None:
         with entry.lock:
@@ -79,7 +66,7 @@ class Resting:
             return
         due = self._last_activity(entry) + self._settings.max_age_s
         if due > self._clock():
-            self._at(due, self.expire_if_idle, entry, serial)
+            self._dispatcher.call_at(entry, due, self.expire_if_idle, serial)
         else:
             self._events.fire(
                 entry, serial, "remove", message="no activity for as long as the settings say"

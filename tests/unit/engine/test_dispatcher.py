@@ -1,0 +1,59 @@
+"""The dispatcher's timers: one for each owner, none that outlives it, none that piles up."""
+
+from __future__ import annotations
+
+import gc
+
+from attrs import define
+from musictasks.engine.dispatcher import Dispatcher
+
+
+@define(eq=False)
+class Owner:
+    """What a timer belongs to."""
+
+    name: str = ""
+
+
+def test_a_timer_is_due_at_its_time_and_a_new_one_replaces_it():
+    now = [1000.0]
+    dispatcher = Dispatcher(lambda: now[0])
+    owner, done = Owner("a"), []
+    dispatcher.call_at(owner, 1010, lambda one, serial: done.append((one.name, serial)), 1)
+    dispatcher.call_at(owner, 1020, lambda one, serial: done.append((one.name, serial)), 2)
+    assert dispatcher.next_due() == 1020
+    for now[0], expected in ((1015.0, []), (1020.0, [("a", 2)]), (1030.0, [("a", 2)])):
+        dispatcher.run_pending()
+        assert done == expected
+
+
+def test_timers_of_owners_that_are_gone_do_not_pile_up():
+    """However many tasks came and went before their time is due."""
+    dispatcher = Dispatcher(lambda: 1000.0)
+    kept = [Owner() for _ in range(10)]
+    for owner in kept:
+        dispatcher.call_at(owner, 2000, lambda *_: None, 0)
+    for _ in range(10_000):
+        passing = Owner()
+        for serial in range(2):
+            dispatcher.call_at(passing, 90_000, lambda *_: None, serial)
+    del passing
+    gc.collect()
+    assert len(dispatcher._due) < 200
+    assert len(dispatcher._timers) == 10
+    assert dispatcher.next_due() == 2000
+
+
+def test_a_job_may_set_the_next_timer_of_its_owner():
+    now = [1000.0]
+    dispatcher = Dispatcher(lambda: now[0])
+    owner, done = Owner(), []
+
+    def again(one: Owner, serial: int) -> None:
+        done.append(serial)
+        dispatcher.call_at(one, now[0] + 10, again, serial + 1)
+
+    dispatcher.call_at(owner, 1000, again, 0)
+    for now[0] in (1000.0, 1005.0, 1010.0, 1020.0):
+        dispatcher.run_pending()
+    assert done == [0, 1, 2]
