@@ -249,7 +249,7 @@ class Engine(Generic[T]):
         if annotations:
             check_annotations(annotations)
         record = self.draft(task_id, annotations=annotations, **values)
-        self._check_record(record)
+        self._check_record(record, values)
         made = self._tasks.create(
             record,
             event,
@@ -278,12 +278,11 @@ class Engine(Generic[T]):
             raise TaskInvalid(task_id, str(error)) from error
         return cast(T, record)
 
-    def _check_record(self, record: Task) -> None:
+    def _check_record(self, record: Task, names: Collection[str]) -> None:
         try:
-            self._table.store.task_file(record.id).check(record)
-        except (TypeError, ValueError, InvalidTaskFile) as error:
-            reason = error.reason if isinstance(error, InvalidTaskFile) else str(error)
-            raise TaskInvalid(record.id, reason) from error
+            self._table.store.task_file(record.id).check(record, names)
+        except (TypeError, ValueError, OSError) as error:
+            raise TaskInvalid(record.id, str(error)) from error
 
     def directory(self, task_id: str) -> Path:
         """The task's own directory, which goes with the task; it is made where it is missing.
@@ -384,7 +383,7 @@ class Engine(Generic[T]):
                 allowed = [e for e in self.lifecycle.events_from(record.state) if e != event]
                 raise IllegalTransition(record.id, record.state, event, allowed)
             if changes:
-                self._check_record(_changed(record, changes))
+                self._check_record(_changed(record, changes), changes)
             sent = self._tasks.send(
                 entry,
                 event,

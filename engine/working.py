@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,10 @@ from ..statemachine.machine import RESERVED
 _PROGRESS_EVERY_S = 0.25
 #: Fields of every record that an outcome cannot set, besides those that no event can.
 _ENGINES = frozenset({"attempts", "initialization_time", "update_time"})
+
+
+#: Raises if a record cannot be saved in which these fields were set.
+Check = Callable[[Task, Collection[str]], object]
 
 
 class TaskWork(Work):
@@ -84,7 +88,10 @@ def run(handler: Handler, task: Task, work: Work) -> Outcome | Stopped:
 
 
 def checked(
-    outcome: Outcome, task: Task, lifecycle: Lifecycle, check: Callable[[Task], object]
+    outcome: Outcome,
+    task: Task,
+    lifecycle: Lifecycle,
+    check: Callable[[Task, Collection[str]], object],
 ) -> Outcome:
     """The outcome, or a `fail` with the reason if it cannot be taken."""
     wrong = _wrong(outcome, task, lifecycle, check)
@@ -92,7 +99,10 @@ def checked(
 
 
 def _wrong(
-    outcome: Outcome, task: Task, lifecycle: Lifecycle, check: Callable[[Task], object]
+    outcome: Outcome,
+    task: Task,
+    lifecycle: Lifecycle,
+    check: Callable[[Task, Collection[str]], object],
 ) -> str | None:
     allowed = {"succeed", "fail", "reject"} & set(lifecycle.events_from(task.state))
     if outcome.event not in allowed:
@@ -110,7 +120,7 @@ def _wrong(
         if outcome.message is not None:
             outcome.message.encode("utf-8")
         trial = task.annotated(outcome.annotations, by_handler=True)
-        check(evolve(trial, **outcome.changes))
+        check(evolve(trial, **outcome.changes), outcome.changes)
     except Exception as error:
         return str(error)
     return None

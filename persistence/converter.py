@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import orjson
@@ -66,9 +66,16 @@ class TaskConverter:
             raise InvalidTaskFile(f"{task_id}.json", str(error)) from None
         return task
 
-    def _check(self, task: Task, task_id: str, edited: bool) -> None:
-        if task.id != task_id or not TASK_ID.fullmatch(task.id):
-            raise ValueError(f"the id {task.id!r} is not the name of the file @ $.id")
+    def check(self, task: Task, names: Collection[str]) -> None:
+        """Checks fields that somebody has set, by their Python names, without a file.
+
+        Raises:
+            ValueError: One holds what the file could not, or would not load; it says which.
+        """
+        self.format.check_fields(task, names)
+        self._check_values(task)
+
+    def _check_values(self, task: Task) -> None:
         keys = self.format.keys
         for name in self.format.paths:
             path = getattr(task, name)
@@ -80,6 +87,11 @@ class TaskConverter:
         for name in self.format.counts:
             if (getattr(task, name) or 0) < 0:
                 raise ValueError(f"expected no negative number @ $.{keys[name]}")
+
+    def _check(self, task: Task, task_id: str, edited: bool) -> None:
+        if task.id != task_id or not TASK_ID.fullmatch(task.id):
+            raise ValueError(f"the id {task.id!r} is not the name of the file @ $.id")
+        self._check_values(task)
         if edited:
             return
         if task.state not in self.lifecycle.storable:

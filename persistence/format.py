@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableSequence, Sequence
+from collections.abc import Callable, Container, Mapping, MutableSequence, Sequence
 from functools import cache
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -52,6 +52,21 @@ class RecordFormat:
         known = set(self.keys.values())
         unknown = {key: value for key, value in values.items() if key not in known}
         return evolve(task, unknown=unknown) if unknown else task
+
+    def check_fields(self, task: Task, names: Container[str]) -> None:
+        """Checks that fields, by their Python names, hold what their types say.
+
+        Raises:
+            ValueError: One does not; it says which, by its key in the file.
+        """
+        for item in fields(self.record):
+            if item.alias in names and item.name in self.keys:
+                where = f"$.{self.keys[item.name]}"
+                try:
+                    value = self._converter.unstructure(getattr(task, item.name), item.type)
+                    self._converter.structure(value, item.type)
+                except Exception as error:
+                    raise ValueError("; ".join(self.reasons(error, where))) from None
 
     def reasons(self, error: Exception, where: str = "$") -> list[str]:
         """Every leaf of a validation error as `what @ where`, with the keys of the file."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from attrs import define, field, frozen
 
@@ -90,13 +90,18 @@ class TaskFile:
             raise OSError(errno.EFBIG, f"the task file would have {len(data)} bytes")
         return data
 
-    def check(self, task: Task) -> None:
+    def check(self, task: Task, names: Collection[str]) -> None:
         """Raises what a save and the next load would raise, for a record of unknown origin.
 
+        Args:
+            task: The record.
+            names: The fields that somebody has set, by their Python names.
+
         Raises:
-            InvalidTaskFile, TypeError, OSError: it could not be saved, or would not load.
+            ValueError, TypeError, OSError: It could not be saved, or would not load.
         """
-        self._converter.load(self._dump(task), task.id, edited=True)
+        self._converter.check(task, names)
+        self._dump(task)
 
     def _load(self, *, edited: bool = False) -> Task:
         place = str(self._file.directory.root / self._file.name)
