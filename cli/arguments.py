@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import pkgutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .diagram import add_diagram_arguments
-from .output import printable
+from .printable import printable
 
 _DESCRIPTION = """\
 Brings albums into a music library, one task for each file. Every step is stored: whatever stops
@@ -70,7 +71,7 @@ def make_parser() -> Parser:
         "check", "list what is to be repaired: task files, upload data without a task, bitrates"
     )
     diagram = commands.add_parser("diagram", help="draw the lifecycle of tasks, or a part of it")
-    add_diagram_arguments(diagram)
+    _add_diagram_arguments(diagram)
     command("demo", "add a small album that comes with the program, and show what came of it")
     return parser
 
@@ -104,3 +105,56 @@ def _year(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 9999):
         raise argparse.ArgumentTypeError(f"{text!r} is not a year")
     return int(text)
+
+
+def _add_diagram_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "file",
+        nargs="?",
+        type=Path,
+        metavar="FILE",
+        help="where to write; its extension says the format (default: print)",
+    )
+    parser.add_argument(
+        "--lifecycle",
+        type=_lifecycle,
+        default="musictasks.statemachine:MUSIC",
+        metavar="MODULE:NAME",
+        help="another than the music lifecycle, for example mypackage.tasks:MINE",
+    )
+    parser.add_argument(
+        "--format",
+        type=_format,
+        metavar="FORMAT",
+        help="svg, png, dot, mermaid, markdown or json (default when printing: mermaid)",
+    )
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument("--only", metavar="NAME", help="one group or stage, and its neighbours")
+    part.add_argument(
+        "--overview", action="store_true", help="each stage as one box, without failures"
+    )
+
+
+def _lifecycle(name: str) -> Any:
+    """The lifecycle that an integrator declared, from wherever Python finds modules."""
+    # What a program of this name finds that `python -m` would: modules of the current directory.
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = pkgutil.resolve_name(name)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise argparse.ArgumentTypeError(f"cannot be found: {error}") from None
+    finally:
+        sys.path.pop(0)
+    from ..statemachine import Lifecycle
+
+    if not isinstance(found, Lifecycle):
+        raise argparse.ArgumentTypeError(f"{name} is no Lifecycle")
+    return found
+
+
+def _format(name: str) -> str:
+    from ..diagrams import FORMATS
+
+    if name not in FORMATS:
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(FORMATS)}")
+    return name

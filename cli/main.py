@@ -5,36 +5,35 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-from rich.console import Console
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING
 
 from ..errors import MusicTasksError, NoLibrary
-from ..music import Settings
-from . import changing, demo, inspecting
-from .add import run_add
 from .arguments import make_parser
-from .diagram import run_diagram
-from .importing import run_import
-from .output import make_console, say, text
-from .scanning import run_scan
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..music import Settings
 
 _DEMO_LIBRARY = Path("demo-library")
 #: Small, so that the demo's small files come in several chunks.
 _DEMO_CHUNK_SIZE_BYTES = 16 * 1024
 
-_Command = Callable[[argparse.Namespace, Settings, Console], int]
-COMMANDS: dict[str, _Command] = {
-    "add": run_add,
-    "scan": run_scan,
-    "import": run_import,
-    "tasks": inspecting.run_tasks,
-    "show": inspecting.run_show,
-    "check": inspecting.run_check,
-    "remove": changing.run_remove,
-    "retry": changing.run_retry,
-    "demo": demo.run_demo,
+#: What runs each command; imported when it is asked for, so that a word of help costs no database.
+COMMANDS = {
+    "add": "add:run_add",
+    "scan": "scanning:run_scan",
+    "import": "importing:run_import",
+    "tasks": "inspecting:run_tasks",
+    "show": "inspecting:run_show",
+    "check": "inspecting:run_check",
+    "remove": "changing:run_remove",
+    "retry": "changing:run_retry",
+    "demo": "demo:run_demo",
+    "diagram": "diagram:run_diagram",
 }
 
 
@@ -45,13 +44,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             # A name that the terminal's encoding lacks is shown as escapes, instead of an error.
             stream.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
     arguments = make_parser().parse_args(argv)
+    return _run(arguments)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from .output import make_console, say, text
+
     console, complaints = make_console(), make_console(stderr=True)
     log, handler = logging.getLogger("musictasks"), _Complaints(complaints)
     log.addHandler(handler)
     try:
+        run = resolve_name(f"{__package__}.{COMMANDS[arguments.command]}")
         if arguments.command == "diagram":  # of the declaration: it needs no library
-            return run_diagram(arguments, console)
-        return COMMANDS[arguments.command](arguments, _settings(arguments), console)
+            return run(arguments, console)
+        return run(arguments, _settings(arguments), console)
     except (MusicTasksError, OSError) as error:
         if str(error) not in handler.said:
             say(complaints, text("musictasks: ", "bold"), error)
@@ -70,6 +76,8 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
     Only where it was named is a new library made: to add to it, or for music that is there.
     """
+    from ..music import Settings
+
     chosen = {"chunk_size": _DEMO_CHUNK_SIZE_BYTES} if arguments.command == "demo" else {}
     if arguments.config is not None:
         settings = Settings.from_file(arguments.config, **chosen)
@@ -97,4 +105,6 @@ class _Complaints(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         message = self.format(record)
         self.said.add(message)
+        from .output import say, text
+
         say(self._console, text(message, "yellow"))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,3 +64,18 @@ def test_words():
         "0 B", "999 B", "1.0 kB", "63.9 kB", "5.0 MB", "3.0 GB",
     ]  # fmt: skip
     assert (count(1, "file"), count(0, "file")) == ("1 file", "0 files")
+
+
+def test_a_word_of_help_costs_no_database():
+    """What a command needs is imported when it runs."""
+    heavy = ["sqlalchemy", "mutagen", "PIL", "rich", "transitions", "cattrs"]
+    program = (
+        "import sys\nfrom musictasks.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        f"print([name for name in {heavy} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert done.stderr.strip() == "[]"
+    assert "usage: musictasks" in done.stdout
