@@ -26,6 +26,9 @@ def _say_once(message: str) -> None:
         _log.warning(message)
 
 
+_NUMBERS = re.compile(r"[0-9]+\.[0-9]+\.tmp")
+
+
 def names(dir_fd: int) -> list[str]:
     """The names in a directory, sorted."""
     return sorted(os.listdir(dir_fd))
@@ -49,7 +52,8 @@ def new_file(name: str, dir_fd: int, mode: int) -> int:
 
 def is_temporary(name: str, stem: str) -> bool:
     """Whether `new_temporary` makes such names for `stem`."""
-    return re.fullmatch(rf"\.{re.escape(stem)}\.[0-9]+\.[0-9]+\.tmp", name) is not None
+    numbers = name.removeprefix(f".{stem}.")
+    return numbers != name and _NUMBERS.fullmatch(numbers) is not None
 
 
 def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
