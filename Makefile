@@ -29,9 +29,10 @@ test-mutants: $(VENV)/ready
 bench: $(VENV)/ready
 	$(BIN)/python benchmarks/run.py
 
-# The pictures and tables of the music lifecycle, which a test compares with the declaration.
+# The pictures and tables, which tests compare with the declarations.
 diagrams: $(VENV)/ready
 	$(BIN)/python -m musictasks.diagrams diagrams
+	cd examples && ../$(BIN)/musictasks diagram --lifecycle documents:DOCUMENTS documents.svg
 
 format: $(VENV)/ready
 	$(BIN)/ruff format .
