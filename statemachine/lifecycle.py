@@ -184,9 +184,9 @@ class Lifecycle:
     def with_upload(self, state: str, *, group: str, complete: str, failed: str) -> Lifecycle:
         """This lifecycle with a state that receives a task's file, as `musictasks.uploads` does.
 
-        `request_upload` leads to it from the beginning. `receive_chunk` stays in it as long as
-        bytes are missing, `complete_upload` leads on when all are there, and `fail` when their
-        checksum is not the announced one. From a new failed state `retry` begins the upload anew.
+        `announce` leads to it from the beginning. `receive` stays in it as long as bytes are
+        missing, `complete` leads on when all are there, and `fail` when their checksum is not the
+        announced one. From a new failed state `retry` begins the upload anew.
 
         Args:
             state: The name of the new state. Its tasks' records are `UploadTask`s.
@@ -199,9 +199,9 @@ class Lifecycle:
             states.append(StateSpec(failed, group, Role.FAILED, keeps_data=False))
         upload = partial(Edge, source=state, sender=Sender.UPLOAD)
         edges = [
-            Edge(event="request_upload", source=self.initial, target=state),
-            upload(event="receive_chunk", target=None, guard=is_incomplete, stored=False),
-            upload(event="complete_upload", target=complete, guard=is_complete),
+            Edge(event="announce", source=self.initial, target=state),
+            upload(event="receive", target=None, guard=is_incomplete, stored=False),
+            upload(event="complete", target=complete, guard=is_complete),
             upload(event="fail", target=failed),
         ]
         if failed not in self:

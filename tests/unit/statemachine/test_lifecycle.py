@@ -179,7 +179,7 @@ def test_a_badly_declared_lifecycle_is_refused_with_the_place(name: str):
 
 
 def test_a_stage_of_an_integrator_works_like_ours():
-    """The example of INTERFACE.md: a stage between preprocessing and integration."""
+    """A stage of their own between preprocessing and integration."""
     before = (MUSIC.states, MUSIC.stages, MUSIC.free_edges, MUSIC.edges)
     mine = MUSIC.with_stage(TRANSCODING).with_target("preprocessing", "succeed", "starttranscoding")
     machine = TaskMachine(mine)
@@ -239,13 +239,13 @@ def test_an_upload_is_a_state_with_its_edges():
     machine = TaskMachine(lifecycle)
     sha1 = "a9993e364706816aba3e25717850c26c9cd0d89d"
     new = UploadTask(id="t", state=lifecycle.initial, file_size=3, source_checksum=sha1)
-    task = machine.send(new, "request_upload", now=1.0)
-    task = machine.send(task, "receive_chunk", now=1.0, changes={"offset": 2}, payload={"size": 2})
+    task = machine.send(new, "announce", now=1.0)
+    task = machine.send(task, "receive", now=1.0, changes={"offset": 2}, payload={"size": 2})
     assert isinstance(task, UploadTask)
     assert (task.state, task.offset) == ("receiving", 2)
     whole = {"size": 3, "sha1": sha1}
-    assert machine.edge_taken(task, "receive_chunk", whole) is None
-    assert machine.send(task, "complete_upload", now=1.0, payload=whole).state == "stored"
+    assert machine.edge_taken(task, "receive", whole) is None
+    assert machine.send(task, "complete", now=1.0, payload=whole).state == "stored"
     task = machine.send(task, "fail", now=1.0, changes={"offset": 3})
     assert (task.state, lifecycle.keeps_data(task)) == ("damaged", False)
     task = machine.send(task, "retry", now=1.0)
