@@ -1,4 +1,4 @@
-"""Every row of INTERFACE.md's table: return values, exceptions, notifications, on real files."""
+"""Every call that docs/musicdb.md lists: return values, exceptions, notifications, on real files."""
 
 from __future__ import annotations
 
