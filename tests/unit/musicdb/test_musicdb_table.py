@@ -1,4 +1,4 @@
-"""Every call that docs/musicdb.md lists: return values, exceptions, notifications, on real files."""
+"""Every call of docs/musicdb.md: return values, exceptions, notifications, on real files."""
 
 from __future__ import annotations
 
