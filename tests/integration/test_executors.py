@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from enginekit import upload
-from executorkit import COUNTING, DiesOnce, count, die
+from executorkit import COUNTING, DiesOnce, count, die, refuse
 from musictasks.engine import EngineSettings, open_engine
-from musictasks.errors import TaskFailed
+from musictasks.errors import ChunkRefused, TaskFailed
 from musictasks.library import MusicDatabase, sample_album
 from musictasks.music import Settings, open_library
 from musictasks.music.opening import default_handlers
@@ -96,6 +96,14 @@ def test_what_kills_every_worker_has_failed(settings: EngineSettings, executor: 
     with open_engine(settings, COUNTING, handlers={"counting": count}, executor=executor) as engine:
         engine.retry(task.id)
         engine.wait(task.id, "counted", timeout=PATIENCE_S)
+
+
+def test_errors_keep_their_data_in_a_cluster(cluster: MakeExecutor):
+    """Dask pickles exceptions in a way of its own."""
+    with pytest.raises(ChunkRefused) as caught:
+        cluster().submit(refuse, 7).result(timeout=PATIENCE_S)
+    assert (caught.value.task_id, caught.value.offset) == ("t", 7)
+    assert "the upload goes on at byte 7" in str(caught.value)
 
 
 def test_a_song_goes_its_whole_way(executor: MakeExecutor, tmp_path: Path, graves: Path):

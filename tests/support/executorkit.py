@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 from attrs import frozen
+from musictasks.errors import ChunkRefused
 from musictasks.statemachine import (
     Edge,
     Handler,
@@ -69,3 +70,8 @@ def die(task: Task, work: Work) -> Outcome:
     """Kills its process each time."""
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("killed processes do not go on")
+
+
+def refuse(offset: int) -> None:
+    """Raises an error that has data."""
+    raise ChunkRefused("t", "not now", offset)
