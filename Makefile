@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= demo-library
 
-.PHONY: demo test check test-long test-mutants bench diagrams format clean
+.PHONY: demo test check test-long test-mutants bench diagrams docs format clean
 
 demo: $(VENV)/ready
 	$(BIN)/musictasks demo --library $(DEMO)
@@ -29,9 +29,15 @@ test-mutants: $(VENV)/ready
 bench: $(VENV)/ready
 	$(BIN)/python benchmarks/run.py
 
-# The pictures and tables of the music lifecycle, which a test compares with the declaration.
+# The pictures and tables, which tests compare with the declarations.
 diagrams: $(VENV)/ready
 	$(BIN)/python -m musictasks.diagrams diagrams
+	cd examples && ../$(BIN)/musictasks diagram --lifecycle documents:DOCUMENTS documents.svg
+
+# The site, in site/: the pages and an API reference. Whatever is doubtful ends it.
+docs: $(VENV)/docs
+	$(BIN)/python docs/site.py build/pages
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: $(VENV)/ready
 	$(BIN)/ruff format .
@@ -45,5 +51,9 @@ $(VENV)/ready: pyproject.toml src/musictasks/__init__.py | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
+$(VENV)/docs: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) build src/*.egg-info $(DEMO) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build site src/*.egg-info $(DEMO) .pytest_cache .ruff_cache .hypothesis

@@ -172,6 +172,8 @@ def _legend(graph: Graph) -> str:
         roles.add(Role.WORKING)
     looks = {style.LOOKS[role].about: style.LOOKS[role] for role in style.LOOKS if role in roles}
     kinds = {arrow.kind for arrow in graph.drawn if not arrow.light}
+    if Kind.DOCUMENTED not in kinds:
+        kinds.discard(Kind.ADDED)  # the contrast to what is documented: here it says nothing
     rows = ["".join(_cell(look, html(look.sign + about)) for about, look in looks.items())]
     if kinds - {Kind.DOCUMENTED}:
         rows.append("".join(_line_cell(style.LINES[kind]) for kind in Kind if kind in kinds))

@@ -322,6 +322,7 @@ class Engine(Generic[T]):
 
         Before it rests; in the engine's thread, with the task locked. If it raises OSError,
         InvalidPath, TaskNotSaved or InvalidTaskFile, it is called again later. One for each state.
+        After the start, those that have rested there since are gone on with now.
 
         Raises:
             LifecycleError: There is no such state.

@@ -130,9 +130,20 @@ class Runner:
     def on_resume(self, state: str, resume: Resume) -> None:
         """Lets `resume` go on with the tasks that are found in this state, before they rest.
 
-        If it raises what a disk or a save raises, it is called again later.
+        If it raises what a disk or a save raises, it is called again later. After the start, it
+        goes on with those that have not moved since.
         """
+        if self.workers.are_started:
+            # Invariant: in the dispatcher's thread, as `resume` is: none is gone on with twice.
+            self.dispatcher.put(partial(self._resume_late, state, resume))
+        else:
+            self._resumes[state] = resume
+
+    def _resume_late(self, state: str, resume: Resume) -> None:
         self._resumes[state] = resume
+        for entry in list(self.table.entries.values()):
+            if entry.record.state == state and entry.started == entry.serial == 0:
+                self._resume_by(resume, entry, 0)
 
     def resume(self, entry: Entry) -> None:
         """Goes on with a task that was loaded: as if it had just entered its state."""

@@ -13,6 +13,11 @@ from attrs import define
 class MusicTasksError(Exception):
     """The base of everything that musictasks raises on purpose."""
 
+    def __reduce__(self) -> tuple[type[MusicTasksError], tuple[object, ...]]:
+        # Said although it is what pickle does by itself: tblib, which Dask installs for all
+        # exceptions, would take the fields from a `__dict__`, and these classes have slots.
+        return type(self), self.args
+
 
 @define
 class TaskNotFound(MusicTasksError):

@@ -14,7 +14,7 @@ from ..library import MusicDatabase, MusicDirectory, ScanResult, scan
 from ..statemachine import MusicTask, Outcome, Work, fail, succeed
 from .reasons import disk_reason
 
-#: A task file may have 64 MiB (`SAFETY.md`, "The record, at load"); some is for all else in it.
+#: A larger task file than 64 MiB does not load again; some of it is for all else in it.
 RESULT_MAX_BYTES = 60 * 1024 * 1024
 #: The column with a row's own key, by table.
 _KEYS = {"artists": "artistid", "albums": "albumid", "songs": "songid", "videos": "videoid"}

@@ -23,7 +23,7 @@ from .naming import (
     parse_song,
 )
 
-#: What MusicDB skips where its settings say nothing else (see `LIBRARY.md`).
+#: What MusicDB skips where its settings say nothing else.
 IGNORE_ARTISTS = frozenset({"lost+found"})
 IGNORE_ALBUMS: frozenset[str] = frozenset()
 IGNORE_SONGS = frozenset(

@@ -1,8 +1,8 @@
 """The naming scheme of the Music Directory, both ways: paths to parts and parts to paths.
 
-The scheme is MusicDB's (see `LIBRARY.md`, "Music Directory: names"). All paths are relative to
-the Music Directory. A value of this module always has a valid path: making one that has none
-raises `InvalidPath`.
+The scheme is MusicDB's: what is placed by it, its server finds and reads back. All paths are
+relative to the Music Directory. A value of this module always has a valid path: making one that
+has none raises `InvalidPath`.
 
 A name in a value is the real one: "AC/DC". In a path its slash is U+2215 DIVISION SLASH, so a
 U+2215 in a name counts as a slash.

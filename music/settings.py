@@ -1,6 +1,6 @@
 """The settings: what they are called, what they mean, and where they come from.
 
-`spec/LIBRARY.md`, "Settings": the file is MusicDB's own `musicdb.ini`, with one section more.
+The file is MusicDB's own `musicdb.ini`, with one section more; docs/settings.md has a table.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ _UPLOADS = frozenset(ContentType) - {ContentType.ANY}
 
 
 class TaskManager:
-    """The common interface of all managers; see `spec/task-management.txt` for each method.
+    """The common interface of all managers; the names, arguments and results are MusicDB's.
 
     Args:
         config: A `MusicDBConfig`, `Settings`, or the path of a `musicdb.ini`.

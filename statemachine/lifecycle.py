@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cached_property, partial
 
 from attrs import evolve, field, fields, frozen
 
 from ..errors import LifecycleError
 from .declaration import Edge, Guard, Kind, Role, Sender, Stage, StateSpec, Target
 from .record import Task
-from .upload_record import UploadTask
+from .upload_record import UploadTask, is_complete, is_incomplete
 
 
 @frozen
@@ -180,6 +180,36 @@ class Lifecycle:
             stages=(*self.stages, stage),
             free_edges=(*self.free_edges, *edges),
         )
+
+    def with_upload(self, state: str, *, group: str, complete: str, failed: str) -> Lifecycle:
+        """This lifecycle with a state that receives a task's file, as `musictasks.uploads` does.
+
+        `announce` leads to it from the beginning. `receive` stays in it as long as bytes are
+        missing, `complete` leads on when all are there, and `fail` when their checksum is not the
+        announced one. From a new failed state `retry` begins the upload anew.
+
+        Args:
+            state: The name of the new state. Its tasks' records are `UploadTask`s.
+            group: The group of the new states.
+            complete: The state after it, which is there: the queue of a stage, say.
+            failed: One that is there, or the name of a new one.
+        """
+        states = [StateSpec(state, group, Role.WAITING, takes_chunks=True)]
+        if failed not in self:
+            states.append(StateSpec(failed, group, Role.FAILED, keeps_data=False))
+        upload = partial(Edge, source=state, sender=Sender.UPLOAD)
+        edges = [
+            Edge(event="announce", source=self.initial, target=state),
+            upload(event="receive", target=None, guard=is_incomplete, stored=False),
+            upload(event="complete", target=complete, guard=is_complete),
+            upload(event="fail", target=failed),
+        ]
+        if failed not in self:
+            retry = partial(Edge, kind=Kind.RETRY, begins_anew=True, sets={"offset": 0})
+            edges.append(retry(event="retry", source=failed, target=state))
+        for one in states:
+            edges += self._removals(one)
+        return self._derive(states=(*self.states, *states), free_edges=(*self.free_edges, *edges))
 
     def with_record(self, record: type[Task]) -> Lifecycle:
         """This lifecycle with another class of records, derived from the present one."""

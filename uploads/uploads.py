@@ -70,7 +70,7 @@ def _only(what: str, found: list[str] | set[str]) -> str:
 
 @define(eq=False)
 class Uploads:
-    """Receives the files of an engine's tasks. Make one before the engine is started.
+    """Receives the files of an engine's tasks; made once for each engine.
 
     The record class of the lifecycle derives from `UploadTask`; one of its states takes chunks.
     From it, edges with the sender `upload` lead back to it (internal, not stored: more is missing),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -11,20 +10,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from wheels import ROOMS, ROOT, build
 
-ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "musictasks"
-ROOMS = {path.parent.name for path in ROOT.glob("*/__init__.py")}
-#: Calls the build backend that pyproject.toml names: a source archive, unpacked, and a wheel of it.
-BUILD = """\
-import os, tarfile
-from setuptools import build_meta
-archive = build_meta.build_sdist("dist")
-with tarfile.open(os.path.join("dist", archive)) as file:
-    file.extractall(".")
-os.chdir(archive.removesuffix(".tar.gz"))
-build_meta.build_wheel("../dist")
-"""
 
 
 def shipped() -> dict[str, bytes]:
@@ -39,17 +27,7 @@ def shipped() -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory with both archives, built from a copy and without the network."""
-    copy = tmp_path_factory.mktemp("build") / "musictasks"
-    shutil.copytree(ROOT / "src", copy / "src", symlinks=True)
-    for room in ROOMS:
-        shutil.copytree(ROOT / room, copy / room)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copyfile(ROOT / name, copy / name)
-    done = subprocess.run(
-        [sys.executable, "-c", BUILD], cwd=copy, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return copy / "dist"
+    return build(tmp_path_factory.mktemp("build"))
 
 
 def test_the_source_archive_holds_files(dist: Path):

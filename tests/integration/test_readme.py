@@ -18,6 +18,7 @@ from musictasks.music import MusicEngine, Settings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 SONG = "Artist/2020 - Album/01 Song.flac"
 
 
@@ -82,6 +83,16 @@ def test_calls_exist():
     assert {name for name in names if not hasattr(MusicEngine, name)} == set()
 
 
+def test_every_page_is_in_the_site():
+    """What stands in docs/ has its place in mkdocs.yml, and every folder its row."""
+    site = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")}
+    assert {page for page in pages if f": {page}\n" not in site} == set()
+    table = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert set(re.findall(r"^\| `([a-z]+)/` \|", table, re.MULTILINE)) == rooms
+
+
 def test_commands_exist():
     """The README names the commands that there are, and docs/cli.md describes them."""
     table = README.partition("| command |")[2].partition("\n\n")[0]
@@ -109,10 +120,12 @@ def test_make_targets_and_extras():
 
 
 def test_links_lead_somewhere():
-    """The files that README and docs link to are there."""
-    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+    """The files that README, CONTRIBUTING and docs link to, and CONTRIBUTING names, are there."""
+    for page in (ROOT / "README.md", CONTRIBUTING, *(ROOT / "docs").glob("*.md")):
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+    for name in re.findall(r"`([a-z]+/[\w/.]*)`", CONTRIBUTING.read_text(encoding="utf-8")):
+        assert (ROOT / name).exists() or name == "site/", name
 
 
 def shown(value: object) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from musictasks.diagrams import FORMATS, draw
 from musictasks.errors import DiagramError, LifecycleError
-from musictasks.statemachine import MUSIC, Lifecycle, Role, StateSpec
+from musictasks.statemachine import MUSIC, Edge, Lifecycle, Role, StateSpec, bare_lifecycle
 
 
 def content(lifecycle: Lifecycle, **choice: Any) -> dict[str, Any]:
@@ -135,3 +135,11 @@ def test_the_overview_has_stages_as_boxes() -> None:
 def test_drawing_again_gives_the_same(into: str) -> None:
     """The same lifecycle gives the same bytes."""
     assert draw(MUSIC, into, overview=True) == draw(MUSIC, into, overview=True)
+
+
+def test_where_nothing_is_documented_nothing_is_called_added() -> None:
+    """The legend explains a contrast, and only where there is one."""
+    resting = bare_lifecycle().with_state(StateSpec("rest", "own", Role.WAITING))
+    own = resting.with_edge(Edge(event="go", source="unmade", target="rest"))
+    assert "added" not in str(draw(own, "dot"))
+    assert "added" in str(draw(MUSIC, "dot"))

@@ -1,4 +1,4 @@
-"""The rules of LIFECYCLE.md, one after the other, on the real engine and real files."""
+"""The rules of the documented lifecycle, one after the other, on the real engine and real files."""
 
 from __future__ import annotations
 

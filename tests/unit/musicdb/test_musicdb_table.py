@@ -1,4 +1,4 @@
-"""Every row of INTERFACE.md's table: return values, exceptions, notifications, on real files."""
+"""Every call of docs/musicdb.md: return values, exceptions, notifications, on real files."""
 
 from __future__ import annotations
 

@@ -17,6 +17,8 @@ from musictasks.statemachine import (
     StateSpec,
     Target,
     TaskMachine,
+    UploadTask,
+    bare_lifecycle,
 )
 
 TRANSCODING = Stage(
@@ -177,7 +179,7 @@ def test_a_badly_declared_lifecycle_is_refused_with_the_place(name: str):
 
 
 def test_a_stage_of_an_integrator_works_like_ours():
-    """The example of INTERFACE.md: a stage between preprocessing and integration."""
+    """A stage of their own between preprocessing and integration."""
     before = (MUSIC.states, MUSIC.stages, MUSIC.free_edges, MUSIC.edges)
     mine = MUSIC.with_stage(TRANSCODING).with_target("preprocessing", "succeed", "starttranscoding")
     machine = TaskMachine(mine)
@@ -222,3 +224,46 @@ def test_a_state_and_an_edge_can_be_added():
     task = machine.send(MusicTask(id="t", state="readyforintegration"), "ask", now=1.0)
     assert machine.send(task, "remove", now=1.0).state == "remove"
     assert machine.send(task, "approve", now=1.0).state == "readyforintegration"
+
+
+def uploading(failed: str) -> Lifecycle:
+    """A file is received, then it rests."""
+    stored = StateSpec("stored", "own", Role.FINISHED)
+    bare = bare_lifecycle(UploadTask).with_state(stored)
+    return bare.with_upload("receiving", group="own", complete="stored", failed=failed)
+
+
+def test_an_upload_is_a_state_with_its_edges():
+    """Chunks while bytes are missing, then on; a wrong checksum leads away and begins anew."""
+    lifecycle = uploading("damaged")
+    machine = TaskMachine(lifecycle)
+    sha1 = "a9993e364706816aba3e25717850c26c9cd0d89d"
+    new = UploadTask(id="t", state=lifecycle.initial, file_size=3, source_checksum=sha1)
+    task = machine.send(new, "announce", now=1.0)
+    task = machine.send(task, "receive", now=1.0, changes={"offset": 2}, payload={"size": 2})
+    assert isinstance(task, UploadTask)
+    assert (task.state, task.offset) == ("receiving", 2)
+    whole = {"size": 3, "sha1": sha1}
+    assert machine.edge_taken(task, "receive", whole) is None
+    assert machine.send(task, "complete", now=1.0, payload=whole).state == "stored"
+    task = machine.send(task, "fail", now=1.0, changes={"offset": 3})
+    assert (task.state, lifecycle.keeps_data(task)) == ("damaged", False)
+    task = machine.send(task, "retry", now=1.0)
+    assert isinstance(task, UploadTask)
+    assert (task.state, task.offset) == ("receiving", 0)
+
+
+def test_an_upload_may_fail_into_a_state_that_is_there():
+    """It gets no `retry` then: what that state allows is its own affair."""
+    lifecycle = uploading("stored")
+    lifecycle.check()
+    assert lifecycle.edges_from("receiving", "fail")[0].target == "stored"
+    assert lifecycle.events_from("stored") == ("remove",)
+
+
+def test_an_upload_needs_a_record_of_uploads():
+    stored = StateSpec("stored", "own", Role.FINISHED)
+    with pytest.raises(LifecycleError, match="derives from UploadTask"):
+        bare_lifecycle().with_state(stored).with_upload(
+            "receiving", group="own", complete="stored", failed="damaged"
+        )

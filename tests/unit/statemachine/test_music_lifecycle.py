@@ -10,7 +10,7 @@ from musictasks.statemachine import MUSIC, HistoryEntry, Kind, MusicTask, State,
 
 SHA1 = "ab" * 20
 
-#: The specification once more, typed from LIFECYCLE.md by hand: (event, from, to or None).
+#: The documented lifecycle once more, typed by hand: (event, from, to or None).
 DOCUMENTED = """
 request_upload new waitforchunk
 request_music_import new startmusicimport

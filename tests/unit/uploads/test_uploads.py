@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from musictasks.engine import Engine, EngineSettings, open_engine, read_tasks
+from musictasks.engine import CHUNK_REQUEST, Engine, EngineSettings, open_engine, read_tasks
 from musictasks.errors import ChunkRefused, LifecycleError, UploadRefused
 from musictasks.files import Effects, using
 from musictasks.statemachine import Edge, Lifecycle, Role, Sender, StateSpec, UploadTask
@@ -66,6 +66,25 @@ def test_it_goes_on_after_a_restart(settings: EngineSettings):
         assert engine.get(task.id).offset == 4
         uploads.receive(task.id, DATA[4:], offset=4)
         assert engine.wait(task.id, "review", timeout=30).source_checksum == SHA1
+
+
+def test_it_is_looked_after_by_one_that_is_made_after_the_start(settings: EngineSettings):
+    """Asked for its next chunk, and ended if all of it is there; each of them once."""
+    engine, uploads = open_papers(settings)
+    whole, half = (uploads.begin(file_size=len(DATA), task_id=name) for name in ("whole", "half"))
+    engine.close()
+    for task, data in ((whole, DATA), (half, DATA[:4])):
+        (settings.uploads / task.id).mkdir()
+        (settings.uploads / task.upload_path).write_bytes(data)
+    with open_engine(settings, PAPERS, handlers=HANDLERS) as engine:
+        recorder = Recorder(engine)
+        uploads = Uploads(engine)
+        engine.wait(whole.id, "review", timeout=30)
+        recorder.wait_for(lambda seen: seen.of(half.id))
+        uploads.receive(half.id, DATA[4:])
+        engine.wait(half.id, "review", timeout=30)
+    asked = [status["offset"] for name, status in recorder.of(half.id) if name == CHUNK_REQUEST]
+    assert asked == [4]
 
 
 def test_one_that_was_complete_before_the_cut_ends_by_itself(settings: EngineSettings):

@@ -1,0 +1,55 @@
+"""docs/framework.md is true: its files, its commands and its answers run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from pages import blocks, run
+
+PAGE = "docs/framework.md"
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """The files of the page, as a reader saves them."""
+    for name in ("packing.py", "test_packing.py", "cluster.py"):
+        code = "\n\n".join(blocks(PAGE, "python", name))
+        assert code, name
+        (tmp_path / name).write_text(code, encoding="utf-8")
+    return tmp_path
+
+
+def test_the_tutorial(directory: Path):
+    """Every command of the page, in a shell, one after the other."""
+    printed = [
+        run(["sh", "-ec", line], directory, PYTEST_ADDOPTS="-p no:cacheprovider")
+        for block in blocks(PAGE, "sh")
+        for line in block.splitlines()
+    ]
+    program, record, proof, *_ = printed
+    states = [line.split()[1] for line in program.splitlines() if line.startswith("StateUpdate")]
+    assert states == ["submitted", "packing", "packed"]
+    assert '"packedbytes"' in record
+    assert "1 passed" in proof
+    assert "edges taken (100 %)" in proof
+    assert "packingfailed" in (directory / "packing.mmd").read_text()
+    assert "packingfailed" in (directory / "packing.md").read_text()
+    result = Path(program.splitlines()[-1].partition(": ")[2])
+    assert (directory / result).is_file()
+
+
+def test_the_answers(directory: Path):
+    """Every block that is no file of its own, as one program after the tutorial's."""
+    run([sys.executable, "packing.py"], directory)
+    code = "\n\n".join(blocks(PAGE, "python"))
+    printed = run([sys.executable, "-W", "error", "-c", code], directory)
+    assert "refused by knows_who" in printed
+    assert "packed: packing.py" in printed
+    assert "tasks taken over; 0 do not load" in printed
+
+
+def test_the_cluster(directory: Path):
+    pytest.importorskip("distributed", reason="no Dask here: pip install 'musictasks[dask]'")
+    assert run([sys.executable, "cluster.py"], directory).split() == ["packed"]

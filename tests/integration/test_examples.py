@@ -1,0 +1,118 @@
+"""The examples run as they stand, are proven, and are drawn as they are declared."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from musictasks.diagrams import source_of
+from pages import run
+from wheels import build
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+#: What the example prints, but for the ids.
+PRINTED = """\
+7 words, 'Invoice 7': approved
+filed as archive/Invoice 7 <id>.txt
+receiving > received > reading > review > approved > filing > filed
+task <id> ended in 'unreadable': there is no text in it
+receiving > received > reading > unreadable
+"""
+#: What the framework is without.
+OF_MUSIC = "sqlalchemy|mutagen|PIL|av|rich|musictasks.(library|handlers|music|musicdb|intake|cli)"
+
+
+def without_ids(text: str) -> str:
+    return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{8}(?=\.txt)", "<id>", text)
+
+
+def names(directory: Path) -> set[str]:
+    """The files below it, and the empty directories."""
+    return {
+        without_ids(str(path.relative_to(directory)))
+        for path in directory.rglob("*")
+        if path.is_file() or not any(path.iterdir())
+    }
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A directory with the examples, outside the repository."""
+    for file in EXAMPLES.glob("*.py"):
+        shutil.copy(file, tmp_path)
+    return tmp_path
+
+
+def test_documents_run(directory: Path):
+    """What it prints, and what it leaves: nothing of music, and no upload of what is filed."""
+    assert without_ids(run([sys.executable, "documents.py", "work"], directory)) == PRINTED
+    assert names(directory / "work") == {
+        "archive/Invoice 7 <id>.txt",
+        "tasks/<id>.json",
+        "uploads",
+    }
+    (filed,) = (directory / "work" / "archive").iterdir()
+    assert filed.read_bytes() == b"Invoice 7\nTwo chairs and a table.\n"
+    before = set(directory.rglob("*"))
+    assert without_ids(run([sys.executable, "documents.py"], directory)) == PRINTED
+    assert set(directory.rglob("*")) == before
+
+
+def test_documents_go_on_after_a_kill(directory: Path):
+    """Killed while it reads; the next run reads the document, and does its own."""
+    kill = "import documents, os, pathlib; documents.read = lambda *_: os._exit(9); "
+    command = [sys.executable, "-c", kill + "documents.main(pathlib.Path('work'))"]
+    assert subprocess.run(command, cwd=directory, check=False).returncode == 9
+    (task,) = (directory / "work" / "tasks").iterdir()
+    assert '"state": "reading"' in task.read_text()
+    assert without_ids(run([sys.executable, "documents.py", "work"], directory)) == PRINTED
+    assert '"state": "review"' in task.read_text()
+    assert '"words": 7' in task.read_text()
+
+
+def test_documents_load_nothing_of_music(directory: Path):
+    code = f"""
+import re, runpy, sys
+runpy.run_path("documents.py", run_name="__main__")
+print([name for name in sys.modules if re.fullmatch(r"({OF_MUSIC})(\\..*)?", name)])
+"""
+    assert run([sys.executable, "-c", code], directory).splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(("name", "most"), [("documents.py", 89), ("test_documents.py", 39)])
+def test_an_example_is_short(name: str, most: int):
+    assert len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()) <= most
+
+
+def test_documents_are_proven(directory: Path):
+    """The example's own tests pass, with the kit as it is installed."""
+    options = ["-q", "-p", "no:cacheprovider", "-p", "musictasks.testing.plugin"]
+    printed = run([sys.executable, "-m", "pytest", *options, "test_documents.py"], directory)
+    assert "3 passed" in printed
+
+
+def test_the_picture_is_of_the_declaration(directory: Path):
+    """The command line draws it; the committed one carries the same DOT text."""
+    choice = ["--lifecycle", "documents:DOCUMENTS"]
+    run(["musictasks", "diagram", *choice, "documents.svg"], directory)
+    drawn = run(["musictasks", "diagram", *choice, "--format", "dot"], directory)
+    for picture in (EXAMPLES, directory):
+        assert source_of((picture / "documents.svg").read_bytes()) == drawn, "run `make diagrams`"
+
+
+@pytest.mark.long
+def test_documents_from_a_wheel(directory: Path, tmp_path_factory: pytest.TempPathFactory):
+    """In a fresh environment with nothing but the wheel and what it depends on."""
+    wheel = next(build(tmp_path_factory.mktemp("build")).glob("*.whl"))
+    run([sys.executable, "-m", "venv", "fresh"], directory)
+    python = str(directory / "fresh" / "bin" / "python")
+    run([python, "-m", "pip", "install", "--quiet", str(wheel)], directory)
+    where = "import musictasks; print(musictasks.__file__)"
+    assert run([python, "-c", where], directory).startswith(str(directory / "fresh"))
+    assert without_ids(run([python, "documents.py", "work"], directory)) == PRINTED
+    left = {path.name for path in (directory / "work").iterdir()}
+    assert left == {"archive", "tasks", "uploads"}
