@@ -190,14 +190,18 @@ class Directory:
         """Remove the regular files of the directory `rel` whose names begin so; their names."""
         if not prefix:
             raise ValueError("an empty prefix would remove every file")
-        return self.remove_where(rel, lambda name: name.startswith(prefix))
+        return self.remove_where(rel, lambda _: True, prefix)
 
-    def remove_where(self, rel: str, wanted: Callable[[str], bool]) -> list[str]:
-        """Remove the regular files of the directory `rel` that `wanted` names; their names."""
+    def remove_where(self, rel: str, wanted: Callable[[str], bool], prefix: str = "") -> list[str]:
+        """Remove the regular files of the directory `rel` that `wanted` names; their names.
+
+        It is only asked for names that begin with `prefix`.
+        """
         removed: list[str] = []
         try:
             with self.descriptor(rel) as fd:
-                for name in filter(wanted, steps.names(fd)):
+                begun = [name for name in os.listdir(fd) if name.startswith(prefix)]
+                for name in filter(wanted, sorted(begun)):
                     with suppress(FileNotFoundError):
                         if stat.S_ISREG(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
                             effects.current.unlink(name, dir_fd=fd)

@@ -76,4 +76,6 @@ def _encode(text: str, path: str) -> bytes:
 
 def same_name(name: str) -> str:
     """The form in which two names are compared that some file systems hold for the same one."""
+    if name.isascii():  # what most are, at a tenth of the price
+        return name.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

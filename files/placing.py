@@ -76,7 +76,9 @@ def place(
 def sweep(target: Directory, rel_dir: str, owner: str) -> list[str]:
     """Remove the temporary files of `owner` in one directory; returns their names."""
     check_name(owner)
-    return target.remove_where(rel_dir, lambda name: steps.is_temporary(name, owner))
+    return target.remove_where(
+        rel_dir, lambda name: steps.is_temporary(name, owner), prefix=f".{owner}."
+    )
 
 
 @frozen
