@@ -200,8 +200,8 @@ class Directory:
         removed: list[str] = []
         try:
             with self.descriptor(rel) as fd:
-                begun = [name for name in os.listdir(fd) if name.startswith(prefix)]
-                for name in filter(wanted, sorted(begun)):
+                begun = [name for name in steps.names(fd) if name.startswith(prefix)]
+                for name in filter(wanted, begun):
                     with suppress(FileNotFoundError):
                         if stat.S_ISREG(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
                             effects.current.unlink(name, dir_fd=fd)
