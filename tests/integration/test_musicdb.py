@@ -235,7 +235,7 @@ def test_the_whole_way_of_an_archive(large: World):
     target = "Someone/2001 - From an Archive"
     taskid = upload(large, "album", "application/zip", make_zip(album_files()), "Album.zip")
     task = large.uploads.GetTaskByID(taskid)
-    assert task["preprocessedpath"] == f"album-{task['sourcechecksum']}.preprocessed"
+    assert task["preprocessedpath"] == f"{taskid}/album-{task['sourcechecksum']}.preprocessed"
     assert large.uploads.AnnotateUpload(taskid, {"artist": "Someone", "origin": "bandcamp"})
     integrate(large, taskid, target)
     states = large.recorder.states(taskid)
@@ -258,9 +258,11 @@ def test_what_is_neither_video_nor_archive_is_rejected(large: World, contenttype
     sha1 = hashlib.sha1(DATA).hexdigest()
     large.uploads.InitiateUpload("task", "", contenttype, len(DATA), sha1, "odd.mp4")
     large.recorder.wait_for_state("task", "invalidcontent")
-    name, status = large.recorder.of("task")[-1]
-    assert name == "InternalError"
+    large.recorder.wait_for(lambda r: r.of("task")[-1][0] == "StateUpdate")
+    (error, status), (update, after) = large.recorder.of("task")[-2:]
+    assert (error, update) == ("InternalError", "StateUpdate")
     assert "odd.mp4" in status["message"]
+    assert after == status | {"message": None}
     large.uploads.RemoveTask("task")
     assert list(large.config.settings.uploads.iterdir()) == []
 
