@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -156,7 +155,7 @@ def test_a_new_task_whose_data_cannot_be_moved_is_not_made(opened: Open, setting
     """The disk refuses the rename: there is no task, and the file is where it was."""
 
     class Refusing(Effects):
-        def rename_noreplace(self, source: str, target: str, **options: Any) -> None:
+        def rename_noreplace(self, src: str, dst: str, **_fds: Any) -> None:
             raise OSError(5, "Input/output error")
 
     engine = opened()
@@ -165,7 +164,7 @@ def test_a_new_task_whose_data_cannot_be_moved_is_not_made(opened: Open, setting
         save(engine, NEW | {"preprocessedpath": "other.flac"})
     with pytest.raises(TaskNotFound):
         engine.get("new")
-    assert os.listdir(settings.tasks) == []
+    assert list(settings.tasks.iterdir()) == []
     assert files(settings) == {"other.flac"}
 
 
