@@ -176,7 +176,7 @@ class MusicEngine(Engine[MusicTask]):
             then_artwork: After that import, artwork is made.
 
         Raises:
-            InvalidPath: The target is none; nothing has changed.
+            InvalidPath: The target is not a valid one; nothing has changed.
             IllegalTransition, TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
         """
         self.check_open()
@@ -291,7 +291,7 @@ class MusicEngine(Engine[MusicTask]):
 
         Raises:
             IllegalTransition: The task is in no state from which something can be retried.
-            InvalidPath: The target is none.
+            InvalidPath: The target is not a valid one.
             ValueError: A target, but it was no integration that failed.
             UploadRefused: Another task uploads the same bytes by now.
             TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.

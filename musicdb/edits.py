@@ -66,7 +66,7 @@ def edited(
     record = _merged(engine, ours, task, before)
     if record.content_type != ours.content_type and record.content_type not in {*ContentType, None}:
         known = ", ".join(sorted(ContentType))
-        raise ValueError(f"{record.content_type!r} is none of {known} @ $.contenttype")
+        raise ValueError(f"{record.content_type!r} is not one of {known} @ $.contenttype")
     if record.source_filename != ours.source_filename:
         _check_source_name(record)
     if _names_other_data(ours, record):
@@ -185,4 +185,4 @@ def _parsed(engine: MusicEngine, values: dict[str, Any], task_id: str) -> MusicT
     try:
         return cast(MusicTask, converter.load(data, task_id, edited=True))
     except InvalidTaskFile as error:
-        raise ValueError(f"this is no task: {error.reason}") from None
+        raise ValueError(f"this is not a task: {error.reason}") from None

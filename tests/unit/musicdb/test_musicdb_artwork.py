@@ -135,7 +135,7 @@ def test_what_is_not_an_image_there_is_refused(world: World, path: str):
 
 
 @pytest.mark.parametrize("target", ["Artist/1999 - Missing", "../x", "", "Artist"])
-def test_a_target_that_is_none_is_refused(world: World, target: str):
+def test_a_target_that_is_not_valid_is_refused(world: World, target: str):
     """Before anything is copied."""
     (world.config.settings.uploads / "c.png").write_bytes(IMAGE)
     with pytest.raises(ValueError, match="path"):
@@ -144,7 +144,7 @@ def test_a_target_that_is_none_is_refused(world: World, target: str):
     assert files(world) == {"c.png"}
 
 
-def test_an_image_that_is_none_is_rejected(world: World, image: str):
+def test_a_file_that_is_not_an_image_is_rejected(world: World, image: str):
     """Its name says image, its content does not."""
     (world.config.settings.uploads / "c.png").write_bytes(b"no picture")
     taskid = world.artwork.InitiateImport("c.png", ALBUM)

@@ -155,8 +155,10 @@ def test_a_new_task_whose_data_cannot_be_moved_is_not_made(opened: Open, setting
     """The disk refuses the rename: there is no task, and the file is where it was."""
 
     class Refusing(Effects):
-        def rename_noreplace(self, src: str, dst: str, **_fds: Any) -> None:
-            raise OSError(5, "Input/output error")
+        def rename_noreplace(self, src: str, dst: str, **fds: Any) -> None:
+            if src == "other.flac":
+                raise OSError(5, "Input/output error")
+            super().rename_noreplace(src, dst, **fds)
 
     engine = opened()
     (settings.uploads / "other.flac").write_bytes(b"x")
