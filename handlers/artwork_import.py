@@ -31,6 +31,9 @@ from ..library import (
 from ..statemachine import MusicTask, Outcome, Work, fail, reject, succeed
 from .reasons import disk_reason
 
+#: What every JPEG begins with.
+_JPEG = b"\xff\xd8\xff"
+
 
 @frozen
 class ArtworkImport:
@@ -110,8 +113,10 @@ class ArtworkImport:
         directory = self.music.directory if task.upload_path is None else self.uploads
         with directory.open(path) as file:
             if path == task.preprocessed_path:
-                # A JPEG already, made by us: made once more, it would only lose.
-                return file.read()
+                # A JPEG was made by the preprocessing: made once more, it would only lose.
+                if file.read(len(_JPEG)) == _JPEG:
+                    return _JPEG + file.read()
+                file.seek(0)
             image = self._picture(file, path) if task.artwork_source_type == "songfile" else file
             if image is None:
                 raise MediaError(path, "the song has no picture")

@@ -19,7 +19,7 @@ from .opening import (
     read_tasks,
 )
 from .settings import Settings
-from .takeover import RelativePaths
+from .takeover import RelativePaths, relative_to_uploads
 
 __all__ = [
     "CHUNK_REQUEST",
@@ -38,4 +38,5 @@ __all__ = [
     "open_library",
     "orphaned_uploads",
     "read_tasks",
+    "relative_to_uploads",
 ]

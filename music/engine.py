@@ -10,14 +10,17 @@ from typing import Any, cast
 from attrs import define, field
 
 from ..engine import Engine
-from ..errors import TaskNotSaved
+from ..errors import IllegalTransition, InvalidPath, InvalidTaskFile, TaskNotFound, TaskNotSaved
 from ..files import Directory
 from ..library import MusicDirectory
-from ..statemachine import MusicTask
+from ..statemachine import MusicTask, Role
 from ..uploads import Uploads, check_announcement, data_name
 from . import admission, takeover, targets
 from .duplicates import Duplicates
 from .settings import Settings
+
+#: What gives its id to a new upload: nothing is left to be done for the content.
+_ENDED = frozenset({Role.PASSING, Role.FINISHED, Role.FAILED, Role.REMOVING})
 
 
 def _file_name(task: MusicTask) -> str:
@@ -64,6 +67,7 @@ class MusicEngine(Engine[MusicTask]):
         mime_type: str | None = None,
         source_filename: str | None = None,
         task_id: str | None = None,
+        replace: bool = False,
         hold: bool = False,
         **values: Any,
     ) -> MusicTask:
@@ -79,11 +83,13 @@ class MusicEngine(Engine[MusicTask]):
                 has it for what it does not know.
             source_filename: The client's name of the file; only its extension is used.
             task_id: 1 to 64 of `A-Z a-z 0-9 -`; a new UUID4 where it is None.
+            replace: A finished or failed task of this id, or one that is being removed, gives way:
+                it is removed first. That waits for a handler of it that still works.
             hold: As of `Engine.create`, like `values`.
             values: See there.
 
         Raises:
-            UploadRefused: It says why; nothing was made.
+            UploadRefused: It says why; nothing was made, and nothing gave way.
             TypeError: An argument has the wrong type.
             TaskNotSaved: The disk refused.
         """
@@ -93,8 +99,12 @@ class MusicEngine(Engine[MusicTask]):
         check_announcement(file_size, checksum, source_filename, task_id)
         content_type = str(content_type)
         task_id = self.new_id() if task_id is None else task_id
-        if not self.is_known(task_id):
+        gives_way = replace and self._gives_way(task_id)
+        if gives_way or not self.is_known(task_id):
             admission.check_allowed(self.settings, content_type, file_size)
+        if gives_way:
+            with self._duplicates.claim(content_type, checksum, task_id):
+                self._remove_ended(task_id)
         with self._duplicates.claim(content_type, checksum, task_id):
             return self._uploads.begin(
                 file_size=file_size,
@@ -106,6 +116,27 @@ class MusicEngine(Engine[MusicTask]):
                 mime_type=mime_type,
                 **values,
             )
+
+    def _gives_way(self, task_id: str) -> bool:
+        try:
+            return self.lifecycle.role(self.get(task_id).state) in _ENDED
+        except (TaskNotFound, InvalidTaskFile):
+            return False
+
+    def _remove_ended(self, task_id: str) -> None:
+        """Removes a task and waits until it is gone, unless it goes on again meanwhile."""
+        try:
+            with self.hold(task_id) as task:
+                role = self.lifecycle.role(task.record.state)
+                if role not in _ENDED:
+                    return
+                if role is not Role.REMOVING:
+                    task.send("remove", message="a new upload has its id")
+            self.discard(task_id)
+        except (TaskNotFound, IllegalTransition):
+            return  # gone meanwhile
+        except (InvalidPath, OSError) as error:
+            raise TaskNotSaved(task_id, targets.disk_reason(error)) from error
 
     def receive_chunk(self, task_id: str, data: bytes, *, offset: int | None = None) -> MusicTask:
         """Writes the next bytes of an upload; with the last one the checksum decides.
@@ -145,7 +176,7 @@ class MusicEngine(Engine[MusicTask]):
             then_artwork: After that import, artwork is made.
 
         Raises:
-            InvalidPath: The target is none; nothing has changed.
+            InvalidPath: The target is not a valid one; nothing has changed.
             IllegalTransition, TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
         """
         self.check_open()
@@ -212,15 +243,13 @@ class MusicEngine(Engine[MusicTask]):
 
         Raises:
             InvalidPath: One of them is not there, cannot be read, or is not what it should be.
-            OSError: The image cannot be copied.
-            TaskNotSaved: Nothing was made.
+            TaskNotSaved: The disk refused; nothing is left of it.
         """
         self.check_open()
         uploads = Directory(self.settings.uploads, durable=self.settings.durable)
         changes = targets.of_image(source, target, self._music, uploads)
+        data = targets.read_image(source, uploads, self.settings.image_size_bytes)
         task_id = self.new_id()
-        with uploads.open(source) as image:
-            data = image.read()
         name = f"{task_id}/artwork-{sha1(data).hexdigest()}{PurePosixPath(source).suffix.lower()}"
         self.create(
             "request_artwork_import",
@@ -231,8 +260,12 @@ class MusicEngine(Engine[MusicTask]):
             **{**changes, "artwork_source_path": name},
         )
         # The task's directory is there only after the task, and its work waits for the data.
-        self.directory(task_id)
-        uploads.write(name, data)
+        try:
+            self.directory(task_id)
+            uploads.write(name, data)
+        except (InvalidPath, OSError) as error:
+            self.discard(task_id)
+            raise TaskNotSaved(task_id, targets.disk_reason(error)) from error
         return self.release(task_id)
 
     def scan(self) -> MusicTask:
@@ -258,7 +291,7 @@ class MusicEngine(Engine[MusicTask]):
 
         Raises:
             IllegalTransition: The task is in no state from which something can be retried.
-            InvalidPath: The target is none.
+            InvalidPath: The target is not a valid one.
             ValueError: A target, but it was no integration that failed.
             UploadRefused: Another task uploads the same bytes by now.
             TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
@@ -292,6 +325,15 @@ class MusicEngine(Engine[MusicTask]):
             UploadRefused: Another task has use for the same bytes.
         """
         return self._duplicates.claim(task.content_type or "", task.source_checksum, task.id)
+
+    def unowned_data(self, task: MusicTask) -> dict[str, str]:
+        """The paths of data that `own_data` would move, by the fields of the record.
+
+        Raises:
+            InvalidPath: A path lies in the directory of another task, or cannot be used.
+            OSError: The disk refuses.
+        """
+        return self._flat_data.flat(task)
 
     def own_data(self, task: MusicTask) -> MusicTask:
         """Moves data that lies in the Upload Directory itself into the task's directory.

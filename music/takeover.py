@@ -19,8 +19,6 @@ from ..files import Directory, OwnedDirectories, remove_tree
 from ..persistence import TASK_ID
 from ..statemachine import Lifecycle, MusicTask, Task
 
-#: The keys that MusicDB writes as absolute paths in artwork uploads.
-_ABSOLUTE = ("preprocessedpath", "awsourcepath")
 #: What an archive was unpacked into, or an interrupted try of it.
 _UNPACKED = re.compile(r"[a-z]+-[0-9a-f]{40}\.preprocessed")
 _TEMPORARY = re.compile(r"\..+\.[0-9]+\.[0-9]+\.tmp")
@@ -28,23 +26,38 @@ _TEMPORARY = re.compile(r"\..+\.[0-9]+\.[0-9]+\.tmp")
 
 @frozen
 class RelativePaths:
-    """Makes absolute paths below the Upload Directory relative: MusicDB writes some."""
+    """Makes absolute paths below the Upload Directory relative: MusicDB writes some.
+
+    It does so in artwork uploads. All others stay as they are, and do not load.
+    """
 
     uploads: Path
 
     def __call__(self, values: dict[str, Any]) -> dict[str, Any]:
         """The object of a task file as it counts."""
+        keys = ["preprocessedpath"]
+        if values.get("uploadpath") is not None:
+            # Without an upload, the source of artwork lies in the Music Directory.
+            keys.append("awsourcepath")
         return values | {
-            key: self._relative(path)
-            for key in _ABSOLUTE
-            if isinstance(path := values.get(key), str) and path.startswith("/")
+            key: relative_to_uploads(self.uploads, path) or path
+            for key in keys
+            if isinstance(path := values.get(key), str)
         }
 
-    def _relative(self, path: str) -> str:
-        for root in (self.uploads, Path(os.path.realpath(self.uploads))):
-            if PurePath(path).is_relative_to(root):
-                return PurePath(path).relative_to(root).as_posix()
-        return path
+
+def relative_to_uploads(uploads: Path, path: str) -> str | None:
+    """An absolute path below the Upload Directory, relative to it; None for every other path.
+
+    Either of them may be written with symbolic links in the directories above.
+    """
+    given = PurePath(path)
+    if not given.is_absolute():
+        return None
+    if given.is_relative_to(uploads):
+        return given.relative_to(uploads).as_posix()
+    real, root = PurePath(os.path.realpath(given.parent), given.name), os.path.realpath(uploads)
+    return real.relative_to(root).as_posix() if real.is_relative_to(root) else None
 
 
 @frozen
@@ -55,37 +68,43 @@ class FlatData:
     directories: OwnedDirectories
 
     def __call__(self, task: Task) -> Task:
-        """The record with the paths of today.
+        """The record with the paths of today; what it names has been moved.
 
         Raises:
             InvalidPath: A path lies in the directory of another task, or cannot be used.
             OSError: The disk refuses.
         """
-        assert isinstance(task, MusicTask)
-        if task.upload_path is None:
-            return task
-        return self._moved(
-            task,
-            {
-                "upload_path": task.upload_path,
-                "preprocessed_path": task.preprocessed_path,
-                "artwork_source_path": task.artwork_source_path,
-            },
-        )
-
-    def _moved(self, task: MusicTask, paths: dict[str, str | None]) -> MusicTask:
-        keeps = self.lifecycle.keeps_data(task)
-        changes = {}
-        for field, path in paths.items():
-            if path is None or path.startswith(f"{task.id}/"):
-                continue
-            first = path.partition("/")[0]
-            if first != path and TASK_ID.fullmatch(first):
-                raise InvalidPath(path, "it lies in the directory of another task")
-            if keeps:
-                self.directories.adopt(task.id, first)
-            changes[field] = f"{task.id}/{path}"
+        flat = self.flat(task)
+        if self.lifecycle.keeps_data(task):
+            for path in flat.values():
+                self.directories.adopt(task.id, path.partition("/")[0])
+        changes = {field: f"{task.id}/{path}" for field, path in flat.items()}
         return evolve(task, **changes) if changes else task
+
+    def flat(self, task: Task) -> dict[str, str]:
+        """The paths of data that lies outside of the task's directory, by their fields.
+
+        Raises:
+            InvalidPath: A path lies in the directory of another task, or cannot be used.
+        """
+        assert isinstance(task, MusicTask)
+        paths = {"upload_path": task.upload_path, "preprocessed_path": task.preprocessed_path}
+        if task.upload_path is not None:
+            # Else it lies in the Music Directory.
+            paths["artwork_source_path"] = task.artwork_source_path
+        return {
+            field: path
+            for field, path in paths.items()
+            if path is not None and not self._is_own(path, task.id)
+        }
+
+    def _is_own(self, path: str, task_id: str) -> bool:
+        first, slash, _ = path.partition("/")
+        if first == task_id and slash:
+            return True
+        if TASK_ID.fullmatch(first) and (slash or self.directories.root.is_directory(first)):
+            raise InvalidPath(path, "it lies in the directory of another task")
+        return False
 
 
 def flat_leftovers(uploads: Directory, tasks: Iterable[MusicTask]) -> list[str]:

@@ -89,8 +89,10 @@ def _readable(path: str) -> Iterator[None]:
         raise InvalidPath(path, f"it cannot be read: {disk_reason(error)}") from error
 
 
-def disk_reason(error: OSError) -> str:
+def disk_reason(error: OSError | InvalidPath) -> str:
     """What the disk said, of which file, as people say it."""
+    if isinstance(error, InvalidPath):
+        return str(error)
     named = f" ({error.filename})" if isinstance(error.filename, str) else ""
     return f"{error.strerror or error}{named}"
 
@@ -130,6 +132,15 @@ def of_image(source: str, target: str, music: MusicDirectory, uploads: Directory
             raise InvalidPath(source, "there is no such file in the Upload Directory")
     kind = ArtworkSource.IMAGEFILE.value
     return {**_of_artwork_target(target, music), "artwork_source_type": kind}
+
+
+def read_image(source: str, uploads: Directory, most_bytes: int) -> bytes:
+    """The content of a file in the Upload Directory; InvalidPath where it cannot be had."""
+    with _readable(source), uploads.open(source) as image:
+        data = image.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise InvalidPath(source, f"it has more than the {most_bytes} bytes of [tasks] imagesize")
+    return data
 
 
 def of_artwork(source: str, target: str, music: MusicDirectory) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from attrs import field, fields, frozen
 
@@ -23,7 +23,7 @@ class MusicDBConfig:
 
     Raises:
         SettingsError: The file cannot be read, or a value in it cannot be used.
-        TypeError: The path is none.
+        TypeError: The path is not one.
     """
 
     path: Path = field(converter=_path)
@@ -40,16 +40,33 @@ class MusicDatabase:
     path: Path = field(converter=_path)
 
 
-def settings_of(config: Any, database: Any) -> Settings:
+class Sections(Protocol):
+    """A configuration object of MusicDB's own: the sections are attributes, their keys theirs.
+
+    It has at least `directories.music` and `directories.data`.
+    """
+
+    @property
+    def directories(self) -> Any: ...
+
+
+#: What managers take as configuration; see `settings_of`.
+Config = MusicDBConfig | Settings | Sections | str | os.PathLike[str]
+#: What managers take as database.
+Database = MusicDatabase | str | os.PathLike[str] | None
+
+
+def settings_of(config: Config, database: Database) -> Settings:
     """The settings that a manager was given.
 
     Args:
-        config: A `MusicDBConfig`, `Settings`, a path, or the configuration object of MusicDB
-            itself, which has its sections and their keys as attributes.
+        config: A `MusicDBConfig`, `Settings`, the path of a `musicdb.ini`, or a configuration
+            object of MusicDB's own. Of that all keys count that a `musicdb.ini` can have here;
+            those that it lacks, or that are None, have our defaults.
         database: None, a `MusicDatabase`, or a path.
 
     Raises:
-        TypeError: One of the two is nothing of that kind.
+        TypeError: One of the two has another type.
         ValueError: The database is another one than that of the settings.
         SettingsError: A file or an object of settings cannot be used.
     """
@@ -72,21 +89,26 @@ def settings_of(config: Any, database: Any) -> Settings:
 
 
 def _of_object(config: object) -> Settings:
-    """The settings of an object that has sections, and their keys, as attributes."""
     directories = getattr(config, "directories", None)
     if not (hasattr(directories, "music") and hasattr(directories, "data")):
-        raise TypeError(f"config is a MusicDBConfig, Settings, or a path, not {config!r}")
-    places = [item.metadata["place"] for item in fields(Settings)]
-    found = {
-        (section, key): getattr(getattr(config, section, None), key, None)
-        for section, key in places
-    }
-    texts = {place: _text(value, place[0]) for place, value in found.items() if value is not None}
-    return Settings.from_texts(texts, type(config).__name__)
+        raise TypeError(
+            "config is a MusicDBConfig, Settings, a path, or has directories.music and "
+            f"directories.data, not {config!r}"
+        )
+    texts = {}
+    for item in fields(Settings):
+        section, key = item.metadata["place"]
+        value = getattr(getattr(config, section, None), key, None)
+        if value is not None:
+            texts[section, key] = _text(value, separator="/" if section == "music" else ",")
+    return Settings.from_texts(texts, f"the {type(config).__name__} given")
 
 
-def _text(value: object, section: str) -> str:
-    """A value as a `musicdb.ini` has it."""
+def _text(value: object, separator: str) -> str:
+    """A value as a `musicdb.ini` has it: a list, and in a list width and height."""
     if isinstance(value, list | tuple | set | frozenset):
-        return (" / " if section == "music" else ", ").join(map(str, value))
+        return separator.join(
+            "x".join(map(str, entry)) if isinstance(entry, tuple | list) else str(entry)
+            for entry in value
+        )
     return str(value)

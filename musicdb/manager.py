@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from ..errors import InvalidTaskFile, TaskNotFound, UploadRefused
-from ..music import INTERNAL_ERROR, Callback, MusicEngine, Settings, as_dictionary
-from ..statemachine import ContentType, MusicTask, Role
+from ..music import INTERNAL_ERROR, Callback, MusicEngine, as_dictionary
+from ..statemachine import ContentType, MusicTask
 from . import dictionaries
-from .config import MusicDatabase, MusicDBConfig, settings_of
+from .config import Config, Database, settings_of
 from .thread import shared
 
 TaskDictionary = dict[str, Any]
@@ -46,7 +44,8 @@ class TaskManager:
     """The common interface of all managers; the names, arguments and results are MusicDB's.
 
     Args:
-        config: A `MusicDBConfig`, `Settings`, or the path of a `musicdb.ini`.
+        config: A `MusicDBConfig`, `Settings`, the path of a `musicdb.ini`, or a configuration
+            object of MusicDB's own.
         database: None, a `MusicDatabase`, or a path: the database of the configuration.
 
     Raises:
@@ -60,8 +59,8 @@ class TaskManager:
 
     def __init__(
         self,
-        config: MusicDBConfig | Settings | str | os.PathLike[str],
-        database: MusicDatabase | str | os.PathLike[str] | None = None,
+        config: Config,
+        database: Database = None,
     ) -> None:
         self._shared = shared(settings_of(config, database))
 
@@ -88,7 +87,7 @@ class TaskManager:
         """The task; what is done to the dictionary changes nothing until it is saved.
 
         Raises:
-            TypeError: The id is no text.
+            TypeError: The id is not text.
             ValueError: There is no such task; an `InternalError` said so.
         """
         check_text(taskid=taskid)
@@ -114,8 +113,9 @@ class TaskManager:
     ) -> None:
         """Makes a task in any state that an edge from `new` leads to, and starts it.
 
-        `waitforchunk` asks for the first chunk of an upload. What is refused, in whatever state,
-        is said by an `InternalError`: an id, a checksum or a file name that is none, too.
+        `waitforchunk` asks for the first chunk of an upload; a finished or failed task of this id
+        gives way to it. What is refused, in whatever state, is told by an `InternalError`, also an
+        id, a checksum or a file name that is not valid.
 
         Raises:
             TypeError: An argument has not the expected type.
@@ -134,10 +134,9 @@ class TaskManager:
             raise TypeError(f"filesize is a number of bytes, not {filesize!r}")
         _check_content_type(contenttype, upload=initialstate == "waitforchunk")
         if initialstate == "waitforchunk" and filesize < 1:
-            raise ValueError(f"a file of {filesize} bytes is none")
+            raise ValueError(f"a file of {filesize} bytes cannot be uploaded: it has no content")
         try:
             if initialstate == "waitforchunk":
-                self._give_way(taskid)
                 self._engine.begin_upload(
                     task_id=taskid,
                     mime_type=mimetype,
@@ -145,6 +144,7 @@ class TaskManager:
                     file_size=filesize,
                     checksum=checksum,
                     source_filename=sourcefilename,
+                    replace=True,
                 )
                 return
             task = {
@@ -155,19 +155,9 @@ class TaskManager:
                 "sourcechecksum": checksum or None,
                 "sourcefilename": sourcefilename or None,
             }
-            dictionaries.make(self._engine, dictionaries.dictionary(task), initialstate)
+            dictionaries.make(self._engine, task, initialstate)
         except (UploadRefused, ValueError) as error:
             self._report(error)
-
-    def _give_way(self, taskid: str) -> None:
-        """Removes a finished or failed task of this id: the client's ids are those of the files."""
-        task = self._known(taskid)
-        if task is None:
-            return
-        role = self._engine.lifecycle.role(task.state)
-        if role in {Role.PASSING, Role.FINISHED, Role.FAILED, Role.REMOVING}:
-            with suppress(TaskNotFound):  # gone meanwhile
-                self._engine.discard(taskid)
 
     def LoadTasks(self) -> None:
         """Looks at the tasks directory now: new files are tasks, deleted ones are removed."""
@@ -177,7 +167,7 @@ class TaskManager:
         """Removes a task and its data, and returns when it is gone.
 
         Raises:
-            TypeError: The id is no text.
+            TypeError: The id is not text.
             ValueError: There is no such task; an `InternalError` said so.
         """
         self.GetTaskByID(taskid)
@@ -192,42 +182,34 @@ class TaskManager:
         A task that is not there is made; what its state starts waits for `ScheduleTask`.
 
         Raises:
-            TypeError, ValueError: It is no task dictionary; the message says where.
+            TypeError, ValueError: It is not a task dictionary; the message says where.
             UploadRefused: A new upload, or one that starts over, is not allowed, or another task
                 has the same bytes.
             IllegalTransition: No edge leads to its state, or none that a program may take.
         """
         _id_of(task)
-        given = dictionaries.dictionary(task)
-        try:
-            dictionaries.save(self._engine, given)
-        except TaskNotFound:
-            dictionaries.make(self._engine, given, str(task.get("state")), hold=True)
+        dictionaries.save(self._engine, task)
 
     def ScheduleTask(self, task: TaskDictionary) -> None:
         """Starts a new task, saved or not; nothing happens if it has been started.
 
         Raises:
-            TypeError, ValueError: It is no task dictionary; the message says where.
+            TypeError, ValueError: It is not a task dictionary; the message says where.
             UploadRefused: The upload is not allowed, or another task has the same bytes.
             IllegalTransition: No edge from `new` leads to its state.
         """
-        taskid = _id_of(task)
-        try:
-            self._engine.release(taskid)
-        except TaskNotFound:
-            given = dictionaries.dictionary(task)
-            dictionaries.make(self._engine, given, str(task.get("state")))
+        _id_of(task)
+        dictionaries.schedule(self._engine, task)
 
     def UpdateTaskState(
         self, task: TaskDictionary, state: str, errormessage: str | None = None
     ) -> None:
         """Saves a task with another state; nothing happens if it is in that state already.
 
-        Afterwards `task` is what was saved. With a message an `InternalError` is sent.
+        Afterwards `task` is what was saved. A message is told by an `InternalError` first.
 
         Raises:
-            TypeError, ValueError: It is no task dictionary; the message says where.
+            TypeError, ValueError: It is not a task dictionary; the message says where.
             UploadRefused: As `SaveTask`.
             IllegalTransition: No edge leads to the state, or none that a program may take.
         """
@@ -237,14 +219,8 @@ class TaskManager:
             check_text(errormessage=errormessage)
         known = self._known(taskid)
         if known is None or known.state != state:
-            task.update(as_dictionary(self._move(task, state, errormessage)))
-
-    def _move(self, task: TaskDictionary, state: str, message: str | None) -> MusicTask:
-        given = dictionaries.dictionary(task)
-        try:
-            return dictionaries.move(self._engine, given, state, message)
-        except TaskNotFound:
-            return dictionaries.make(self._engine, given, state, message=message, hold=True)
+            moved = dictionaries.move(self._engine, task, state, errormessage)
+            task.update(as_dictionary(moved))
 
     # -- notifications ----------------------------------------------------------------------
 
@@ -302,7 +278,7 @@ class TaskManager:
 
 
 def check_text(**arguments: object) -> None:
-    """Raises TypeError if one of the arguments is no text."""
+    """Raises TypeError if one of the arguments is not text."""
     for name, value in arguments.items():
         if not isinstance(value, str):
             raise TypeError(f"{name} is text, not {value!r}")
@@ -318,7 +294,7 @@ def _id_of(task: TaskDictionary) -> str:
 def _check_content_type(contenttype: str, *, upload: bool) -> None:
     known = _UPLOADS if upload else frozenset(ContentType)
     if contenttype not in known:
-        raise ValueError(f"content type {contenttype!r} is none of {', '.join(sorted(known))}")
+        raise ValueError(f"content type {contenttype!r} is not one of {', '.join(sorted(known))}")
 
 
 def _function(function: Any) -> Any:

@@ -16,6 +16,7 @@ from ..errors import (
     TaskNotFound,
 )
 from ..files import Directory
+from ..music import relative_to_uploads
 from .manager import TaskManager, check_text
 
 
@@ -76,7 +77,7 @@ class UploadManager(TaskManager):
             True; False after an `InternalError` if there is no such task.
 
         Raises:
-            TypeError: The id is no text.
+            TypeError: The id is not text.
         """
         return self._do(taskid, lambda: self._engine.remove(taskid))
 
@@ -106,7 +107,8 @@ class IntegrationManager(TaskManager):
 
         Raises:
             TypeError: An argument has not the expected type.
-            ValueError: There is no such task (an `InternalError` said so), or the path is none.
+            ValueError: There is no such task (an `InternalError` said so), or the path is not a
+                valid target.
         """
         check_text(taskid=taskid, targetpath=targetpath)
         task = self.GetTaskByID(taskid)
@@ -154,7 +156,8 @@ class ArtworkManager(TaskManager):
     def InitiateImport(self, sourcepath: str, targetpath: str) -> str:
         """Begins the making of artwork from a song, an image or a video for an album or video.
 
-        The source is a path in the Music Directory; or of an image in the Upload Directory.
+        The source is a path in the Music Directory, or that of an image in the Upload Directory:
+        absolute, or relative where there is no such file in the Music Directory.
 
         Returns:
             The id of the new task.
@@ -174,15 +177,16 @@ class ArtworkManager(TaskManager):
             raise ValueError(str(error)) from error
 
     def _in_uploads(self, sourcepath: str) -> str | None:
-        """The path in the Upload Directory, if it is there and not in the Music Directory."""
+        """The path in the Upload Directory; None for one that is, or belongs, elsewhere."""
         settings = self._engine.settings
-        path = PurePath(sourcepath)
-        if path.is_absolute():
-            inside = path.is_relative_to(settings.uploads)
-            return path.relative_to(settings.uploads).as_posix() if inside else None
-        in_music = Directory(settings.music).is_file(sourcepath)
-        in_uploads = Directory(settings.uploads).is_file(sourcepath)
-        return sourcepath if in_uploads and not in_music else None
+        if PurePath(sourcepath).is_absolute():
+            return relative_to_uploads(settings.uploads, sourcepath)
+        try:
+            if Directory(settings.music).is_file(sourcepath):
+                return None
+            return sourcepath if Directory(settings.uploads).is_file(sourcepath) else None
+        except OSError:
+            return None  # the reading of it as a file of the Music Directory says what is wrong
 
 
 class FilesystemManager(TaskManager):

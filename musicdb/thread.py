@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -20,7 +21,7 @@ from ..music import (
     Status,
     open_library,
 )
-from .config import MusicDatabase, MusicDBConfig, settings_of
+from .config import Config, Database, settings_of
 
 Refresh = Callable[[], object]
 
@@ -52,9 +53,7 @@ class Shared:
         with self._lock:
             if self._engine is None:
                 engine = open_library(settings)
-                self._callbacks = [
-                    (f, engine.subscribe(_as_musicdb(f))) for f, _ in self._callbacks
-                ]
+                self._callbacks = [(f, _subscribed(engine, f)) for f, _ in self._callbacks]
                 self._refreshes = [(f, engine.on_refresh(f)) for f, _ in self._refreshes]
                 self._engine = engine
 
@@ -85,7 +84,7 @@ class Shared:
         with self._lock:
             if all(f != function for f, _ in self._callbacks):
                 engine = self._engine
-                end = engine.subscribe(_as_musicdb(function)) if engine else _end
+                end = _subscribed(engine, function) if engine else _end
                 self._callbacks.append((function, end))
 
     def drop(self, function: Callback) -> None:
@@ -103,19 +102,38 @@ class Shared:
             self._refreshes = _without(self._refreshes, function)
 
 
-def _as_musicdb(function: Callback) -> Callback:
+@define
+class _AsMusicDB:
     """Tells a failure as MusicDB does: why, if anything says it, then the new state."""
 
-    def told(notification: str, status: dict[str, Any]) -> None:
+    function: Callback
+    #: False: it has been removed, perhaps by the function itself.
+    active: bool = True
+
+    def __call__(self, notification: str, status: dict[str, Any]) -> None:
         failed = notification == INTERNAL_ERROR and isinstance(status, Status) and status.entered
         if not failed:
-            function(notification, status)
+            self.function(notification, status)
             return
-        if status["message"] is not None:
-            function(INTERNAL_ERROR, status)
-        function(STATE_UPDATE, {**status, "message": None})
+        update = {**deepcopy(status), "message": None}
+        try:
+            if status["message"] is not None:
+                self.function(INTERNAL_ERROR, status)
+        finally:
+            if self.active:
+                self.function(STATE_UPDATE, update)
 
-    return told
+
+def _subscribed(engine: MusicEngine, function: Callback) -> Callable[[], None]:
+    """Lets a function have the notifications of an engine; returns what ends it."""
+    told = _AsMusicDB(function)
+    unsubscribe = engine.subscribe(told)
+
+    def end() -> None:
+        told.active = False
+        unsubscribe()
+
+    return end
 
 
 def _end() -> None:
@@ -151,10 +169,12 @@ def shared(settings: Settings) -> Shared:
 
 
 def StartTaskManagementThread(
-    config: MusicDBConfig | Settings | str | os.PathLike[str],
-    musicdb: MusicDatabase | str | os.PathLike[str] | None = None,
+    config: Config,
+    musicdb: Database = None,
 ) -> bool:
     """Starts the work on the tasks of a configuration: those on disk, and all that come.
+
+    `config` and `musicdb` are as for a manager.
 
     Returns:
         True; False if it has been started already.

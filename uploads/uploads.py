@@ -119,6 +119,7 @@ class Uploads:
         task_id: str | None = None,
         annotations: Mapping[str, Any] | None = None,
         payload: Mapping[str, Any] | None = None,
+        message: str | None = None,
         hold: bool = False,
         **values: Any,
     ) -> Any:
@@ -131,8 +132,9 @@ class Uploads:
             checksum: Its SHA-1, 40 hex digits; None where the client does not know it.
             source_filename: The client's name of the file; only its extension is used.
             task_id: 1 to 64 of `A-Z a-z 0-9 -`; a new UUID4 where it is None.
-            annotations: As of `Engine.create`, like `payload`, `hold` and `values`.
+            annotations: As of `Engine.create`, like all that follow.
             payload: See there.
+            message: See there.
             hold: See there.
             values: See there.
 
@@ -159,6 +161,7 @@ class Uploads:
                 task_id,
                 annotations=annotations,
                 payload=payload,
+                message=message,
                 hold=hold,
                 **announced,
             )

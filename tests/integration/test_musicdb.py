@@ -191,6 +191,62 @@ def test_artwork_that_is_uploaded(world: World):
     world.recorder.wait_for_state("art", "importcomplete")
 
 
+class Browser:
+    """Uploads as MusicDB's browser client does: the id of a task is the SHA-1 of the file."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._files: dict[str, bytes] = {}
+        world.uploads.RegisterCallback(self._answer)
+
+    def _answer(self, notification: str, status: dict[str, Any]) -> None:
+        if notification == "ChunkRequest":
+            start, size, taskid = status["offset"], status["chunksize"], status["taskid"]
+            self._world.uploads.NewChunk(taskid, self._files[taskid][start : start + size])
+
+    def upload(self, contenttype: str, mimetype: str, data: bytes, name: str) -> str:
+        taskid = hashlib.sha1(data).hexdigest()
+        self._files[taskid] = data
+        self._world.recorder.all.clear()
+        size = len(data)
+        self._world.uploads.InitiateUpload(taskid, mimetype, contenttype, size, taskid, name)
+        self._world.recorder.wait_for_state(taskid, "readyforintegration")
+        return taskid
+
+
+def test_the_same_song_again_has_the_same_id(large: World):
+    """From the upload to the import, twice: the finished task gives way to the second upload."""
+    data = (sample_album() / "02 Ebbe-Flut.mp3").read_bytes()
+    target = f"{ALBUM}/02 Ebbe∕Flut.mp3"
+    browser, sha1 = Browser(large), hashlib.sha1(data).hexdigest()
+    for first in (True, False):
+        assert browser.upload("albumfile", "audio/mpeg", data, "02.mp3") == sha1
+        integrate(large, sha1, target)
+        told = large.recorder.states(sha1)
+        assert told == (WHOLE_WAY if first else ["remove", *WHOLE_WAY])
+    assert (large.root / "music" / target).read_bytes() == data
+    assert len(MusicDatabase(large.config.settings.database).songs(ALBUM)) == 1
+    assert list(large.uploads.GetTasks()) == [sha1]
+
+
+def test_one_cover_for_two_albums(large: World):
+    """The same image, so the same id, has another target the second time."""
+    data = (sample_album() / "cover.png").read_bytes()
+    second = "Artist/2021 - Another"
+    shutil.copytree(large.root / "music" / ALBUM, large.root / "music" / second)
+    browser = Browser(large)
+    for album in (ALBUM, second):
+        imported = large.imports.InitiateImport("album", album)
+        assert imported is not None
+        large.recorder.wait_for_state(imported, "importcomplete")
+        taskid = browser.upload("artwork", "image/png", data, "cover.png")
+        assert large.integration.InitiateIntegration(taskid, album) == taskid
+        large.recorder.wait_for_state(taskid, "importcomplete")
+    database = MusicDatabase(large.config.settings.database)
+    made = [album["artworkpath"] for path in (ALBUM, second) if (album := database.album(path))]
+    assert made == ["Artist - Album.jpg", "Artist - Another.jpg"]
+
+
 WHOLE_WAY = [
     *STARTED,
     *("startintegration", "integrating", "startmusicimport", "importingmusic"),
@@ -235,7 +291,7 @@ def test_the_whole_way_of_an_archive(large: World):
     target = "Someone/2001 - From an Archive"
     taskid = upload(large, "album", "application/zip", make_zip(album_files()), "Album.zip")
     task = large.uploads.GetTaskByID(taskid)
-    assert task["preprocessedpath"] == f"album-{task['sourcechecksum']}.preprocessed"
+    assert task["preprocessedpath"] == f"{taskid}/album-{task['sourcechecksum']}.preprocessed"
     assert large.uploads.AnnotateUpload(taskid, {"artist": "Someone", "origin": "bandcamp"})
     integrate(large, taskid, target)
     states = large.recorder.states(taskid)
@@ -258,9 +314,11 @@ def test_what_is_neither_video_nor_archive_is_rejected(large: World, contenttype
     sha1 = hashlib.sha1(DATA).hexdigest()
     large.uploads.InitiateUpload("task", "", contenttype, len(DATA), sha1, "odd.mp4")
     large.recorder.wait_for_state("task", "invalidcontent")
-    name, status = large.recorder.of("task")[-1]
-    assert name == "InternalError"
+    large.recorder.wait_for(lambda r: r.of("task")[-1][0] == "StateUpdate")
+    (error, status), (update, after) = large.recorder.of("task")[-2:]
+    assert (error, update) == ("InternalError", "StateUpdate")
     assert "odd.mp4" in status["message"]
+    assert after == status | {"message": None}
     large.uploads.RemoveTask("task")
     assert list(large.config.settings.uploads.iterdir()) == []
 

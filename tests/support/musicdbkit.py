@@ -94,10 +94,11 @@ class World:
         self.uploads.LoadTasks()
         return self.uploads.GetTaskByID(taskid)
 
-    def told(self) -> list[tuple[str, str]]:
-        """Name and state of each notification that was sent before this call."""
+    def told(self, *, messages: bool = False) -> list[tuple[Any, ...]]:
+        """Name and state (and message) of each notification that was sent before this call."""
         self.uploads.NotifyClient("StateUpdate", None, "the end")
         self.recorder.wait_for(lambda r: any(s["message"] == "the end" for _, s in r.all))
-        told = [(name, s["state"]) for name, s in self.recorder.all if s["message"] != "the end"]
+        told = [(name, s["state"], s["message"]) for name, s in self.recorder.all]
         self.recorder.all.clear()
-        return told
+        told = [one for one in told if one[2] != "the end"]
+        return told if messages else [one[:2] for one in told]

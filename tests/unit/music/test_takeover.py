@@ -164,6 +164,33 @@ def test_a_path_in_anothers_directory_does_not_load(opened: Open, settings: Sett
     assert files(settings) == set()
 
 
+def test_anothers_directory_itself_is_not_moved(opened: Open, settings: Settings):
+    """A path that is no more than the id of another task."""
+    with opened() as engine:
+        task = engine.wait(upload(engine).id, "readyforintegration", timeout=30)
+    flat(settings, "thief", "readyforintegration", uploadpath=task.id)
+    with opened() as engine:
+        (invalid,) = engine.invalid()
+        assert "the directory of another task" in invalid.reason
+        assert files(settings) == {task.upload_path}
+
+
+@pytest.mark.parametrize("uploaded", [True, False])
+def test_prepared_data_moves_with_or_without_an_upload(
+    opened: Open, settings: Settings, uploaded: bool
+):
+    """The source of artwork is in the Music Directory where nothing was uploaded: it stays."""
+    keys = {} if uploaded else {"uploadpath": None}
+    paths = {"preprocessedpath": "made.jpg", "awsourcepath": "made.jpg"}
+    flat(settings, "old", "importfailed", contenttype="artwork", **paths, **keys)
+    (settings.uploads / "made.jpg").write_bytes(b"x")
+    with opened() as engine:
+        task = engine.get("old")
+        assert task.preprocessed_path == "old/made.jpg"
+        assert task.artwork_source_path == ("old/made.jpg" if uploaded else "made.jpg")
+        assert files(settings) == {"old/made.jpg"}
+
+
 def test_a_persons_edit_of_the_upload_path_does_not_count(opened: Open, settings: Settings):
     """While the engine runs, the path of the uploaded data is the engine's."""
     with opened() as engine:

@@ -85,7 +85,7 @@ def short_of_the_end(world: World) -> None:
     assert world.uploads.NewChunk("task", DATA[:-3])
 
 
-WRONG_CHECKSUM = [("InternalError", "uploadfailed")]
+WRONG_CHECKSUM = [("InternalError", "uploadfailed"), ("StateUpdate", "uploadfailed")]
 UPLOADS: list[tuple[str, Callable[[World], None], Call, Any, list[tuple[str, str]]]] = [
     ("a new upload", nothing, initiate(), None, [("ChunkRequest", "waitforchunk")]),
     ("any letters", nothing, initiate(checksum="A" * 40), None, [("ChunkRequest", "waitforchunk")]),

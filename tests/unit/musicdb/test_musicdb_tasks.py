@@ -106,7 +106,7 @@ def test_save_moves_a_task_along_an_edge(world: World):
     world.told()
     world.uploads.SaveTask(task | {"state": "uploadfailed"})
     assert world.uploads.GetTaskByID("task")["state"] == "uploadfailed"
-    assert world.told() == [("InternalError", "uploadfailed")]
+    assert world.told() == [("StateUpdate", "uploadfailed")]  # without a message: no error
 
 
 def test_update_gives_the_dictionary_what_was_saved(world: World):
@@ -122,12 +122,13 @@ def test_update_gives_the_dictionary_what_was_saved(world: World):
 
 
 def test_update_with_a_message_is_an_internal_error(world: World):
-    """The message is in the status, and in the history."""
+    """The message is in its status, and in the history; the state is told after it."""
     task = world.put("ready", "readyforintegration", contenttype="albumfile", uploadpath="x")
     world.uploads.UpdateTaskState(task, "remove", "not wanted")
-    world.recorder.wait_for_state("ready", "remove")
-    name, status = world.recorder.of("ready")[-1]
-    assert (name, status["message"]) == ("InternalError", "not wanted")
+    assert world.told(messages=True) == [
+        ("InternalError", "remove", "not wanted"),
+        ("StateUpdate", "remove", None),
+    ]
     assert task["history"][-1]["message"] == "not wanted"
 
 
@@ -219,7 +220,7 @@ def test_a_saved_upload_waits_for_its_chunks(world: World):
     world.uploads.ScheduleTask(task)
     saved = world.uploads.GetTaskByID(task["id"])
     assert saved["offset"] == 0
-    assert saved["uploadpath"] == f"albumfile-{task['sourcechecksum']}.pdf"
+    assert saved["uploadpath"] == f"{task['id']}/albumfile-{task['sourcechecksum']}.pdf"
     assert world.uploads.NewChunk(task["id"], b"abc")
     assert world.uploads.GetTaskByID(task["id"])["state"] == "uploadcomplete"
     assert [name for name, _ in world.told()].count("ChunkRequest") == 1
