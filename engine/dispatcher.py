@@ -8,7 +8,8 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -27,15 +28,24 @@ _DUE_FEW = 64
 class Dispatcher:
     """Runs jobs one after the other in its own thread; `put` cannot fail or block.
 
+    Jobs that save wait for the disk. Where several are in line, they go to threads of their own,
+    so that the tasks share the wait; one that is alone is done at once.
+
     Args:
         clock: Unix seconds, for the timers.
+        savers: The number of these threads; 0: every job is done in the one thread.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], savers: int = 0) -> None:
         self._clock = clock
+        self._savers = savers
+        self._pool: ThreadPoolExecutor | None = None
         self._tick: Callable[[float], object] | None = None
         self._tick_s = float("inf")
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        #: Each with whether it saves; None: the end.
+        self._jobs: SimpleQueue[tuple[Job, bool] | None] = SimpleQueue()
+        #: Held while the timers are changed.
+        self._timing = threading.Lock()
         self._later: list[tuple[float, float, Job]] = []
         #: When each owner's timer is due, the earliest first; some are out of date.
         self._due: list[tuple[float, int, weakref.ref[Any]]] = []
@@ -45,28 +55,40 @@ class Dispatcher:
         self._thread = threading.Thread(target=self._run, name="musictasks-engine", daemon=True)
 
     def start(self) -> None:
+        if self._savers:
+            self._pool = ThreadPoolExecutor(self._savers, thread_name_prefix="musictasks-saver")
         self._thread.start()
 
     def every(self, seconds: float, job: Callable[[float], object]) -> None:
         """Runs a job again and again, with the monotonic time; one alone, and before `start`."""
         self._tick, self._tick_s = job, seconds
 
-    def put(self, job: Job) -> None:
-        """Appends a job. Before `start` they wait."""
-        self._jobs.put(job)
+    def put(self, job: Job, *, saves: bool = False) -> None:
+        """Appends a job. Before `start` they wait.
+
+        One that saves may run beside others: it locks what it changes.
+        """
+        self._jobs.put((job, saves))
 
     def call_at(self, owner: object, when: float, job: OwnersJob, serial: int) -> None:
-        """Runs `job(owner, serial)` at a unix time or soon after. Only for the dispatcher's thread.
+        """Runs `job(owner, serial)` at a unix time or soon after.
 
         An owner has one timer: a new one replaces it. The timer goes with its owner, which it does
         not keep alive.
         """
-        number = next(self._count)
-        self._timers[owner] = (number, job, serial)
-        heapq.heappush(self._due, (when, number, weakref.ref(owner)))
-        if len(self._due) > _DUE_FEW and len(self._due) > 2 * len(self._timers):
-            self._due = [one for one in self._due if self._counts(one)]
-            heapq.heapify(self._due)
+        with self._timing:
+            number = next(self._count)
+            self._timers[owner] = (number, job, serial)
+            heapq.heappush(self._due, (when, number, weakref.ref(owner)))
+            if len(self._due) > _DUE_FEW and len(self._due) > 2 * len(self._timers):
+                self._due = [one for one in self._due if self._counts(one)]
+                heapq.heapify(self._due)
+        self._wake()
+
+    def _wake(self) -> None:
+        """The thread may sleep longer than to a timer that somebody else has set."""
+        if threading.current_thread() is not self._thread:
+            self.put(_nothing)
 
     def _counts(self, due: tuple[float, int, weakref.ref[Any]]) -> bool:
         """Whether the owner is still there, and has no other timer since."""
@@ -75,7 +97,9 @@ class Dispatcher:
 
     def call_later(self, delay_s: float, job: Job) -> None:
         """Runs a job in so many seconds, also if somebody sets the clock back meanwhile."""
-        self._later.append((self._clock() + delay_s, time.monotonic() + delay_s, job))
+        with self._timing:
+            self._later.append((self._clock() + delay_s, time.monotonic() + delay_s, job))
+        self._wake()
 
     def next_due(self) -> float | None:
         """When the next timer is due, in unix seconds; for tests that move the clock."""
@@ -94,52 +118,64 @@ class Dispatcher:
         Only where the dispatcher's own thread was not started.
         """
         while self._run_due() or not self._jobs.empty():
-            if not self._jobs.empty() and (job := self._jobs.get()) is not None:
-                self._do(job)
+            if not self._jobs.empty() and (one := self._jobs.get()) is not None:
+                self._do(one[0])
 
     def _run(self) -> None:
         next_tick = time.monotonic()
         while True:
             try:
-                job = self._jobs.get(timeout=self._patience(next_tick))
+                one = self._jobs.get(timeout=self._patience(next_tick))
             except Empty:
                 pass
             else:
-                if job is None:
-                    return
-                self._do(job)
+                if one is None:
+                    break
+                job, saves = one
+                if saves and self._pool is not None and not self._jobs.empty():
+                    self._pool.submit(self._do, job)
+                else:
+                    self._do(job)
             self._run_due()
             now = time.monotonic()
             if self._tick is not None and now >= next_tick:
                 next_tick = now + self._tick_s
                 self._do(partial(self._tick, now))
+        if self._pool is not None:
+            self._pool.shutdown()
 
     def _run_due(self) -> bool:
         """Runs the timers that are due; True if there were any."""
-        due = 0
-        self._later, waiting = [], self._later
-        for when, when_monotonic, job in waiting:
-            if when <= self._clock() or when_monotonic <= time.monotonic():
-                self._do(job)
-                due += 1
-            else:
-                self._later.append((when, when_monotonic, job))
-        while self._due and self._due[0][0] <= self._clock():
+        with self._timing:
+            due = self._pop_due()
+        for job in due:
+            self._do(job)
+        return bool(due)
+
+    def _pop_due(self) -> list[Job]:
+        now, monotonic = self._clock(), time.monotonic()
+        is_due = [when <= now or other <= monotonic for when, other, _ in self._later]
+        due = [job for (_, _, job), yes in zip(self._later, is_due, strict=True) if yes]
+        self._later = [one for one, yes in zip(self._later, is_due, strict=True) if not yes]
+        while self._due and self._due[0][0] <= now:
             when = heapq.heappop(self._due)
             if self._counts(when) and (owner := when[2]()) is not None:
                 _, job, serial = self._timers.pop(owner)
-                self._do(partial(job, owner, serial))
-                due += 1
-        return due > 0
+                due.append(partial(job, owner, serial))
+        return due
 
     def _patience(self, next_tick: float) -> float:
         patience = next_tick - time.monotonic()
+        with self._timing:
+            return max(min(patience, *self._patiences()), 0.0)
+
+    def _patiences(self) -> Iterator[float]:
+        """How long it is to each timer, in seconds."""
+        yield float("inf")
         for when, when_monotonic, _ in self._later:
-            left = min(when - self._clock(), when_monotonic - time.monotonic())
-            patience = min(patience, left)
+            yield min(when - self._clock(), when_monotonic - time.monotonic())
         if self._due:
-            patience = min(patience, self._due[0][0] - self._clock())
-        return max(patience, 0.0)
+            yield self._due[0][0] - self._clock()
 
     @staticmethod
     def _do(job: Job) -> None:
@@ -148,3 +184,7 @@ class Dispatcher:
         except Exception:
             # Invariant: one task that goes wrong stops nobody else.
             _log.exception("a job of the engine raised")
+
+
+def _nothing() -> None:
+    """A job that only wakes the thread."""

@@ -24,6 +24,9 @@ from .workers import Workers, stop_worker
 
 _log = logging.getLogger(__name__)
 
+#: So many tasks are saved at the same time, where that has to wait for the disk.
+_SAVERS = 8
+
 #: Goes on with a task that was loaded; called with the task locked.
 Resume = Callable[[Entry], object]
 
@@ -46,7 +49,7 @@ class Runner:
         self.table = table
         self._settings = settings
         self._directories = directories
-        self.dispatcher = Dispatcher(clock)
+        self.dispatcher = Dispatcher(clock, _SAVERS if settings.durable else 0)
         self._on_enter = self._callbacks(table.lifecycle, handlers)
         self.tasks = Tasks(
             table,
@@ -73,12 +76,12 @@ class Runner:
         by_role: dict[Role, list[OnEnter]] = {
             Role.QUEUED: [self._later(lambda *entry: self.workers.enqueue(*entry))],
             Role.WAITING: [self._later(lambda *entry: self.resting.expire_if_idle(*entry))],
-            Role.FINISHED: [self._later(lambda *entry: self.resting.retain(*entry))],
-            Role.FAILED: [self._later(lambda *entry: self.resting.retain(*entry))],
-            Role.PASSING: [self._later(lambda *entry: self.resting.pass_on(*entry))],
+            Role.FINISHED: [self._later(lambda *entry: self.resting.retain(*entry), saves=True)],
+            Role.FAILED: [self._later(lambda *entry: self.resting.retain(*entry), saves=True)],
+            Role.PASSING: [self._later(lambda *entry: self.resting.pass_on(*entry), saves=True)],
             Role.REMOVING: [
                 stop_worker,
-                self._later(lambda *entry: self.resting.remove(*entry)),
+                self._later(lambda *entry: self.resting.remove(*entry), saves=True),
             ],
         }
         on_enter = {
@@ -92,9 +95,9 @@ class Runner:
         """The callback of a working state: its stage's handler goes to a worker."""
         return self._later(lambda *entry: self.workers.start_work(handler, *entry))
 
-    def _later(self, job: Callable[[Entry, int], object]) -> OnEnter:
-        """A callback that cannot fail or block: `job` is done by the dispatcher's thread."""
-        return lambda entry: self.dispatcher.put(partial(job, entry, entry.serial))
+    def _later(self, job: Callable[[Entry, int], object], *, saves: bool = False) -> OnEnter:
+        """A callback that cannot fail or block: `job` is done by the dispatcher."""
+        return lambda entry: self.dispatcher.put(partial(job, entry, entry.serial), saves=saves)
 
     def start(self, *, threaded: bool = True) -> None:
         """Recovers all tasks and goes to work; unthreaded, whoever tests runs the dispatcher."""

@@ -95,9 +95,18 @@ class Workers:
     def _pump(self) -> None:
         while self._ready and not self._stopping and len(self._running) < self._settings.workers:
             entry, serial = self._ready.popleft()
-            # A worker of an earlier entry that still runs calls `resume` when it ends.
-            if entry.worker is None and self._events.fire(entry, serial, "begin"):
+            # A worker of an earlier entry that still runs starts it anew when it ends.
+            if entry.worker is None:
                 self._running.add(entry.record.id)
+                self._dispatcher.put(partial(self._begin, entry, serial), saves=True)
+
+    def _begin(self, entry: Entry, serial: int) -> None:
+        begun = False
+        try:
+            begun = self._events.fire(entry, serial, "begin")
+        finally:
+            if not begun:
+                self._dispatcher.put(partial(self._ended, entry.record))
 
     def start_work(self, handler: Handler, entry: Entry, serial: int) -> None:
         """Lets a handler work on a task that has entered its working state."""
@@ -150,27 +159,31 @@ class Workers:
         with entry.lock:
             entry.worker = None
             record, current = entry.record, entry.serial
+        if not future.cancelled() and isinstance(future.exception(), BrokenExecutor):
+            self._renew(executor)
+        if current == serial:
+            apply = partial(self._apply_outcome, entry, serial, record, future)
+            self._dispatcher.put(partial(self._then_ended, apply, record), saves=True)
+            return
+        _log.info("task %s has moved on: an outcome is dropped", record.id)
+        self._then_ended(partial(self._start_anew, entry), record)
+
+    def _then_ended(self, job: Callable[[], object], record: Task) -> None:
         try:
-            if current == serial:
-                self._apply_outcome(entry, serial, record, executor, future)
-            else:
-                _log.info("task %s has moved on: an outcome is dropped", record.id)
-                self._start_anew(entry)
+            job()
         finally:
-            self._ended(record)
+            self._dispatcher.put(partial(self._ended, record))
 
     def _apply_outcome(
         self,
         entry: Entry,
         serial: int,
         record: Task,
-        executor: Executor,
         future: Future[Outcome | Stopped],
     ) -> None:
         try:
             outcome = future.result()
         except BrokenExecutor as error:
-            self._renew(executor)
             limit = {"attempts_limit": self._settings.attempts}
             message = f"the worker died: {error}"
             self._events.fire(entry, serial, "recover", payload=limit, message=message)

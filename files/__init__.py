@@ -20,6 +20,7 @@ from .owned import OwnedDirectories
 from .paths import check_name, check_relative, same_name
 from .placing import Placed, place, sweep
 from .roots import make_root
+from .syncing import SharedSync
 from .trees import remove_tree
 from .uploads import UploadData
 
@@ -32,6 +33,7 @@ __all__ = [
     "Identity",
     "OwnedDirectories",
     "Placed",
+    "SharedSync",
     "UploadData",
     "assemble",
     "check_name",

@@ -17,6 +17,7 @@ from ..errors import FileChanged, InvalidPath
 from . import effects, steps
 from .directory import Directory, open_regular
 from .paths import check_name
+from .syncing import SharedSync
 
 _MODE = 0o664
 
@@ -48,6 +49,8 @@ class DurableFile:
     durable: bool = True
     #: An open descriptor of `directory` that the caller keeps open as long as it uses this.
     dir_fd: int | None = None
+    #: What makes the names in `directory` durable, for all who wait for it at the same time.
+    shared: SharedSync = field(factory=SharedSync)
     #: What was loaded or saved last; None before, and after a delete.
     identity: Identity | None = field(default=None, init=False)
 
@@ -92,7 +95,7 @@ class DurableFile:
                 steps.drop(temporary, dir_fd)
                 raise
             try:
-                self._sync(dir_fd)
+                self._sync_names(dir_fd)
             except BaseException:
                 steps.drop(self.name, dir_fd)
                 raise
@@ -127,19 +130,19 @@ class DurableFile:
                 effects.current.unlink(self.name, dir_fd=dir_fd)
             except FileNotFoundError:
                 return False
-            self._sync(dir_fd)
+            self._sync_names(dir_fd)
         return True
 
     def _put(self, temporary: str, made: Identity, dir_fd: int) -> None:
         if not steps.exchange(temporary, self.name, dir_fd):
             self.identity = made  # the old content is gone: the next save has to expect this one
-            self._sync(dir_fd)
+            self._sync_names(dir_fd)
             return
         if self._look(temporary, dir_fd) != self.identity:
             self._put_back(temporary, made, dir_fd)
             raise FileChanged(str(self.directory.path(self.name)))
         try:
-            self._sync(dir_fd)
+            self._sync_names(dir_fd)
         except BaseException:
             # The file must not say more than its reader's memory.
             self._put_back(temporary, made, dir_fd)
@@ -194,3 +197,7 @@ class DurableFile:
     def _sync(self, fd: int) -> None:
         if self.durable:
             effects.current.fsync(fd)
+
+    def _sync_names(self, dir_fd: int) -> None:
+        if self.durable:
+            self.shared(dir_fd)

@@ -15,7 +15,7 @@ from ..errors import (
     TaskFileDeleted,
     TaskFileEdited,
 )
-from ..files import Directory, DurableFile, Identity
+from ..files import Directory, DurableFile, Identity, SharedSync
 from ..statemachine import Task
 from .converter import TASK_ID, TaskConverter
 
@@ -132,6 +132,8 @@ class TaskStore:
     converter: TaskConverter
     #: A descriptor of the directory that stays open as long as the store is used: the owner's.
     dir_fd: int | None = None
+    #: Tasks that are saved at the same time share the fsync of the directory.
+    shared: SharedSync = field(factory=SharedSync, eq=False, repr=False)
 
     def task_file(self, task_id: str) -> TaskFile:
         """The file of this task, there or not.
@@ -141,7 +143,13 @@ class TaskStore:
         """
         if not TASK_ID.fullmatch(task_id):
             raise InvalidPath(task_id, "a task id is 1 to 64 of A-Z a-z 0-9 and -")
-        file = DurableFile(self.directory, task_id + _SUFFIX, self.directory.durable, self.dir_fd)
+        file = DurableFile(
+            self.directory,
+            task_id + _SUFFIX,
+            self.directory.durable,
+            self.dir_fd,
+            self.shared,
+        )
         return TaskFile(task_id, file, self.converter)
 
     def load(self, task_id: str) -> tuple[TaskFile, Task]:

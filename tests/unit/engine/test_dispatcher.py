@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import threading
+import time
+from queue import SimpleQueue
 
 from attrs import define
 from musictasks.engine.dispatcher import Dispatcher
@@ -57,3 +60,45 @@ def test_a_job_may_set_the_next_timer_of_its_owner():
     for now[0] in (1000.0, 1005.0, 1010.0, 1020.0):
         dispatcher.run_pending()
     assert done == [0, 1, 2]
+
+
+def test_jobs_that_save_run_side_by_side_where_several_are_in_line():
+    """And one that does not save runs in the dispatcher's own thread, in its turn."""
+    dispatcher = Dispatcher(time.time, savers=4)
+    barrier, threads = threading.Barrier(4), []
+
+    def save() -> None:
+        threads.append(threading.current_thread().name)
+        barrier.wait(30)  # nobody gets past it alone
+
+    for _ in range(4):
+        dispatcher.put(save, saves=True)
+    own = threading.Event()
+    dispatcher.put(lambda: (threads.append(threading.current_thread().name), own.set()))
+    dispatcher.start()
+    assert own.wait(30)
+    dispatcher.stop()
+    assert (
+        sorted(name.split("_")[0] for name in threads)
+        == ["musictasks-engine"] + ["musictasks-saver"] * 4
+    )
+
+
+def test_one_that_is_alone_costs_no_other_thread():
+    dispatcher = Dispatcher(time.time, savers=4)
+    done: SimpleQueue[str] = SimpleQueue()
+    dispatcher.start()
+    dispatcher.put(lambda: done.put(threading.current_thread().name), saves=True)
+    assert done.get(timeout=30) == "musictasks-engine"
+    dispatcher.stop()
+
+
+def test_a_timer_set_by_another_thread_is_in_time():
+    """The dispatcher's thread may be asleep until a later one."""
+    dispatcher = Dispatcher(time.time)
+    owner, done = Owner(), threading.Event()
+    dispatcher.start()
+    dispatcher.call_at(owner, time.time() + 3600, lambda *_: None, 0)
+    dispatcher.call_later(0.01, done.set)
+    assert done.wait(30)
+    dispatcher.stop()

@@ -1,0 +1,186 @@
+"""Group commit: threads that wait at the same time share an fsync, and nobody is told too early."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from musictasks.files import Directory, DurableFile, Effects, SharedSync, using
+
+
+class Gate(Effects):
+    """An fsync of a directory that goes on when the test says so; counts, and fails on demand."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Semaphore(0)
+        self.go_on = threading.Semaphore(0)
+        self.count = 0
+        self.fails: list[BaseException | None] = []
+
+    def fsync(self, fd: int) -> None:
+        self.count += 1
+        error = self.fails.pop(0) if self.fails else None
+        self.begun.release()
+        assert self.go_on.acquire(timeout=30)
+        if error is not None:
+            raise error
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    with using(Gate()) as gate:
+        assert isinstance(gate, Gate)
+        yield gate
+
+
+@pytest.fixture
+def dir_fd(tmp_path: Path) -> Iterator[int]:
+    fd = os.open(tmp_path, os.O_RDONLY)
+    yield fd
+    os.close(fd)
+
+
+def waiting(sync: SharedSync) -> int:
+    return len(sync._condition._waiters)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def wait_for_waiters(sync: SharedSync, count: int) -> None:
+    pause = threading.Event()
+    while waiting(sync) < count:
+        pause.wait(0.001)
+
+
+def test_one_alone_syncs_once_per_call(gate: Gate, dir_fd: int):
+    gate.go_on.release(3)
+    sync = SharedSync()
+    for _ in range(3):
+        sync(dir_fd)
+    assert gate.count == 3
+
+
+def test_those_who_come_meanwhile_share_the_next(gate: Gate, dir_fd: int):
+    """Not the one that runs: it may have begun before their names were changed."""
+    sync = SharedSync()
+    with ThreadPoolExecutor(9) as pool:
+        first = pool.submit(sync, dir_fd)
+        assert gate.begun.acquire(timeout=30)
+        others = [pool.submit(sync, dir_fd) for _ in range(8)]
+        wait_for_waiters(sync, 8)
+        gate.go_on.release()
+        first.result(30)
+        assert not any(other.done() for other in others)  # told before synced would be too early
+        assert gate.begun.acquire(timeout=30)
+        assert not any(other.done() for other in others)
+        gate.go_on.release()
+        for other in others:
+            other.result(30)
+    assert gate.count == 2
+
+
+def test_a_failure_is_that_of_those_who_waited_for_it(gate: Gate, dir_fd: int):
+    """The first is well, those that shared the failed one get an error each, the next is well."""
+    gate.fails = [None, OSError(errno.EIO, "Input/output error"), None]
+    sync = SharedSync()
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(sync, dir_fd)
+        assert gate.begun.acquire(timeout=30)
+        others = [pool.submit(sync, dir_fd) for _ in range(3)]
+        wait_for_waiters(sync, 3)
+        gate.go_on.release(2)
+        first.result(30)
+        errors = [other.exception(30) for other in others]
+    assert [type(error) for error in errors] == [OSError] * 3
+    assert {error.errno for error in errors if isinstance(error, OSError)} == {errno.EIO}
+    assert len({id(error) for error in errors}) == 3
+    gate.go_on.release()
+    sync(dir_fd)
+    assert gate.count == 3
+
+
+def test_one_that_is_interrupted_is_taken_over(gate: Gate, dir_fd: int):
+    """Ctrl-C in the thread that syncs says nothing of the disk: the others try again."""
+    gate.fails = [None, KeyboardInterrupt()]
+    sync = SharedSync()
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(sync, dir_fd)
+        assert gate.begun.acquire(timeout=30)
+        others = [pool.submit(sync, dir_fd) for _ in range(3)]
+        wait_for_waiters(sync, 3)
+        gate.go_on.release(3)
+        first.result(30)
+        ends = [other.exception(30) for other in others]
+    assert sorted(str(type(end).__name__) for end in ends) == [
+        "KeyboardInterrupt",
+        "NoneType",
+        "NoneType",
+    ]
+    assert gate.count == 3
+
+
+class Counting(Effects):
+    """Counts the fsyncs of a directory, and notes what was durable when."""
+
+    def __init__(self, directory: Path) -> None:
+        self.inode = directory.stat().st_ino
+        self.count = 0
+        self._lock = threading.Lock()
+
+    def fsync(self, fd: int) -> None:
+        if os.fstat(fd).st_ino == self.inode:
+            with self._lock:
+                self.count += 1
+        super().fsync(fd)
+
+
+def test_files_saved_by_many_threads_are_all_saved(tmp_path: Path):
+    """Each in its own order, none lost, with fewer fsyncs of the directory than saves."""
+    sync, files = SharedSync(), []
+    for number in range(8):
+        file = DurableFile(Directory(tmp_path), f"{number}.json", shared=sync)
+        file.create(b"0")
+        files.append(file)
+    barrier = threading.Barrier(8)
+
+    def save(file: DurableFile) -> None:
+        barrier.wait(30)
+        for count in range(50):
+            file.save(f"{count}".encode())
+            assert (tmp_path / file.name).read_bytes() == f"{count}".encode()
+
+    with using(Counting(tmp_path)) as effects, ThreadPoolExecutor(8) as pool:
+        for job in [pool.submit(save, file) for file in files]:
+            job.result(60)
+    assert isinstance(effects, Counting)
+    assert effects.count < 400
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{n}.json" for n in range(8)]
+
+
+def test_a_save_that_fails_counts_for_no_neighbour(tmp_path: Path):
+    """One file's own fsync fails while many save: it alone keeps its old content."""
+
+    class OneBad(Effects):
+        def fsync(self, fd: int) -> None:
+            if os.fstat(fd).st_size == 3:
+                raise OSError(errno.EIO, "Input/output error")
+            super().fsync(fd)
+
+    sync = SharedSync()
+    files = [DurableFile(Directory(tmp_path), f"{n}.json", shared=sync) for n in range(6)]
+    for file in files:
+        file.create(b"0")
+    with using(OneBad()), ThreadPoolExecutor(6) as pool:
+        jobs = [
+            pool.submit(file.save, b"bad" if number == 3 else b"good")
+            for number, file in enumerate(files)
+        ]
+        errors = [job.exception(30) for job in jobs]
+    assert [type(error).__name__ for error in errors] == [
+        "OSError" if number == 3 else "NoneType" for number in range(6)
+    ]
+    contents = [(tmp_path / file.name).read_bytes() for file in files]
+    assert contents == [b"0" if number == 3 else b"good" for number in range(6)]
