@@ -111,7 +111,7 @@ def test_one_that_is_interrupted_is_taken_over(gate: Gate, dir_fd: int):
         assert gate.begun.acquire(timeout=30)
         others = [pool.submit(sync, dir_fd) for _ in range(3)]
         wait_for_waiters(sync, 3)
-        gate.go_on.release(3)
+        gate.go_on.release(4)
         first.result(30)
         ends = [other.exception(30) for other in others]
     assert sorted(str(type(end).__name__) for end in ends) == [
@@ -119,7 +119,7 @@ def test_one_that_is_interrupted_is_taken_over(gate: Gate, dir_fd: int):
         "NoneType",
         "NoneType",
     ]
-    assert gate.count == 3
+    assert gate.count in {3, 4}  # the two that are left share one, or do one each
 
 
 class Counting(Effects):
