@@ -71,7 +71,7 @@ def make_parser() -> Parser:
         "check", "list what is to be repaired: task files, upload data without a task, bitrates"
     )
     diagram = commands.add_parser("diagram", help="draw the lifecycle of tasks, or a part of it")
-    _add_diagram_arguments(diagram)
+    add_diagram_arguments(diagram)
     command("demo", "add a small album that comes with the program, and show what came of it")
     return parser
 
@@ -107,7 +107,7 @@ def _year(text: str) -> int:
     return int(text)
 
 
-def _add_diagram_arguments(parser: argparse.ArgumentParser) -> None:
+def add_diagram_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file",
         nargs="?",

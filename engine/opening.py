@@ -80,8 +80,8 @@ def open_engine(
     directories = OwnedDirectories(Directory(settings.uploads, settings.durable))
     tasks_directory = Directory(settings.tasks, settings.durable)
     owner = DirectoryOwner(tasks_directory)
-    owner.take()
     try:
+        owner.take()
         if prepare is not None:
             prepare()
         store = TaskStore(tasks_directory, converter, owner.descriptor)

@@ -18,7 +18,7 @@ CleanUp = Callable[[Any], object]
 
 
 class Resting:
-    """Retention, idle tasks and removal. Its jobs are the dispatcher's, and may run side by side."""
+    """Retention, idle tasks and removal. Its jobs run in the dispatcher, perhaps side by side."""
 
     def __init__(
         self,

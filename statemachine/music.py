@@ -72,7 +72,10 @@ class MusicTask(UploadTask):
     """
 
     state: str = field(default="new", metadata=in_file(editable=False))
-    content_type: str | None = field(default=None, metadata=in_file(editable=False))
+    content_type: str | None = field(
+        default=None,
+        metadata=in_file(editable=False, examples=[one.value for one in ContentType]),
+    )
     mime_type: str | None = field(default=None, metadata=in_file(editable=False))
     #: Where there is one, it counts instead of `upload_path`.
     preprocessed_path: str | None = field(default=None, metadata=in_file(path=True))

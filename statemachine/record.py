@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -127,6 +127,7 @@ def in_file(
     path: bool = False,
     editable: bool = True,
     count: bool = False,
+    examples: Iterable[Any] = (),
 ) -> dict[str, Any]:
     """The metadata of a record's field: what `musictasks.persistence` needs to know of it.
 
@@ -139,8 +140,16 @@ def in_file(
         path: It holds a relative path, which is checked at each load.
         editable: What a person writes into the task file counts. False: the engine's value does.
         count: It is never negative.
+        examples: Values that `musictasks.testing` tries besides the default: those that a guard
+            tells apart. Where there are none: each of a bool, an enumeration, a Literal.
     """
-    return {"key": key, "path": path, "editable": editable, "count": count}
+    return {
+        "key": key,
+        "path": path,
+        "editable": editable,
+        "count": count,
+        "examples": tuple(examples),
+    }
 
 
 #: Of a field that only the engine writes.

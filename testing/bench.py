@@ -53,7 +53,7 @@ class Bench:
         self._file, task = self._store.load(task_id)
         return task
 
-    def save(self, task: Task) -> None:
+    def save(self, task: Task, _subject: object = None) -> None:
         assert self._file is not None
         self.saves += 1
         if task.state == self.lifecycle.gone:
@@ -63,7 +63,7 @@ class Bench:
         else:
             self._file.create(task)
 
-    def entered(self, task: Task, edge: Edge) -> None:
+    def entered(self, task: Task, edge: Edge, _subject: object = None) -> None:
         on_disk = self._state_on_disk(task.id)
         expected = task.state if task.state in self.lifecycle.storable else None
         if on_disk != expected:

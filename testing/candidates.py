@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from attrs import evolve
-
 from ..errors import LifecycleViolation
-from ..statemachine import ContentType, Edge, HistoryEntry, Lifecycle, Task
+from ..statemachine import Edge, HistoryEntry, Lifecycle, Task
+from .values import SHA1, variants
 
 #: A record, and the payload of an event that is sent to it.
 Candidate = tuple[Task, Mapping[str, Any]]
 
-_SHA1 = "a9993e364706816aba3e25717850c26c9cd0d89d"  # of b"abc"
 _PAYLOADS: tuple[Mapping[str, Any], ...] = (
     {},
     {"size": 1},
-    {"size": 3, "sha1": _SHA1},
+    {"size": 3, "sha1": SHA1},
     {"size": 3, "sha1": "0" * 40},
-    {"size": 4, "sha1": _SHA1},
+    {"size": 4, "sha1": SHA1},
     {"attempts_limit": 1},
 )
 
@@ -36,11 +34,16 @@ def candidates(
         LifecycleViolation: A guard raised.
     """
     guarded = [edge for edge in lifecycle.edges_from(state) if edge.guard is not None]
-    records = [record] if record is not None else list(_records(lifecycle, state))
-    tried = [(task, payload) for task in records for payload in _PAYLOADS]
+    records = [record] if record is not None else _records(lifecycle, state)
+    # Where no guard asks for anything, one record is as good as any other.
+    asked = records if guarded else itertools.islice(records, 1)
+    tried = ((task, payload) for task in asked for payload in _PAYLOADS)
     own = [(task, payload) for task, payload in given if task.state == state]
+    in_order: Iterable[Candidate] = itertools.chain(own, tried)
+    if record is not None:
+        in_order = itertools.chain(tried, own)
     chosen: dict[tuple[bool, ...], Candidate] = {}
-    for task, payload in own + tried if record is None else tried + own:
+    for task, payload in in_order:
         verdict = tuple(ask(edge, task, payload) for edge in guarded)
         chosen.setdefault(verdict, (task, payload))
     extra = own if record is None else []
@@ -60,13 +63,22 @@ def ask(edge: Edge, task: Task, payload: Mapping[str, Any]) -> bool:
         ) from error
 
 
+def declared(
+    lifecycle: Lifecycle, task: Task, event: str, payload: Mapping[str, Any]
+) -> Edge | None:
+    """The edge that the declaration allows; None where it allows none.
+
+    Read from the declaration alone: a proof that asked the machine would believe whatever it does.
+    """
+    for edge in lifecycle.edges_from(task.state, event):
+        if edge.guard is None or edge.guard(task, payload):
+            return edge
+    return None
+
+
 def seeds(lifecycle: Lifecycle, given: Sequence[Candidate]) -> list[Task]:
     """Where walks begin: new tasks of all kinds, and the given ones where they stand."""
-    new = [
-        _record(lifecycle.initial, content_type, *flags)
-        for content_type in ContentType
-        for flags in itertools.product((False, True), repeat=2)
-    ]
+    new = [_record(lifecycle, lifecycle.initial, values) for values in variants(lifecycle.record)]
     return new + [task for task, _ in given]
 
 
@@ -75,23 +87,14 @@ def _records(lifecycle: Lifecycle, state: str) -> Iterator[Task]:
         yield from seeds(lifecycle, ())
         return
     sources = {edge.source: edge.event for edge in lifecycle.edges if edge.target == state}
-    for content_type, (source, event), attempts in itertools.product(
-        ContentType, sources.items(), (0, 1, 2, 3)
+    for values, (source, event), attempts in itertools.product(
+        variants(lifecycle.record), sources.items(), (0, 1, 2, 3)
     ):
         entry = HistoryEntry(1.0, event, source, state)
-        for flags in itertools.product((False, True), repeat=2):
-            task = _record(state, content_type, *flags)
-            yield evolve(task, history=(entry,), attempts=attempts, initialization_time=1)
+        yield _record(
+            lifecycle, state, values, history=(entry,), attempts=attempts, initialization_time=1
+        )
 
 
-def _record(state: str, content_type: str, trigger_import: bool, include_artwork: bool) -> Task:
-    return Task(
-        id="proof",
-        state=state,
-        content_type=str(content_type),
-        trigger_import=trigger_import,
-        include_artwork=include_artwork,
-        file_size=3,
-        offset=0,
-        source_checksum=_SHA1,
-    )
+def _record(lifecycle: Lifecycle, state: str, values: Mapping[str, Any], **more: Any) -> Task:
+    return lifecycle.record(id="proof", state=state, **values, **more)

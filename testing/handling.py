@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
+import itertools
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from ..engine.working import checked
 from ..errors import LifecycleViolation
 from ..files import Directory
 from ..persistence import make_converter
-from ..statemachine import Handler, Lifecycle, Outcome, Stage, Task, Work
+from ..statemachine import Handler, Lifecycle, Outcome, Stage, Task, TaskMachine, Work
 from .bench import way_to
 from .candidates import candidates
 
@@ -25,23 +27,30 @@ def prove_handlers(
     handlers: Mapping[str, Handler],
     tasks: Sequence[Task],
     directories: Iterable[Path],
+    uploads: Path | None = None,
 ) -> int:
     """Runs each handler twice from the same record; returns how many records that were.
+
+    Both runs get the same real directory as `work.directory`: the task's own in `uploads`, or an
+    empty temporary one.
 
     Raises:
         LifecycleViolation: It names the stage, and what differs.
     """
     stages = {stage.name: stage for stage in lifecycle.stages}
     directories = list(directories)
-    runs = 0
-    for name, handler in handlers.items():
-        if name not in stages:
-            known = ", ".join(stages)
-            raise LifecycleViolation(f"handler of stage {name!r}", f"stages are: {known}", ())
-        for task in _records(lifecycle, stages[name], tasks):
-            _Twice(lifecycle, stages[name], handler, task, directories).prove()
-            runs += 1
-    return runs
+    runs = itertools.count()
+    with tempfile.TemporaryDirectory(prefix="musictasks-prove-") as temporary:
+        for name, handler in handlers.items():
+            if name not in stages:
+                known = ", ".join(stages)
+                raise LifecycleViolation(f"handler of stage {name!r}", f"stages are: {known}", ())
+            for task in _records(lifecycle, stages[name], tasks):
+                number = next(runs)
+                own = (uploads or Path(temporary, str(number))) / task.id
+                own.mkdir(parents=True, exist_ok=True)
+                _Twice(lifecycle, stages[name], handler, task, own, directories).prove()
+    return next(runs)
 
 
 def _records(lifecycle: Lifecycle, stage: Stage, tasks: Sequence[Task]) -> list[Task]:
@@ -59,10 +68,12 @@ class _Twice:
     stage: Stage
     handler: Handler
     task: Task
+    #: The task's own.
+    directory: Path
     directories: Sequence[Path]
 
     def prove(self) -> None:
-        roots = [*self.directories, *_roots(self.handler)]
+        roots = [self.directory, *self.directories, *_roots(self.handler)]
         first, files = self._run(), _snapshot(roots)
         second, files_again = self._run(), _snapshot(roots)
         for what in ("event", "changes", "annotations"):
@@ -75,20 +86,20 @@ class _Twice:
 
     def _run(self) -> Outcome:
         try:
-            outcome = self.handler(self.task, Work())
+            outcome = self.handler(self.task, Work(self.directory))
         except Exception as error:
             raise self._violation(f"it raised {error!r}") from error
         if not isinstance(outcome, Outcome):
             raise self._violation(f"it returned {outcome!r} and no Outcome")
         converter = make_converter(self.lifecycle)
 
-        def roundtrip(task: Task) -> Task:
+        def roundtrip(task: Task, _names: object) -> Task:
             return converter.load(converter.dump(task), task.id, edited=True)
 
         taken = checked(outcome, self.task, self.lifecycle, roundtrip)
         if taken is not outcome:
             raise self._violation(taken.message or "its outcome cannot be taken")
-        if self.lifecycle.edge_taken(self.task, outcome.event) is None:
+        if TaskMachine(self.lifecycle).edge_taken(self.task, outcome.event) is None:
             raise self._violation(f"no guard lets its outcome {outcome.event!r} through")
         return outcome
 

@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from ..errors import IllegalTransition, LifecycleViolation
 from ..statemachine import Edge, Lifecycle, Task
 from .bench import Bench, way_to
-from .candidates import Candidate, candidates
+from .candidates import Candidate, candidates, declared
 
 
 @frozen
@@ -73,12 +73,14 @@ def _prove(bench: Bench, one: Try) -> bool:
     edge = _judge(one)
     bench.put(one.task)
     before, copy = bench.content(), evolve(one.task)
+    asked = _asked(bench, one, copy, before)
     try:
         after = bench.machine.send(one.task, one.event, now=1.0, payload=dict(one.payload))
     except IllegalTransition as error:
         if edge is not None:
             raise one.violation(f"declared, but refused: {error}") from error
-        _untouched(bench, one, copy, before)
+        _untouched(bench, one, copy, before, "refused")
+        _agrees(one, asked, edge)
         return False
     except LifecycleViolation as error:
         raise one.violation(error.reason) from error
@@ -87,13 +89,29 @@ def _prove(bench: Bench, one: Try) -> bool:
     if edge is None:
         raise one.violation(f"not declared for this record, but it led to {after.state!r}")
     _moved(bench, one, after, edge, before)
+    _agrees(one, asked, edge)
     return True
+
+
+def _asked(bench: Bench, one: Try, copy: Task, before: Mapping[str, bytes]) -> Edge | None:
+    """The edge that the machine says it would take; nothing has happened then."""
+    try:
+        asked = bench.machine.edge_taken(one.task, one.event, dict(one.payload))
+    except Exception as error:
+        raise one.violation(f"asked for the edge, the machine raised {error!r}") from error
+    _untouched(bench, one, copy, before, "only asked for the edge")
+    return asked
+
+
+def _agrees(one: Try, asked: Edge | None, edge: Edge | None) -> None:
+    if asked != edge:
+        raise one.violation(f"asked for the edge, the machine says {asked}, and takes {edge}")
 
 
 def _judge(one: Try) -> Edge | None:
     """The edge that the declaration allows; its guards must be pure."""
     copy, payload = evolve(one.task), dict(one.payload)
-    verdicts = [one.lifecycle.edge_taken(one.task, one.event, payload) for _ in range(2)]
+    verdicts = [declared(one.lifecycle, one.task, one.event, payload) for _ in range(2)]
     names = [e.guard_name for e in one.lifecycle.edges_from(one.task.state, one.event) if e.guard]
     guards = f"the guard {' or '.join(map(str, names))}"
     if verdicts[0] is not verdicts[1]:
@@ -103,7 +121,7 @@ def _judge(one: Try) -> Edge | None:
     return verdicts[0]
 
 
-def _untouched(bench: Bench, one: Try, copy: Task, before: Mapping[str, bytes]) -> None:
+def _untouched(bench: Bench, one: Try, copy: Task, before: Mapping[str, bytes], when: str) -> None:
     for wrong, what in (
         (one.task != copy, "the record changed"),
         (bench.content() != before, "the task's file changed"),
@@ -111,7 +129,7 @@ def _untouched(bench: Bench, one: Try, copy: Task, before: Mapping[str, bytes]) 
         (bool(bench.told), f"{bench.told} was told"),
     ):
         if wrong:
-            raise one.violation(f"refused, and yet {what}")
+            raise one.violation(f"{when}, and yet {what}")
 
 
 def _moved(bench: Bench, one: Try, after: Task, edge: Edge, before: Mapping[str, bytes]) -> None:

@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from ..errors import LifecycleViolation, MusicTasksError
 from ..statemachine import Edge, Lifecycle, Role, Task
 from .bench import Bench, way_to
-from .candidates import Candidate, ask, candidates, seeds
+from .candidates import Candidate, ask, candidates, declared, seeds
 
 #: What the engine fires by itself: refused, the task would be stuck.
 _OWN_EVENTS = {
@@ -90,7 +90,7 @@ def _steps(
     longer: dict[Edge, tuple[Walk, Mapping[str, Any]]] = {}
     for _, payload in candidates(lifecycle, task.state, own, task):
         for event in lifecycle.events_from(task.state):
-            edge = lifecycle.edge_taken(task, event, payload)
+            edge = declared(lifecycle, task, event, payload)
             if edge is not None and edge not in longer:
                 steps = (*walk.steps, (event, payload))
                 longer[edge] = Walk(walk.start, steps, (*walk.taken, edge)), payload
@@ -160,10 +160,10 @@ def _cut(bench: Bench, walk: Walk, cut: int, when: str) -> None:
         raise LifecycleViolation(where, f"it cannot go on: {error}", walk.shown()) from error
 
 
-def _cutting(bench: Bench, cut: int, when: str) -> Callable[[Task], None]:
+def _cutting(bench: Bench, cut: int, when: str) -> Callable[[Task, Any], None]:
     count = 0
 
-    def save(task: Task) -> None:
+    def save(task: Task, _subject: Any) -> None:
         nonlocal count
         count += 1
         if count == cut + 1 and when == "before":

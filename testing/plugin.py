@@ -16,6 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from ..engine import Engine
     from ..statemachine import Handler, Lifecycle
+    from ..uploads import Uploads
     from .faults import FaultInjector
     from .recorder import Recorder
     from .stepping import Clock, SteppedEngine
@@ -88,6 +89,14 @@ def musictasks_engine(
     """An engine at work in temporary directories; its time is `musictasks_clock`."""
     with musictasks_open(clock=musictasks_clock) as engine:
         yield engine
+
+
+@pytest.fixture
+def musictasks_uploads(musictasks_engine: Engine[Any]) -> Uploads:
+    """Receives the uploads of `musictasks_engine`, where its lifecycle takes chunks."""
+    from ..uploads import Uploads
+
+    return Uploads(musictasks_engine)
 
 
 @pytest.fixture

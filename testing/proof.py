@@ -55,6 +55,7 @@ def prove(
     tasks: Iterable[Task | tuple[Task, Mapping[str, Any]]] = (),
     handlers: Mapping[str, Handler] | None = None,
     directories: Iterable[Path] = (),
+    uploads: Path | None = None,
     machine: MachineFactory = TaskMachine,
 ) -> Report:
     """Proves that nothing illegal can happen in a lifecycle, and that no task gets stuck.
@@ -73,22 +74,31 @@ def prove(
         handlers: By the name of their stage. Each runs twice from the same record (the given
             ones in the stage's queued or working state, else a generated one) and must give the
             same outcome (the message may differ) and the same files.
-        directories: Where handlers make files, besides the paths that they hold as attributes or
-            name as variables.
+        directories: Where handlers make files, besides their task's own directory and the paths
+            that they hold as attributes or name as variables.
+        uploads: Where each given task has its own directory, `{task id}/`, with the files that its
+            handler needs; by default the tasks have empty temporary ones.
         machine: Makes the machine, for tests of `prove` itself.
 
     Raises:
         LifecycleViolation: What is wrong, at which pair, and the path to it.
         LifecycleError: The lifecycle is not whole.
+        TypeError: A given task is no record of the lifecycle.
     """
     lifecycle.check()
     given = [task if isinstance(task, tuple) else (task, {}) for task in tasks]
+    for task, _ in given:
+        if type(task) is not lifecycle.record:
+            expected = lifecycle.record.__name__
+            raise TypeError(f"the lifecycle's records are {expected}, not {type(task).__name__}")
     with tempfile.TemporaryDirectory(prefix="musictasks-prove-") as directory:
         bench = Bench(lifecycle, Path(directory), machine)
         counts = prove_pairs(bench, given)
         paths = covering_paths(bench, given)
         cuts = sum(prove_path(bench, path) for path in paths)
-    runs = prove_handlers(lifecycle, handlers or {}, [task for task, _ in given], directories)
+    runs = prove_handlers(
+        lifecycle, handlers or {}, [task for task, _ in given], directories, uploads
+    )
     return Report(
         pairs=counts.pairs,
         legal=counts.legal,

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
+from typing import Any
 
-from attrs import evolve
 from hypothesis import strategies as st
-from hypothesis.stateful import invariant, precondition, rule
+from hypothesis.stateful import precondition, rule
 
-from ..engine import read_tasks
 from ..errors import IllegalTransition, TaskFailed
-from ..statemachine import (
-    Role,
-    Task,
-)
+from ..statemachine import Edge, Role, Sender, Task
 from .faults import Killed
-from .world import ALBUM, VIDEO, World
+from .invariants import Invariants
 
-_CHUNKS = ("all", "all", "one", "wrong", "long", "empty", "late")
-_OUTCOMES = ("succeed", "succeed", "succeed", "fail", "reject", "raise", "nonsense", "begin")
-#: Events that only the engine may fire.
-_ENGINES = frozenset(
-    ("begin", "succeed", "fail", "reject", "recover", "forget", "receive_chunk", "complete_upload")
-)
-#: Events for which the engine has a call of its own, with arguments that `send` does not check.
-_CALLS = frozenset(
-    ("request_upload", "request_music_import", "request_artwork_import", "request_scan")
-) | {"request_integration", "remove", "retry"}
+_CHUNKS = ("all", "all", "one", "wrong", "wrong", "long", "empty", "late")
+_OUTCOMES = ("succeed", "litter", "succeed", "fail", "reject", "raise", "nonsense", "begin")
+#: What somebody does, in the middle of which the process is killed or the disk is full.
+_DEEDS = ("work", "work", "create", "chunk", "remove")
+#: File operations that a full disk refuses, and a broken one.
+_REFUSED = (("write",), ("open", "write", "mkdir", "link"), ("exchange", "replace", "rmdir"))
 
 
-class LifecycleStateMachine(World):
+class LifecycleStateMachine(Invariants):
     """Does to an engine whatever clients, handlers, users and crashes can do, in any order.
 
     Subclass it with a lifecycle and handlers of your own; `TestCase` is what a test runner takes:
@@ -43,21 +36,30 @@ class LifecycleStateMachine(World):
 
         TestMine = MyMachine.TestCase
 
-    Stages without a handler here are played: they succeed, fail, reject, raise, or give nonsense,
-    and are as slow as it takes. The choice of what happens next knows the states of the tasks, so
-    that it reaches the depths (`docs/testing.md` has the measurements).
+    Stages without a handler here are played: they succeed, leave files behind, fail, reject,
+    raise, or give nonsense, and are as slow as it takes. The choice of what happens next knows the
+    states of the tasks, so that it reaches the depths (`docs/testing.md` has the measurements).
+    An engine with calls of its own has rules of its own: add them with hypothesis' `rule`.
     """
 
     # -- clients ----------------------------------------------------------------------------
 
-    @rule(draw=st.data(), kind=st.sampled_from(["albumfile", "artwork", "album", "video"]))
-    def begin_upload(self, draw: st.DataObject, kind: str) -> None:
-        self._try(partial(self._upload, draw.draw(st.sampled_from(self.contents)), kind))
+    @precondition(lambda self: self.first_events())
+    @rule(draw=st.data())
+    def create(self, draw: st.DataObject) -> None:
+        event, fields = draw.draw(st.sampled_from(self.first_events())), self.fields(draw)
+        self._try(lambda: self.engine.create(event, **fields))
 
-    @precondition(lambda self: self._in("waitforchunk"))
+    @precondition(lambda self: self.receiving is not None)
+    @rule(draw=st.data(), announced=st.booleans())
+    def begin_upload(self, draw: st.DataObject, announced: bool) -> None:
+        data, fields = draw.draw(st.sampled_from(self.contents)), self.fields(draw)
+        self._try(lambda: self.upload(data, announced=announced, **fields))
+
+    @precondition(lambda self: self._in(self.receiving))
     @rule(draw=st.data(), how=st.sampled_from(_CHUNKS))
     def receive_chunk(self, draw: st.DataObject, how: str) -> None:
-        task = draw.draw(st.sampled_from(self._in("waitforchunk")))
+        task = draw.draw(st.sampled_from(self._in(self.receiving)))
         rest = self._rest(task)
         chunk = {
             "one": rest[:1],
@@ -66,27 +68,7 @@ class LifecycleStateMachine(World):
             "empty": b"",
         }.get(how, rest)
         offset = 99 if how == "late" else None
-        self._try(lambda: self.engine.receive_chunk(task.id, chunk, offset=offset))
-
-    @precondition(lambda self: self._in("readyforintegration"))
-    @rule(draw=st.data(), flags=st.tuples(st.booleans(), st.booleans()))
-    def integrate(self, draw: st.DataObject, flags: tuple[bool, bool]) -> None:
-        task = draw.draw(st.sampled_from(self._in("readyforintegration")))
-        self._integrate(task, flags)
-
-    @rule(path=st.sampled_from([ALBUM, VIDEO]), artwork=st.booleans())
-    def begin_import(self, path: str, artwork: bool) -> None:
-        kind = "video" if path == VIDEO else "album"
-        self._try(lambda: self.engine.import_music(kind, path, with_artwork=artwork))
-
-    @rule(source=st.sampled_from([f"{ALBUM}/01 Song.mp3", VIDEO]))
-    def begin_artwork(self, source: str) -> None:
-        target = VIDEO if source == VIDEO else ALBUM
-        self._try(lambda: self.engine.import_artwork(source=source, target=target))
-
-    @rule()
-    def scan(self) -> None:
-        self._try(self.engine.scan)
+        self._try(lambda: self.receive(task.id, chunk, offset))
 
     @precondition(lambda self: self._tasks())
     @rule(draw=st.data(), steps=st.integers(1, 4))
@@ -100,10 +82,8 @@ class LifecycleStateMachine(World):
             if len(self.stepped.workers):
                 self._outcome = "succeed"
                 self.stepped.work()
-            elif task.state == "waitforchunk":
-                self._try(partial(self.engine.receive_chunk, task_id, self._rest(task)))
-            elif task.state == "readyforintegration":
-                self._integrate(task, (True, True))
+            elif self.lifecycle.role(task.state) is Role.WAITING:
+                self.lead(draw, task)
             self.stepped.settle()
 
     @precondition(lambda self: self._able("retry"))
@@ -126,12 +106,14 @@ class LifecycleStateMachine(World):
     @precondition(lambda self: self._tasks())
     @rule(draw=st.data())
     def send_any_event(self, draw: st.DataObject) -> None:
-        """An event of the integrator's goes where it is declared, any other is illegal."""
+        """A client's event goes where it is declared, any other is illegal."""
         task = draw.draw(st.sampled_from(self._tasks()))
-        events = [event for event in self.lifecycle.events if event not in _CALLS]
+        calls = self.calls | {"remove", "retry"}
+        events = [event for event in self.lifecycle.events if event not in calls]
         event = draw.draw(st.sampled_from([*events, "undeclared"]))
-        if event not in _ENGINES and event in self.lifecycle.events_from(task.state):
-            self._try(lambda: self.engine.send(task.id, event))
+        if event in self._events_of_clients(task.state):
+            fields = self.fields(draw)
+            self._try(lambda: self.engine.send(task.id, event, changes=fields))
             return
         before = self._content(task)
         try:
@@ -205,51 +187,105 @@ class LifecycleStateMachine(World):
         self._damaged[path] = content
         self.stepped.look()
 
-    # -- crashes and time -------------------------------------------------------------------
+    @rule(draw=st.data())
+    def put_data_of_no_task_there(self, draw: st.DataObject) -> None:
+        """The next start removes it, unless a task file does not load: it may be that task's."""
+        name = draw.draw(st.sampled_from(self.orphans)).format(next(self._numbers))
+        path = self.stepped.settings.uploads / name
+        data = path / "data" if name.endswith("/") else path
+        data.parent.mkdir(exist_ok=True)
+        data.write_bytes(b"of nobody")
+        self._orphans.add(path)
 
-    @rule(how=st.sampled_from(["kill", "kill", "stop"]))
-    def restart(self, how: str) -> None:
+    # -- crashes, full disks and time -------------------------------------------------------
+
+    @rule(how=st.sampled_from(["kill", "kill", "stop"]), start_killed_at=st.integers(-9, 9))
+    def restart(self, how: str, start_killed_at: int = 0) -> None:
+        """The next start goes on; now and then it is killed itself, and the one after it does."""
         if how == "kill":
             self.stepped.kill()
         else:
             self.stepped.close()
         self._heard_what_was_told()
-        found = read_tasks(self.stepped.settings, self.lifecycle).tasks
+        # Deleted while its removal waited for a worker: nobody knows of the task any more.
+        forgotten = [self._own(task) for task in self._tasks() if not self._file(task).exists()]
+        self._orphans |= {path for path in forgotten if path.exists()}
+        if start_killed_at > 0:
+            self._start_and_be_killed(start_killed_at)
+        found = self.stored_tasks()
         self.stepped.start()
         came = {(t.id, t.history[-1].event) for _, t, _ in self.stepped.told if t and t.history}
         for task in found:
             if self.lifecycle.role(task.state) is Role.WORKING:
                 assert (task.id, "recover") in came, f"{task.id} was at work and did not recover"
+        there = {path for path in self._orphans if path.exists()}
+        assert there == (self._orphans if self._damaged else set())
+        self._orphans = there
 
-    @rule(at=st.integers(1, 8), then=st.sampled_from(["work", "work", "upload", "remove"]))
-    def crash_at_a_file_operation(self, at: int, then: str) -> None:
-        """Something begins, and the process is killed in the middle of it."""
+    def _start_and_be_killed(self, at: int) -> None:
+        self._killed(at, self.stepped.start)
+        self.stepped.kill()
+
+    def _killed(self, at: int, call: Callable[[], object]) -> None:
+        """Runs a call that is killed at its `at`-th file operation, if it has so many."""
         self._faults.kill(at)
-        self._outcome = "succeed"
         try:
-            if then == "work" and len(self.stepped.workers):
-                self.stepped.work()
-            elif then == "remove" and self._tasks():
-                self.engine.remove(self._tasks()[0].id)
-            else:
-                self._try(partial(self._upload, self.contents[0], "albumfile"))
-            self.stepped.settle()
-        except Killed:
-            pass
+            with suppress(Killed):
+                self._try(call)
         finally:
             self._faults.clear()
+
+    def begin_something(self, draw: st.DataObject, deed: str) -> None:
+        """Something begins, which may be cut off or refused at any file operation."""
+        self._outcome = draw.draw(st.sampled_from(["succeed", "litter"]))
+        waiting = self._in(self.receiving)
+        if deed == "work" and len(self.stepped.workers):
+            self.stepped.work()
+        elif deed == "remove" and self._tasks():
+            self.engine.remove(draw.draw(st.sampled_from(self._tasks())).id)
+        elif deed == "chunk" and waiting:
+            task = draw.draw(st.sampled_from(waiting))
+            self.receive(task.id, self._rest(task))
+        elif self.receiving is not None and draw.draw(st.booleans()):
+            self.begin_upload(draw, draw.draw(st.booleans()))
+        elif self.first_events():
+            self.create(draw)
+        self.stepped.settle()
+
+    @rule(draw=st.data(), at=st.integers(1, 12), deed=st.sampled_from(_DEEDS))
+    def crash_at_a_file_operation(self, draw: st.DataObject, at: int, deed: str) -> None:
+        """Something begins, and the process is killed in the middle of it."""
+        self._killed(at, partial(self.begin_something, draw, deed))
         self.restart("kill")
 
-    @rule(draw=st.data())
-    def take_an_edge(self, draw: st.DataObject) -> None:
+    @rule(draw=st.data(), refused=st.sampled_from(_REFUSED), deed=st.sampled_from(_DEEDS))
+    def disk_refuses(self, draw: st.DataObject, refused: tuple[str, ...], deed: str) -> None:
+        """Something begins while the disk is full, or broken; then there is room again."""
+        code = errno.EIO if "exchange" in refused else errno.ENOSPC
+        self._faults.refuse(*refused, code=code)
+        try:
+            self._try(partial(self.begin_something, draw, deed))
+        finally:
+            self._faults.clear()
+        # What the engine tries again, it does within a minute.
+        self.stepped.clock.advance(61)
+        self.stepped.settle()
+
+    @rule(draw=st.data(), count=st.integers(1, 3))
+    def take_an_edge(self, draw: st.DataObject, count: int) -> None:
         """Any declared edge: a task is found or put where it begins, and what takes it happens."""
         edges = [
             e for e in self.lifecycle.edges if e.target and e.source in self.lifecycle.storable
         ]
-        edge = draw.draw(st.sampled_from(edges))
-        there = self._in(edge.source)
-        task = draw.draw(st.sampled_from(there)) if there else self._put(draw, edge.source)
-        if edge.event in _OUTCOMES and self.lifecycle.role(edge.source) is Role.WORKING:
+        for edge in draw.draw(st.lists(st.sampled_from(edges), min_size=count, max_size=count)):
+            there = self._in(edge.source)
+            task = draw.draw(st.sampled_from(there)) if there else self._put(draw, edge.source)
+            self.take_along(draw, edge, task)
+            self.stepped.settle()
+
+    def take_along(self, draw: st.DataObject, edge: Edge, task: Any) -> None:
+        """Does what takes a task along an edge, if the guards allow it."""
+        if edge.sender is Sender.HANDLER:
             self._outcome = edge.event
             while len(self.stepped.workers) and self._state(task.id) == edge.source:
                 self.stepped.work()
@@ -259,60 +295,15 @@ class LifecycleStateMachine(World):
             self._try(lambda: self.engine.remove(task.id))
         elif edge.event == "retry":
             self._try(lambda: self.engine.retry(task.id))
-        elif edge.source == "readyforintegration":
-            self._integrate(task, (False, False))
-        else:
+        elif edge.sender is Sender.UPLOAD:
+            rest = self._rest(task)
+            chunk = b"?" * len(rest) if edge.event == "fail" else rest
+            self._try(lambda: self.receive(task.id, chunk))
+        elif edge.event in self.calls:
+            self.lead(draw, task)
+        elif edge.sender is Sender.CLIENT:
             self._try(lambda: self.engine.send(task.id, edge.event))
 
     @rule(seconds=st.sampled_from([1, 61, 3 * 24 * 3600]))
     def time_passes(self, seconds: int) -> None:
         self.stepped.clock.advance(seconds)
-
-    # -- what must always hold --------------------------------------------------------------
-
-    @invariant()
-    def disk_says_what_memory_says(self) -> None:
-        for task in self._settled():
-            if task.state == self.lifecycle.removing and not self._file(task).exists():
-                continue  # deleted once more while its worker still runs: it goes all the same
-            found = self.engine._table.store.load(task.id)[1]
-            if self.engine._tasks.wants_chunks(task):
-                found = evolve(found, offset=task.offset)
-            assert found == task, f"on disk {found}, in memory {task}"
-
-    @invariant()
-    def every_history_is_a_walk(self) -> None:
-        for task in self._settled():
-            state = task.history[0].source
-            for entry in task.history:
-                assert entry.source == state, f"{entry} does not begin at {state!r}"
-                targets = [e.target for e in self.lifecycle.edges_from(state, entry.event)]
-                assert entry.target in targets, f"{entry} is no edge"
-                state = entry.target
-            assert state == task.state
-
-    @invariant()
-    def nobody_is_stuck(self) -> None:
-        """Every task is at rest, queued, at work, or on its way out."""
-        for task in self._settled():
-            entry = self.engine._table.entries[task.id]
-            role = self.lifecycle.role(task.state)
-            if role is Role.QUEUED:
-                queued = any(one is entry for one, _ in self.engine._runner.workers._ready)
-                assert queued or entry.work is not None, f"{task.id} is in no queue"
-            elif role is Role.WORKING:
-                assert entry.work is not None, f"nobody works on {task.id}"
-                most = self.stepped.settings.attempts
-                assert 1 <= task.attempts <= most, f"attempt {task.attempts} of {most}"
-            elif role is Role.REMOVING:
-                assert entry.work is not None, f"{task.id} is not being removed"
-            else:
-                assert role in {Role.WAITING, Role.FINISHED, Role.FAILED}, task.state
-
-    @invariant()
-    def damaged_files_are_left_alone(self) -> None:
-        for path, content in self._damaged.items():
-            assert path.read_bytes() == content
-        if self._settled() or self._damaged:
-            refused = {Path(error.path) for error in self.engine.invalid()}
-            assert refused == set(self._damaged)

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
+from functools import partial
 from typing import Any
 
 from attrs import define, field
@@ -14,6 +15,7 @@ from attrs import define, field
 from ..engine import Engine, open_engine
 from ..errors import LifecycleViolation
 from ..statemachine import Handler, Lifecycle, Task
+from ..uploads import Uploads
 from .recorder import Recorder
 
 #: How long a subscriber's thread is awaited at the end.
@@ -85,6 +87,9 @@ class SteppedEngine:
     opener: Callable[..., Engine[Any]] = open_engine
     workers: HeldExecutor = field(factory=HeldExecutor, init=False)
     engine: Any = field(init=False)
+    #: What receives the uploads, where `open_engine` opens an engine whose lifecycle takes chunks;
+    #: an opener of your own sees to that itself.
+    uploads: Any = field(default=None, init=False)
     _numbers: Iterator[int] = field(factory=itertools.count, init=False)
     #: What was notified since the start: name, record, message.
     told: list[tuple[str, Task | None, str | None]] = field(factory=list, init=False)
@@ -109,7 +114,11 @@ class SteppedEngine:
         self.engine._new_id = lambda: f"task-{next(self._numbers):04}"
         self._listen()
         self.recorder = Recorder(self.engine)
-        self.engine._runner.start(threaded=False)
+        if self.opener is open_engine and any(one.takes_chunks for one in self.lifecycle.states):
+            self.uploads = Uploads(self.engine)
+        runner = self.engine._runner
+        runner.start = partial(runner.start, threaded=False)
+        self.engine.start()
         self.settle()
         return self.engine
 

@@ -11,7 +11,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from musictasks.errors import LifecycleError
-from musictasks.statemachine import MUSIC, Edge, Lifecycle, Role, Stage, StateSpec
+from musictasks.statemachine import MUSIC, Edge, Lifecycle, MusicTask, Role, Stage, StateSpec
 
 BEFORE = pickle.dumps(MUSIC)
 STORABLE = sorted(MUSIC.storable)
@@ -64,7 +64,7 @@ def test_deriving_never_changes_the_origin(steps: list[Callable[[Lifecycle], Lif
 
 def built(**parts: Any) -> Lifecycle:
     whole = {"states": MUSIC.states, "stages": MUSIC.stages, "free_edges": MUSIC.free_edges}
-    return Lifecycle(**{**whole, **parts})
+    return Lifecycle(**{**whole, **parts}, record=MusicTask)
 
 
 def without_edge(edge: Edge) -> Lifecycle:

@@ -17,6 +17,7 @@ from musictasks.files import Directory
 from musictasks.persistence import TaskStore, make_converter
 from musictasks.statemachine import HISTORY_LIMIT, MUSIC, HistoryEntry, MusicTask, TaskMachine
 from musictasks.testing import histories, tasks
+from paperkit import PAPERS, Paper
 
 #: Every way that Python offers to change an attribute, short of object.__setattr__.
 ASSIGNMENTS: dict[str, Callable[[MusicTask, str], Any]] = {
@@ -44,7 +45,7 @@ ASSIGNMENTS: dict[str, Callable[[MusicTask, str], Any]] = {
 
 
 @pytest.mark.parametrize("way", ASSIGNMENTS)
-@given(task=tasks(), state=st.sampled_from([state.name for state in MUSIC.states]))
+@given(task=tasks(MUSIC), state=st.sampled_from([state.name for state in MUSIC.states]))
 def test_a_state_cannot_be_assigned(way: str, task: MusicTask, state: str):
     """Whatever the way, it raises, and the task is as it was."""
     before = pickle.dumps(task)
@@ -54,7 +55,7 @@ def test_a_state_cannot_be_assigned(way: str, task: MusicTask, state: str):
     assert pickle.dumps(task) == before
 
 
-@given(task=tasks())
+@given(task=tasks(MUSIC))
 def test_what_is_saved_is_loaded_again(task: MusicTask):
     """Any task, with unknown keys and every text in its annotations: byte for byte, twice."""
     with tempfile.TemporaryDirectory() as directory:
@@ -68,12 +69,21 @@ def test_what_is_saved_is_loaded_again(task: MusicTask):
         assert (Path(directory) / f"{task.id}.json").read_bytes() == content
 
 
+@given(task=tasks(PAPERS))
+def test_a_record_of_ones_own_is_loaded_again(task: Paper):
+    """Whatever types its fields have, and whatever they hold: nothing is lost or guessed."""
+    converter = make_converter(PAPERS)
+    loaded = converter.load(converter.dump(task), task.id)
+    assert loaded == task
+    assert converter.dump(loaded) == converter.dump(task)
+
+
 @given(data=st.data())
 def test_what_a_caller_does_to_annotations_changes_no_record(data: st.DataObject):
     """Copied in, copied out, however deep."""
     inner = {"list": [1, {"deep": data.draw(st.integers(0, 9))}]}
     given = {"mine": inner}
-    task = data.draw(tasks()).annotated(given)
+    task = data.draw(tasks(MUSIC)).annotated(given)
     before = copy.deepcopy(task.annotations)
     inner["list"].append("in")
     task.annotations["mine"]["list"].append("out")
@@ -83,7 +93,7 @@ def test_what_a_caller_does_to_annotations_changes_no_record(data: st.DataObject
     assert "new" not in task.unknown
 
 
-@given(walk=histories(max_size=30), times=st.integers(1, 3))
+@given(walk=histories(MUSIC, max_size=30), times=st.integers(1, 3))
 def test_a_record_stays_bounded(walk: tuple[HistoryEntry, ...], times: int):
     """However long a task lives, its history keeps the last entries, a walk that ends here."""
     machine = TaskMachine(MUSIC)

@@ -10,6 +10,7 @@ from typing import ClassVar
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
+from musicmachine import MusicStateMachine
 from musictasks.statemachine import (
     MUSIC,
     Lifecycle,
@@ -21,6 +22,7 @@ from musictasks.statemachine import (
     succeed,
 )
 from musictasks.testing import LifecycleStateMachine
+from paperkit import PAPERS, Paper
 
 #: A stage of an integrator's, with a handler that makes files.
 MINE = MUSIC.with_stage(
@@ -52,11 +54,11 @@ def seen(machine: type[LifecycleStateMachine], examples: int, **options: object)
 
 def test_no_sequence_of_calls_leads_to_an_undeclared_state():
     """On the music lifecycle, and the examples do reach its depths."""
-    edges = seen(LifecycleStateMachine, 30)
+    edges = seen(MusicStateMachine, 30)
     assert len(edges) >= 40, sorted(edges)
 
 
-class Transcoded(LifecycleStateMachine):
+class Transcoded(MusicStateMachine):
     """An integrator's lifecycle, whose handler works on real files."""
 
     lifecycle: ClassVar[Lifecycle] = MINE
@@ -88,8 +90,47 @@ def test_no_sequence_of_calls_breaks_an_integrators_lifecycle():
     assert "transcoding --succeed--> readyforintegration" in edges
 
 
+class Papers(LifecycleStateMachine):
+    """Nothing of music: a record of its own, uploads, a client that approves, real files."""
+
+    lifecycle: ClassVar[Lifecycle] = PAPERS
+    filed: ClassVar[Path]
+
+    @staticmethod
+    def read(task: Paper, work: Work) -> Outcome:
+        """What is left of a run that was cut off is written again."""
+        path = work.directory / "text"
+        path.write_text(task.kind)
+        return succeed(changes={"pages": len(task.kind), "words": [task.kind]})
+
+    @staticmethod
+    def file(task: Paper, work: Work) -> Outcome:
+        (Papers.filed / task.id).write_text(task.kind)
+        return succeed(changes={"filed": f"{task.kind}/{task.id}"})
+
+    handlers: ClassVar = {"reading": read, "filing": file}
+
+
+def test_no_sequence_of_calls_breaks_a_lifecycle_without_music():
+    """The machine needs to know nothing of it but its declaration."""
+    Papers.filed = Path(tempfile.mkdtemp())
+    try:
+        edges = seen(Papers, 30)
+        assert list(Papers.filed.iterdir())
+    finally:
+        shutil.rmtree(Papers.filed)
+    assert len(edges) >= 24, sorted(edges)
+    for edge in (
+        "unmade --type--> proposed",
+        "receiving --complete--> toread",
+        "reading --succeed--> tofile",
+        "proposed --approve--> tofile",
+    ):
+        assert edge in edges
+
+
 @pytest.mark.long
 def test_no_sequence_of_calls_leads_to_an_undeclared_state_long():
     """Many more examples, other ones each time: nearly every edge is taken."""
-    edges = seen(LifecycleStateMachine, 500, derandomize=False)
+    edges = seen(MusicStateMachine, 500, derandomize=False)
     assert len(edges) >= 58, sorted(edges)

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from musictasks.cli.diagram import add_diagram_arguments, draw_task, run_diagram
+from musictasks.cli.arguments import add_diagram_arguments
+from musictasks.cli.diagram import draw_task, run_diagram
 from musictasks.cli.output import make_console
 from musictasks.diagrams import draw, write
 from musictasks.errors import DiagramError

@@ -30,6 +30,11 @@ def test_a_timer_is_due_at_its_time_and_a_new_one_replaces_it():
         assert done == expected
 
 
+def _two_timers(dispatcher: Dispatcher, owner: Owner) -> None:
+    for serial in range(2):
+        dispatcher.call_at(owner, 90_000, lambda *_: None, serial)
+
+
 def test_timers_of_owners_that_are_gone_do_not_pile_up():
     """However many tasks came and went before their time is due."""
     dispatcher = Dispatcher(lambda: 1000.0)
@@ -37,10 +42,7 @@ def test_timers_of_owners_that_are_gone_do_not_pile_up():
     for owner in kept:
         dispatcher.call_at(owner, 2000, lambda *_: None, 0)
     for _ in range(10_000):
-        passing = Owner()
-        for serial in range(2):
-            dispatcher.call_at(passing, 90_000, lambda *_: None, serial)
-    del passing
+        _two_timers(dispatcher, Owner())
     gc.collect()
     assert len(dispatcher._due) < 200
     assert len(dispatcher._timers) == 10

@@ -15,7 +15,7 @@ import pytest
 from enginekit import PLAYED, begin, upload
 from musictasks.errors import LifecycleViolation, TaskNotSaved
 from musictasks.files import Directory
-from musictasks.music import MusicEngine, Settings
+from musictasks.music import MusicEngine, Settings, open_library
 from musictasks.statemachine import MUSIC, fail
 from musictasks.testing import Clock, FaultInjector, Killed, Recorder, SteppedEngine
 
@@ -102,7 +102,82 @@ def test_the_fixtures_take_the_overridden_lifecycle_and_handlers(pytester: pytes
     pytester.makeconftest('pytest_plugins = ["musictasks.testing.plugin"]')
     pytester.makepyfile("""
         import pytest
+        from attrs import frozen
+        from musictasks.statemachine import (
+            Edge, Role, Sender, Stage, StateSpec, UploadTask, bare_lifecycle, fail,
+            is_complete, is_incomplete,
+        )
+
+        @frozen(kw_only=True)
+        class Scan(UploadTask):
+            pages: int | None = None
+
+        READING = Stage(
+            "reading", group="text", queued="toread", working="reading", succeeded="read",
+            failed="unreadable",
+        )
+
+        @pytest.fixture
+        def musictasks_lifecycle():
+            receiving = StateSpec("receiving", "upload", Role.WAITING, takes_chunks=True)
+            def of_upload(event, target, **more):
+                return Edge(
+                    event=event, source="receiving", target=target, sender=Sender.UPLOAD, **more
+                )
+            return (
+                bare_lifecycle(Scan)
+                .with_state(receiving)
+                .with_state(StateSpec("read", "text", Role.FINISHED))
+                .with_stage(READING)
+                .with_edge(Edge(event="announce", source="unmade", target="receiving"))
+                .with_edge(Edge(event="ask", source="unmade", target="toread"))
+                .with_edge(of_upload("chunk", None, guard=is_incomplete, stored=False))
+                .with_edge(of_upload("complete", "toread", guard=is_complete))
+                .with_edge(of_upload("fail", "unreadable"))
+            )
+
+        @pytest.fixture
+        def musictasks_handlers():
+            return {"reading": lambda task, work: fail("mine")}
+
+        def test_engine(musictasks_engine):
+            task = musictasks_engine.create("ask", pages=3)
+            assert task.pages == 3
+            assert "mine" in musictasks_engine.wait(task.id, "unreadable", 30).message
+
+        def test_uploads(musictasks_uploads, musictasks_recorder):
+            task = musictasks_uploads.begin(file_size=3, source_filename="x.pdf")
+            musictasks_uploads.receive(task.id, b"abc")
+            musictasks_recorder.wait_for_state(task.id, "unreadable")
+
+        def test_stepped(musictasks_stepped):
+            assert "read" in musictasks_stepped.engine.lifecycle
+            task = musictasks_stepped.uploads.begin(file_size=3)
+            musictasks_stepped.kill()
+            musictasks_stepped.start()
+            musictasks_stepped.uploads.receive(task.id, b"abc")
+            musictasks_stepped.settle()
+            musictasks_stepped.work()
+            assert musictasks_stepped.engine.get(task.id).state == "unreadable"
+    """)
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=3)
+
+
+def test_the_fixtures_take_an_engine_of_ones_own(pytester: pytest.Pytester):
+    """Who builds on the engine, as the music library does, overrides its opener and settings."""
+    pytester.makeconftest('pytest_plugins = ["musictasks.testing.plugin"]')
+    pytester.makepyfile("""
+        import pytest
+        from musictasks.music import Settings, open_library
         from musictasks.statemachine import MUSIC, Edge, Role, StateSpec, fail
+
+        @pytest.fixture
+        def musictasks_opener():
+            return open_library
+
+        @pytest.fixture
+        def musictasks_settings(tmp_path):
+            return Settings.in_directory(tmp_path, durability="none", artwork_scales=(16,))
 
         @pytest.fixture
         def musictasks_lifecycle():
@@ -126,6 +201,15 @@ def test_the_fixtures_take_the_overridden_lifecycle_and_handlers(pytester: pytes
             assert "approval" in musictasks_stepped.engine.lifecycle
     """)
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)
+
+
+def test_without_a_lifecycle_the_fixtures_say_what_to_override(pytester: pytest.Pytester):
+    """There is none to fall back on: a test of somebody else's would prove nothing."""
+    pytester.makeconftest('pytest_plugins = ["musictasks.testing.plugin"]')
+    pytester.makepyfile("def test_engine(musictasks_engine): pass")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*override the fixture musictasks_lifecycle*"])
 
 
 def test_a_failed_comparison_shows_both_walks_and_the_reason(pytester: pytest.Pytester):
@@ -231,7 +315,8 @@ def test_a_full_disk_refuses_a_call_and_changes_nothing(
 @pytest.fixture
 def stepped(musictasks_settings: Settings) -> Callable[..., SteppedEngine]:
     def make(**handlers: object) -> SteppedEngine:
-        return SteppedEngine(musictasks_settings, MUSIC, {**PLAYED, **handlers})  # pyright: ignore[reportArgumentType]
+        played = {**PLAYED, **handlers}
+        return SteppedEngine(musictasks_settings, MUSIC, played, opener=open_library)  # pyright: ignore[reportArgumentType]
 
     return make
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 from musictasks.errors import IllegalTransition, LifecycleError, LifecycleViolation
 from musictasks.library import MusicDatabase, sample_album
 from musictasks.music import Settings, default_handlers
@@ -25,12 +25,25 @@ from musictasks.statemachine import (
     Stage,
     StateSpec,
     Target,
+    Task,
     TaskMachine,
+    UploadTask,
     Work,
     fail,
+    in_file,
     succeed,
 )
 from musictasks.testing import prove
+from paperkit import PAPERS
+
+
+@frozen(kw_only=True)
+class Paper(UploadTask):
+    """The record of an integrator's."""
+
+    kind: str | None = field(default=None, metadata=in_file(examples=("letter", "report")))
+    signed: bool = False
+
 
 #: Small, so that each proof takes a moment: a rest, a stage, and an internal edge.
 WORK = Stage(
@@ -38,7 +51,7 @@ WORK = Stage(
 )
 
 
-def counts(task: MusicTask, payload: Mapping[str, Any]) -> bool:
+def counts(task: Paper, payload: Mapping[str, Any]) -> bool:
     """The payload has a size."""
     return payload.get("size", 0) > 0
 
@@ -64,10 +77,10 @@ EDGES = (
     ),
     Edge(event="forget", source="leaving", target="gone"),
 )
-SMALL = Lifecycle(STATES, (WORK,), EDGES)
+SMALL = Lifecycle(STATES, (WORK,), EDGES, record=Paper)
 
 
-def guarded(guard: Callable[[MusicTask, Mapping[str, Any]], bool]) -> Lifecycle:
+def guarded(guard: Callable[[Paper, Mapping[str, Any]], bool]) -> Lifecycle:
     """The small lifecycle with one more edge, under a guard."""
     return SMALL.with_edge(Edge(event="skip", source="waiting", target="done", guard=guard))
 
@@ -123,7 +136,7 @@ class WrongGuard(TaskMachine):
     """Asks another guard than the declared one."""
 
     def __init__(self, lifecycle: Lifecycle, **options: Any) -> None:
-        def lenient(task: MusicTask, payload: Mapping[str, Any]) -> bool:
+        def lenient(task: Paper, payload: Mapping[str, Any]) -> bool:
             return True
 
         edges = [evolve(e, guard=lenient) if e.guard is counts else e for e in EDGES]
@@ -134,7 +147,7 @@ class WrongGuard(TaskMachine):
 class StrictGuard(TaskMachine):
     """Refuses what is allowed."""
 
-    def send(self, task: MusicTask, event: str, **options: Any) -> MusicTask:
+    def send(self, task: Task, event: str, **options: Any) -> Task:
         if event == "ask":
             raise IllegalTransition(task.id, task.state, event, ())
         return super().send(task, event, **options)
@@ -144,9 +157,9 @@ class LostSave(TaskMachine):
     """Does not save one event."""
 
     def __init__(self, lifecycle: Lifecycle, *, save: Any = None, **options: Any) -> None:
-        def forgetful(task: MusicTask) -> None:
+        def forgetful(task: Task, subject: Any) -> None:
             if save is not None and task.state != "done":
-                save(task)
+                save(task, subject)
 
         super().__init__(lifecycle, save=forgetful, **options)
 
@@ -157,11 +170,11 @@ class LateSave(TaskMachine):
     def __init__(
         self, lifecycle: Lifecycle, *, save: Any = None, entered: Any = None, **rest: Any
     ) -> None:
-        def late(task: MusicTask, edge: Edge) -> None:
+        def late(task: Task, edge: Edge, subject: Any) -> None:
             if entered is not None:
-                entered(task, edge)
+                entered(task, edge, subject)
             if save is not None:
-                save(task)
+                save(task, subject)
 
         super().__init__(lifecycle, entered=late, **rest)
 
@@ -170,10 +183,10 @@ class SavedTwice(TaskMachine):
     """Saves each event twice."""
 
     def __init__(self, lifecycle: Lifecycle, *, save: Any = None, **options: Any) -> None:
-        def twice(task: MusicTask) -> None:
+        def twice(task: Task, subject: Any) -> None:
             if save is not None:
-                save(task)
-                save(task)
+                save(task, subject)
+                save(task, subject)
 
         super().__init__(lifecycle, save=twice, **options)
 
@@ -185,7 +198,7 @@ class InternalSave(TaskMachine):
         super().__init__(lifecycle, save=save, **options)
         self._saves = save
 
-    def send(self, task: MusicTask, event: str, **options: Any) -> MusicTask:
+    def send(self, task: Task, event: str, **options: Any) -> Task:
         after = super().send(task, event, **options)
         if event == "note" and self._saves is not None:
             self._saves(after)
@@ -199,7 +212,7 @@ class SavedRefusal(TaskMachine):
         super().__init__(lifecycle, save=save, **options)
         self._saves = save
 
-    def send(self, task: MusicTask, event: str, **options: Any) -> MusicTask:
+    def send(self, task: Task, event: str, **options: Any) -> Task:
         try:
             return super().send(task, event, **options)
         except IllegalTransition:
@@ -211,24 +224,45 @@ class SavedRefusal(TaskMachine):
 class LostHistory(TaskMachine):
     """Makes no history entry."""
 
-    def _next(self, cell: Any, edge: Edge) -> MusicTask:
+    def _next(self, cell: Any, edge: Edge) -> Task:
         return evolve(super()._next(cell, edge), history=cell.record.history)
 
 
 class LostAttempt(TaskMachine):
     """Does not count how often a stage was begun."""
 
-    def _next(self, cell: Any, edge: Edge) -> MusicTask:
+    def _next(self, cell: Any, edge: Edge) -> Task:
         return evolve(super()._next(cell, edge), attempts=0)
 
 
 class Raising(TaskMachine):
     """Raises what is no refusal."""
 
-    def send(self, task: MusicTask, event: str, **options: Any) -> MusicTask:
+    def send(self, task: Task, event: str, **options: Any) -> Task:
         if event == "ask" and task.state == "done":
             raise KeyError(event)
         return super().send(task, event, **options)
+
+
+class WrongAnswer(TaskMachine):
+    """Names another edge than it takes, if it is only asked."""
+
+    def edge_taken(self, task: Task, event: str, payload: Any = None) -> Edge | None:
+        edge = super().edge_taken(task, event, payload or {})
+        return None if event == "ask" else edge
+
+
+class BusyAnswer(TaskMachine):
+    """Does something although it is only asked."""
+
+    def __init__(self, lifecycle: Lifecycle, *, save: Any = None, **options: Any) -> None:
+        super().__init__(lifecycle, save=save, **options)
+        self._saves = save
+
+    def edge_taken(self, task: Task, event: str, payload: Any = None) -> Edge | None:
+        if event == "ask" and task.state == "waiting":
+            self._saves(task, None)
+        return super().edge_taken(task, event, payload or {})
 
 
 BROKEN: dict[type[TaskMachine], tuple[str, str]] = {
@@ -245,6 +279,8 @@ BROKEN: dict[type[TaskMachine], tuple[str, str]] = {
     LostHistory: ("event 'make' in state 'new'", "the history ends with"),
     LostAttempt: ("event 'recover' in state 'working'", "not reached: give a task"),
     Raising: ("event 'ask' in state 'done'", "the machine raised KeyError"),
+    WrongAnswer: ("event 'ask' in state 'waiting'", "the machine says None, and takes waiting"),
+    BusyAnswer: ("event 'ask' in state 'waiting'", "only asked for the edge, and yet it was saved"),
 }
 
 
@@ -263,7 +299,7 @@ def test_a_broken_machine_is_found(machine: type[TaskMachine]):
 # -- guards ---------------------------------------------------------------------------------
 
 
-def is_japanese(task: MusicTask, payload: Mapping[str, Any]) -> bool:
+def is_japanese(task: Paper, payload: Mapping[str, Any]) -> bool:
     """An annotation says so."""
     return task.annotations.get("language") == "ja"
 
@@ -279,7 +315,7 @@ def test_a_guard_that_no_record_satisfies_is_named():
 @pytest.mark.parametrize("state", ["new", "waiting"])
 def test_a_given_task_satisfies_a_guard(state: str):
     """Given where the guard is asked, or where its path begins."""
-    task = MusicTask(id="mine", state=state, annotations={"language": "ja"})
+    task = Paper(id="mine", state=state, annotations={"language": "ja"})
     report = prove(guarded(is_japanese), tasks=[task])
     assert report.edges_covered == report.edges_total == len(SMALL.edges) + 1
 
@@ -287,29 +323,56 @@ def test_a_given_task_satisfies_a_guard(state: str):
 def test_a_given_payload_satisfies_a_guard():
     """A pair of a record and a payload is tried, too."""
 
-    def is_signed(task: MusicTask, payload: Mapping[str, Any]) -> bool:
+    def is_signed(task: Paper, payload: Mapping[str, Any]) -> bool:
         return payload.get("signature") == "me"
 
-    given = (MusicTask(id="mine", state="waiting"), {"signature": "me"})
+    given = (Paper(id="mine", state="waiting"), {"signature": "me"})
     assert prove(guarded(is_signed), tasks=[given]).edges_covered == len(SMALL.edges) + 1
 
 
-def flips(task: MusicTask, payload: Mapping[str, Any]) -> bool:
+@pytest.mark.parametrize(
+    "guard",
+    [
+        lambda task, payload: task.signed,
+        lambda task, payload: task.kind == "report",
+        lambda task, payload: task.kind is None and task.signed,
+    ],
+)
+def test_fields_of_the_record_are_tried_by_themselves(guard: Any):
+    """Both of a bool, and the examples that a field gives, in all combinations."""
+    report = prove(guarded(guard))
+    assert report.edges_covered == report.edges_total == len(SMALL.edges) + 1
+
+
+def test_a_lifecycle_with_a_record_and_uploads_of_its_own_is_proven():
+    """Its guards ask for sizes, checksums and three fields at once; no task is given."""
+    report = prove(PAPERS)
+    assert report.pairs == len(PAPERS.states) * len(PAPERS.events)
+    assert report.edges_covered == report.edges_total == len(PAPERS.edges)
+
+
+def test_a_task_with_another_record_is_refused():
+    """It could not even be stored."""
+    with pytest.raises(TypeError, match="records are Paper, not MusicTask"):
+        prove(SMALL, tasks=[MusicTask(id="mine", state="waiting")])
+
+
+def flips(task: Paper, payload: Mapping[str, Any]) -> bool:
     flips.says = not getattr(flips, "says", False)  # pyright: ignore[reportFunctionMemberAccess]
     return flips.says  # pyright: ignore[reportFunctionMemberAccess]
 
 
-def tampers_with_the_record(task: MusicTask, payload: Mapping[str, Any]) -> bool:
+def tampers_with_the_record(task: Paper, payload: Mapping[str, Any]) -> bool:
     object.__setattr__(task, "offset", (task.offset or 0) + 1)
     return True
 
 
-def tampers_with_the_payload(task: MusicTask, payload: dict[str, Any]) -> bool:
+def tampers_with_the_payload(task: Paper, payload: dict[str, Any]) -> bool:
     payload["seen"] = True
     return True
 
 
-def raises(task: MusicTask, payload: Mapping[str, Any]) -> bool:
+def raises(task: Paper, payload: Mapping[str, Any]) -> bool:
     return payload["size"] > 3
 
 
@@ -331,12 +394,12 @@ def test_an_impure_guard_is_found(guard: Any, reason: str):
 def test_a_stage_whose_success_may_be_refused_leaves_a_task_stuck():
     """The engine fires outcomes by itself: one of the edges must always be open."""
 
-    def is_album(task: MusicTask, payload: Mapping[str, Any]) -> bool:
-        return task.content_type == "album"
+    def is_letter(task: Paper, payload: Mapping[str, Any]) -> bool:
+        return task.kind == "letter"
 
-    stage = evolve(WORK, succeeded=(Target("done", is_album),))
-    with pytest.raises(LifecycleViolation, match="refused by is_album, so the task is stuck"):
-        prove(Lifecycle(STATES, (stage,), EDGES))
+    stage = evolve(WORK, succeeded=(Target("done", is_letter),))
+    with pytest.raises(LifecycleViolation, match="refused by is_letter, so the task is stuck"):
+        prove(Lifecycle(STATES, (stage,), EDGES, record=Paper))
 
 
 def test_a_lifecycle_that_is_not_whole_is_no_case_for_a_proof():
@@ -351,18 +414,18 @@ def test_a_lifecycle_that_is_not_whole_is_no_case_for_a_proof():
 def test_a_handler_that_does_the_same_again_is_proven(tmp_path: Path):
     """Twice from the same record: one outcome, one set of files."""
 
-    def handler(task: MusicTask, work: Work) -> Outcome:
+    def handler(task: Paper, work: Work) -> Outcome:
         (tmp_path / "made").write_text(task.id)
         return succeed(annotations={"made": True}, message=f"took {random.random()} s")
 
-    task = MusicTask(id="mine", state="queued")
+    task = Paper(id="mine", state="queued")
     report = prove(SMALL, tasks=[task, evolve(task, id="too")], handlers={"work": handler})
     assert report.handlers == 2
     assert "2 handlers run twice" in str(report)
     assert (tmp_path / "made").read_text() == "too"
 
 
-def appends(path: Path, task: MusicTask, work: Work) -> Outcome:
+def appends(path: Path, task: Paper, work: Work) -> Outcome:
     with path.open("a") as file:
         file.write("x")
     return succeed()
@@ -374,14 +437,14 @@ class Appends:
 
     directory: Path
 
-    def __call__(self, task: MusicTask, work: Work) -> Outcome:
+    def __call__(self, task: Paper, work: Work) -> Outcome:
         return appends(self.directory / "made", task, work)
 
 
 def test_a_handler_that_appends_is_found(tmp_path: Path):
     """Wherever the handler keeps its directory: attribute, argument, variable, or told."""
 
-    def inner(task: MusicTask, work: Work) -> Outcome:
+    def inner(task: Paper, work: Work) -> Outcome:
         return appends(tmp_path / "made", task, work)
 
     told: dict[str, Any] = {"directories": [tmp_path]}
@@ -399,11 +462,39 @@ def test_a_handler_that_appends_is_found(tmp_path: Path):
         assert caught.value.path[-1] == "queued --begin--> working"
 
 
+def test_a_handler_that_appends_in_its_tasks_own_directory_is_found():
+    """Nobody has to say where that is."""
+
+    def handler(task: Paper, work: Work) -> Outcome:
+        return appends(work.directory / "made", task, work)
+
+    with pytest.raises(LifecycleViolation, match=r"leaves other files: .*proof/made"):
+        prove(SMALL, handlers={"work": handler})
+
+
+def test_a_handler_finds_the_files_of_its_task(tmp_path: Path):
+    """`uploads` holds the directories of the given tasks; without it they are empty."""
+
+    def handler(task: Paper, work: Work) -> Outcome:
+        text = (work.directory / str(task.upload_name)).read_text()
+        (work.directory / "text").write_text(text.upper())
+        return succeed(annotations={"text": text})
+
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "paper.txt").write_text("words")
+    task = Paper(id="mine", state="working", upload_path="mine/paper.txt")
+    handlers = {"work": handler}
+    assert prove(SMALL, tasks=[task], handlers=handlers, uploads=tmp_path).handlers == 1
+    assert (tmp_path / "mine" / "text").read_text() == "WORDS"
+    with pytest.raises(LifecycleViolation, match="it raised FileNotFoundError"):
+        prove(SMALL, tasks=[task], handlers=handlers)
+
+
 def test_a_handler_that_counts_is_found():
     """The second outcome is not the first."""
-    runs: list[MusicTask] = []
+    runs: list[Paper] = []
 
-    def handler(task: MusicTask, work: Work) -> Outcome:
+    def handler(task: Paper, work: Work) -> Outcome:
         runs.append(task)
         return succeed(annotations={"runs": len(runs)})
 
@@ -418,7 +509,7 @@ def test_a_handler_with_another_event_the_second_time_is_found():
         prove(SMALL, handlers={"work": lambda task, work: next(outcomes)})
 
 
-def raising(task: MusicTask, work: Work) -> Outcome:
+def raising(task: Paper, work: Work) -> Outcome:
     raise RuntimeError("out of order")
 
 
@@ -450,21 +541,22 @@ def test_our_own_handlers_are_idempotent_on_the_real_album(tmp_path: Path):
     settings = Settings.in_directory(tmp_path, durability="none", artwork_scales=(16,))
     album = "Søren Größenwald/2020 - Über den Wäldern"
     song, source = f"{album}/01 Morgenröte.flac", sample_album() / "01 Morgenroete.flac"
-    for directory in (settings.uploads, settings.artwork, (settings.music / album)):
+    song_upload, cover_upload = settings.uploads / "song", settings.uploads / "cover"
+    for directory in (song_upload, cover_upload, settings.artwork, settings.music / album):
         directory.mkdir(parents=True)
-    shutil.copy(source, settings.uploads / "song.flac")
-    shutil.copy(sample_album() / "cover.png", settings.uploads / "cover.png")
+    shutil.copy(source, song_upload / "song.flac")
+    shutil.copy(sample_album() / "cover.png", cover_upload / "cover.png")
     shutil.copy(source, settings.music / song)
     MusicDatabase(settings.database).prepare()
     uploaded = MusicTask(
         id="song",
         state="preprocessing",
         content_type="albumfile",
-        upload_path="song.flac",
+        upload_path="song/song.flac",
         album_file_path=song,
     )
     cover = MusicTask(
-        id="cover", state="preprocessing", content_type="artwork", upload_path="cover.png"
+        id="cover", state="preprocessing", content_type="artwork", upload_path="cover/cover.png"
     )
     placed = MusicTask(id="album", state="importingmusic", content_type="album", album_path=album)
     picture = MusicTask(
@@ -480,7 +572,8 @@ def test_our_own_handlers_are_idempotent_on_the_real_album(tmp_path: Path):
     moved = evolve(uploaded, state="integrating", album_file_path=other)
     handlers = default_handlers(settings)
     del handlers["file system scan"]
-    report = prove(MUSIC, tasks=[uploaded, cover, moved, placed, picture], handlers=handlers)
+    tasks = [uploaded, cover, moved, placed, picture]
+    report = prove(MUSIC, tasks=tasks, handlers=handlers, uploads=settings.uploads)
     assert report.handlers == 5
     assert (settings.music / other).read_bytes() == source.read_bytes()
     assert MusicDatabase(settings.database).song(song) is not None
