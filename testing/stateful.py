@@ -58,7 +58,7 @@ class LifecycleStateMachine(Invariants):
 
     @precondition(lambda self: self._in(self.receiving))
     @rule(draw=st.data(), how=st.sampled_from(_CHUNKS))
-    def receive_chunk(self, draw: st.DataObject, how: str) -> None:
+    def send_chunk(self, draw: st.DataObject, how: str) -> None:
         task = draw.draw(st.sampled_from(self._in(self.receiving)))
         rest = self._rest(task)
         chunk = {
