@@ -57,6 +57,9 @@ class OwnedDirectories:
         """
         name = check_name(name)
         if self.root.status(name) is None:
+            if self.root.status(f"{check_name(owner)}/{name}") is not None:
+                # Whoever moved it may have been cut off before its fsync.
+                self._make_durable(owner)
             return False
         self.make(owner)
         with self.root.descriptor() as root_fd, self.root.descriptor(owner) as own_fd:
@@ -70,11 +73,15 @@ class OwnedDirectories:
                 if self.root.status(f"{owner}/{name}") is not None:
                     return False
                 effects.current.replace(name, name, src_dir_fd=root_fd, dst_dir_fd=own_fd)
-            if self.root.durable:
-                # Invariant: first where it is now, so that a power cut leaves it in one of the two.
-                effects.current.fsync(own_fd)
-                effects.current.fsync(root_fd)
+        self._make_durable(owner)
         return True
+
+    def _make_durable(self, owner: str) -> None:
+        if self.root.durable:
+            # Invariant: first where it is now, so that a power cut leaves it in one of the two.
+            for rel in (owner, ""):
+                with self.root.descriptor(rel) as fd:
+                    effects.current.fsync(fd)
 
     def remove(self, owner: str) -> bool:
         """Remove the directory of an owner with all that is in it; False where nothing is.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import AbstractContextManager
 from hashlib import sha1
 from pathlib import PurePosixPath
@@ -18,6 +19,8 @@ from ..uploads import Uploads, check_announcement, data_name
 from . import admission, takeover, targets
 from .duplicates import Duplicates
 from .settings import Settings
+
+_log = logging.getLogger(__name__)
 
 #: What gives its id to a new upload: nothing is left to be done for the content.
 _ENDED = frozenset({Role.PASSING, Role.FINISHED, Role.FAILED, Role.REMOVING})
@@ -53,7 +56,10 @@ class MusicEngine(Engine[MusicTask]):
         self.check_open()
         if not self.is_started and not self.invalid():
             # Else it may be the data of a task file that does not load.
-            takeover.remove_leftovers(Directory(self.settings.uploads), self.tasks())
+            try:
+                takeover.remove_leftovers(Directory(self.settings.uploads), self.tasks())
+            except (OSError, InvalidPath) as error:
+                _log.warning("what is left over could not be removed: %s", error)
         super().start()
 
     # -- uploads ----------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 What is durable: a file's data after the fsync of that file, names after the fsync of their
 directory. Of what came since, each name operation is there or not, independently of the others
-(an exchange or a rename is one), and each file has the old data, the new, a torn or a zeroed part.
+(an exchange or a rename is one; from one directory into another it is one until one of the two is
+synced), and each file has the old data, the new, a torn or a zeroed part.
 SQLite's own writes are not recorded: the database is taken as it was at that moment.
 """
 
@@ -43,6 +44,8 @@ class Operation:
 
     node: int
     names: Names | None = None
+    #: The same for the two halves of a rename from one directory into another.
+    rename: int | None = None
     #: The whole content of the file after a write or truncate.
     data: bytes | None = None
     synced: bool = False
@@ -54,13 +57,20 @@ class Image:
 
     files: dict[str, bytes] = Factory(dict)
     directories: set[str] = Factory(set)
+    #: By path: which file it is; several names may be one.
+    nodes: dict[str, int] = Factory(dict)
 
     def lay_out(self, root: Path) -> None:
         """Makes it a real one; an empty directory must be at `root`."""
         for name in sorted(self.directories):
             (root / name).mkdir()
+        names: dict[int, Path] = {}
         for name, data in self.files.items():
-            (root / name).write_bytes(data)
+            first = names.setdefault(self.nodes.get(name, -len(names) - 1), root / name)
+            if first == root / name:
+                first.write_bytes(data)
+            else:
+                (root / name).hardlink_to(first)
 
 
 class Recording(Struck):
@@ -108,8 +118,8 @@ class Recording(Struck):
         self.cut()
         return getattr(self, f"_{name}")(*args, **kwargs)
 
-    def _put(self, dir_fd: int, names: Names) -> None:
-        self.operations.append(Operation(self._of(dir_fd), names=names))
+    def _put(self, dir_fd: int, names: Names, rename: int | None = None) -> None:
+        self.operations.append(Operation(self._of(dir_fd), names=names, rename=rename))
 
     def _write_down(self, node: int, data: bytes) -> None:
         self.contents[node] = data
@@ -155,10 +165,14 @@ class Recording(Struck):
         self._rename("replace", src, dst, **fds)
 
     def _rename(self, how: str, src: str, dst: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
-        assert self._of(src_dir_fd) == self._of(dst_dir_fd), "not recorded: across directories"
         node = self._at(src, src_dir_fd)
         super().perform(how, src, dst, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
-        self._put(dst_dir_fd, {src: None, dst: node})
+        if self._of(src_dir_fd) == self._of(dst_dir_fd):
+            self._put(dst_dir_fd, {src: None, dst: node})
+        else:
+            rename = len(self.operations)
+            self._put(src_dir_fd, {src: None}, rename)
+            self._put(dst_dir_fd, {dst: node}, rename)
 
     def _exchange(self, a: str, b: str, *, dir_fd: int) -> None:
         one, other = self._at(a, dir_fd), self._at(b, dir_fd)
@@ -184,29 +198,29 @@ class Recording(Struck):
         """The disks that a power cut at this instant could leave; some may be the same."""
         names: dict[int, dict[str, int | None]] = defaultdict(dict)
         names.update({node: dict(found) for node, found in self.base_names.items()})
-        open_names: dict[int, list[Names]] = defaultdict(list)
+        open_names: list[Operation] = []
         durable: dict[int, bytes] = dict(self.base)
         latest: dict[int, bytes] = {}
         for operation in self.operations[: cut.operations]:
             node = operation.node
             if operation.names is not None:
-                open_names[node].append(operation.names)
+                open_names.append(operation)
             elif operation.data is not None:
                 latest[node] = operation.data
             else:
                 if node in latest:
                     durable[node] = latest.pop(node)
-                for change in open_names.pop(node, []):
-                    names[node].update(change)
-        undecided = [(node, change) for node, changes in open_names.items() for change in changes]
-        for node, change in undecided[:-_OPEN_MOST]:
-            names[node].update(change)
+                for synced in [one for one in open_names if one.node == node]:
+                    names[node].update(synced.names or {})
+                    open_names.remove(synced)
+        undecided = _steps(open_names)
+        for operation in itertools.chain(*undecided[:-_OPEN_MOST]):
+            names[operation.node].update(operation.names or {})
         undecided = undecided[-_OPEN_MOST:]
         for chosen in itertools.product((False, True), repeat=len(undecided)):
             found = {node: dict(entries) for node, entries in names.items()}
-            for there, (node, change) in zip(chosen, undecided, strict=True):
-                if there:
-                    found[node].update(change)
+            for operation in itertools.chain(*itertools.compress(undecided, chosen)):
+                found[operation.node].update(operation.names or {})
             for data in _variants(durable, latest):
                 image = Image()
                 self._fill(image, found, data, self.root, "")
@@ -229,6 +243,16 @@ class Recording(Struck):
                 self._fill(image, names, data, below, f"{place}/")
             else:
                 image.files[place] = data.get(below, b"")
+                image.nodes[place] = below
+
+
+def _steps(operations: list[Operation]) -> list[list[Operation]]:
+    """What is there as a whole or not at all: single operations, and both halves of a rename."""
+    steps: dict[int, list[Operation]] = {}
+    for number, operation in enumerate(operations):
+        key = -number - 1 if operation.rename is None else operation.rename
+        steps.setdefault(key, []).append(operation)
+    return list(steps.values())
 
 
 def _variants(durable: dict[int, bytes], latest: dict[int, bytes]) -> Iterator[dict[int, bytes]]:
@@ -238,6 +262,9 @@ def _variants(durable: dict[int, bytes], latest: dict[int, bytes]) -> Iterator[d
     yield durable
     for node, data in latest.items():
         old = durable.get(node, b"")
-        half = len(data) // 2
-        for torn in (old, data[:half], data[:half] + bytes(len(data) - half), bytes(len(data))):
+        # What was durable and is not written over stays: an upload grows at its end.
+        sure = len(os.path.commonprefix([old, data]))
+        half = (sure + len(data)) // 2
+        zeroed = data[:sure] + bytes(len(data) - sure)
+        for torn in (old, data[:half], data[:half] + bytes(len(data) - half), zeroed):
             yield {**whole, node: torn}

@@ -7,6 +7,7 @@ the effect with a number is the same one in every run.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -35,14 +36,21 @@ PATIENCE_S = 60.0
 #: task, but not to the great age of one that waits.
 _NEAR_S = 600.0
 _CHUNK_BYTES = 24 * 1024
+#: The keys that were paths in the Upload Directory itself, before each task had its own.
+_TAKEN_OVER = ("uploadpath", "preprocessedpath", "awsourcepath")
 
 
 class Struck(Counted):
     """The kit's, but an fsync is counted and not done: only a power cut can tell (crashimages)."""
 
+    #: Whether the disk has hard links.
+    links: bool = True
+
     def perform(self, name: str, *args: Any, **kwargs: Any) -> Any:
         if name == "fsync":
             return os.fstat(args[0])
+        if name == "link" and not self.links:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
         return super().perform(name, *args, **kwargs)
 
 
@@ -162,6 +170,9 @@ class Room:
             if task.state == "waitforchunk":  # the offset is the size of the data
                 data = self.settings.uploads / str(task.upload_path)
                 disk["offset"] = data.stat().st_size if data.exists() else 0
+            if "/" not in (disk.get("uploadpath") or "/"):
+                # Taken over in memory: in the file with the next save, or again at the next load.
+                disk |= {key: memory[key] for key in _TAKEN_OVER}
             if json.loads(json.dumps(memory)) != disk:
                 found.append(f"{task.id}: memory has {memory}, the disk {disk}")
         return found

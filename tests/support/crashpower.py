@@ -6,8 +6,10 @@ Run as a program (`python -m crashpower WAY DIRECTORY`); prints what it found as
 from __future__ import annotations
 
 import argparse
+import errno
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,12 +17,13 @@ from typing import Any
 
 from attrs import define, field
 from crashimages import Image, Recording
-from crashkit import Room, Struck, at_path, fresh_copy
+from crashkit import Room, Struck, at_path
 from crashruns import Lane
 from crashsweeps import judged, prepare
-from crashways import WAYS
+from crashtakeover import WAYS
 from musictasks.errors import InvalidTaskFile
 from musictasks.files import using
+from musictasks.music.takeover import RelativePaths
 from musictasks.persistence import make_converter
 from musictasks.statemachine import MUSIC, MusicTask
 
@@ -52,9 +55,13 @@ class Power:
     seen: set[bytes] = field(factory=set)
     recording: Recording = field(init=False)
 
+    #: The effect that the disk refuses, once; what it should have made durable is not.
+    refused: int | None = None
+
     def record(self) -> None:
-        room = fresh_copy(self.lane.template, self.lane.root)
+        room = self.lane.room()
         self.recording = Recording(room.root, room.settings.database, lambda: len(room.told))
+        self.recording.strike = self._refuse
         self.lane.run(room, self.recording)
         self.recording.cut()
         self.told = [task for _, task in room.told]
@@ -62,9 +69,24 @@ class Power:
             if path.is_file():
                 self.final[str(path.relative_to(room.root))] = path.read_bytes()
 
+    def _refuse(self, number: int, name: str) -> None:
+        if number == self.refused:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def opening(self) -> int:
+        """How many effects there were until something was told."""
+        return sum(cut.told == 0 for cut in self.recording.cuts)
+
     def images(self) -> Iterator[tuple[str, Image, list[MusicTask]]]:
         """Every different image, with what was told before the power failed."""
+        most = self.lane.way.told_most
+        if most is not None and self.refused is not None:
+            most += 1  # the next start asks again
         for number, cut in enumerate(self.recording.cuts, 1):
+            if most is not None and cut.told > most:
+                break
+            if number <= (self.refused or 0):
+                continue  # as if nothing was refused
             for image in self.recording.images(cut):
                 if cut.database:
                     image.files["data/music.db"] = cut.database
@@ -79,11 +101,12 @@ class Power:
         """What such a disk must not hold, or must."""
         wrong: list[str] = []
         tasks: dict[str, MusicTask] = {}
+        converter = make_converter(MUSIC, RelativePaths(self.lane.root / "data/uploads"))
         for name, data in image.files.items():
             place = Path(name)
             if place.parent == Path("data/tasks") and place.suffix == ".json":
                 try:
-                    tasks[place.stem] = make_converter(MUSIC).load(data, place.stem)
+                    tasks[place.stem] = converter.load(data, place.stem)
                 except InvalidTaskFile as error:
                     wrong.append(f"{error}: {data[:60]!r} of {len(data)} bytes")
             hidden = place.name.startswith(".")
@@ -106,22 +129,35 @@ class Power:
     def _missing(self, image: Image, task: MusicTask) -> Iterator[str]:
         """What a task's record says there is, and is not."""
         if task.state in _DATA_NEEDED and task.upload_path is not None:
-            data = image.files.get(f"data/uploads/{task.upload_path}", b"")
+            data = image.files.get(self._place(image, task, task.upload_path), b"")
             if hashlib.sha1(data).hexdigest() != task.source_checksum:
                 yield f"{task.state}, but the upload's data are {len(data)} other bytes"
+        if kept := self.lane.way.kept(task):
+            data = image.files.get(self._place(image, task, str(task.upload_path)), b"")
+            if not data.startswith(kept):
+                yield f"of {len(kept)} bytes that were uploaded, not all are in {len(data)}"
         place = f"music/{task.album_file_path or task.album_path}"
         if task.state in _PLACED and at_path(place, image.files) != at_path(place, self.final):
             yield f"{task.state}, but {place} is not at its place"
         if task.state in _PREPROCESSED_NEEDED.get(task.content_type or "", ()):
-            made = at_path(f"data/uploads/{task.preprocessed_path}", image.files)
+            made = at_path(self._place(image, task, str(task.preprocessed_path)), image.files)
             whole = at_path(f"music/{self.lane.way.whole}", self.final)
             enough = len(whole) if task.content_type == "album" else 1
             if len(made) != enough or not set(made.values()) <= set(self.final.values()):
                 yield f"{task.state}, but what was preprocessed is not whole: {list(made)}"
-        if task.state == "importcomplete":
+        with_artwork = task.include_artwork or task.content_type == "artwork"
+        if task.state == "importcomplete" and with_artwork:
             for name, data in self.final.items():
                 if name.startswith("data/webdata/") and image.files.get(name) != data:
                     yield f"{task.state}, but {name} is not there"
+
+    @staticmethod
+    def _place(image: Image, task: MusicTask, path: str) -> str:
+        """Where the uploaded data is that a record names."""
+        flat, own = f"data/uploads/{path}", f"data/uploads/{task.id}/{path}"
+        # Of a record that is to be taken over, the data may be in its new place already.
+        moved = "/" not in path and own in {*image.files, *image.directories}
+        return own if moved else flat
 
     def recovers(self, image: Image) -> list[str]:
         """What is wrong after an engine and a client went on from such a disk."""
@@ -130,7 +166,9 @@ class Power:
         root.mkdir()
         image.lay_out(root)
         room = Room(root)
-        with using(Struck()):
+        effects = Struck()
+        effects.links = self.lane.way.links
+        with using(effects):
             room.open()
             try:
                 self.lane.way.go(room)
@@ -163,24 +201,41 @@ def _forgotten(tasks: dict[str, MusicTask], told: list[MusicTask]) -> Iterator[s
             yield f"told of {task.annotations}, but the disk has {record.annotations}"
 
 
-def main(way: str, directory: Path, stride: int) -> dict[str, Any]:
+def main(way: str, directory: Path, stride: int, *, refused: bool = False) -> dict[str, Any]:
+    """All images of a way.
+
+    Args:
+        way: Its name.
+        directory: An empty one.
+        stride: Of so many images, one recovers.
+        refused: Instead, those after each fsync of the start was refused once, and done later.
+    """
     prepare(WAYS[way], directory / "template")
     lane = Lane(WAYS[way], directory / "template", directory / "lane")
     lane.undisturbed()
-    power = Power(lane)
-    power.record()
+    first = Power(lane)
+    first.record()
+    powers = [first]
+    if refused:
+        syncs = enumerate(first.recording.calls[: first.opening()], 1)
+        powers = [Power(lane, refused=number) for number, name in syncs if name == "fsync"]
+        for power in powers:
+            power.seen = first.seen
     bad: list[str] = []
     images = recovered = 0
-    for where, image, told in power.images():
-        images += 1
-        wrong = power.wrong(image, told)
-        if images % stride == 0:
-            recovered += 1
-            wrong += judged(lambda image=image: power.recovers(image))
-        if wrong:
-            bad.append(f"{where}: " + "; ".join(wrong)[:1000])
+    for power in powers:
+        if refused:
+            power.record()
+        for where, image, told in power.images():
+            images += 1
+            wrong = power.wrong(image, told)
+            if images % stride == 0:
+                recovered += 1
+                wrong += judged(lambda power=power, image=image: power.recovers(image))
+            if wrong:
+                bad.append(f"{where}, {power.refused} refused: " + "; ".join(wrong)[:1000])
     return {
-        "cuts": len(power.recording.cuts),
+        "cuts": sum(len(power.recording.cuts) for power in powers),
         "images": images,
         "recovered": recovered,
         "bad": bad[:20],
@@ -192,5 +247,6 @@ if __name__ == "__main__":
     parser.add_argument("way", choices=[name for name in WAYS if name != "first start"])
     parser.add_argument("directory", type=Path)
     parser.add_argument("--stride", type=int, default=1)
+    parser.add_argument("--refused", action="store_true")
     given = parser.parse_args()
-    print(json.dumps(main(given.way, given.directory, given.stride)))
+    print(json.dumps(main(given.way, given.directory, given.stride, refused=given.refused)))

@@ -22,7 +22,8 @@ from attrs import frozen
 from crashactors import delete, edit, garbage, rival
 from crashkit import PATIENCE_S, Room
 from crashruns import Lane, Run, at_each_call, errors, kill, kill_and_remove, kill_twice
-from crashways import WAYS, FirstStart, Way
+from crashtakeover import WAYS
+from crashways import FirstStart, Way
 
 #: After so many wrong runs a lane gives up.
 _ENOUGH = 3

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Mapping
 
 from archivekit import make_tar
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from crashkit import Room
 from musictasks.library import MusicDatabase, sample_album
 from musictasks.statemachine import MusicTask
@@ -35,6 +35,19 @@ class Way:
     prepare: Callable[[Room], object] = lambda room: None
     #: What of the Music Directory is at every moment either not there or as it is in the end.
     whole: str | None = None
+    #: Whether the disk has hard links.
+    links: bool = True
+    #: How the names end of what is nobody's, and goes at a start.
+    nobodys: tuple[str, ...] = ()
+    #: Of a power cut after more notifications, another way tells what it leaves.
+    told_most: int | None = None
+
+    def arrive(self, room: Room) -> object:
+        """Adapts a copy of the library to where it is, before it is opened."""
+
+    def kept(self, task: MusicTask) -> bytes:
+        """What of a task's upload was there when the way began, and is on every disk."""
+        return b""
 
     def find(self, room: Room) -> MusicTask | None:
         raise NotImplementedError
@@ -91,19 +104,27 @@ class Upload(Way):
     flags: Mapping[str, bool] = field(factory=dict)
     #: The first time the client sends other bytes than it announced.
     wrong_first: bool = False
+    #: None: the client announces the SHA-1. Else it does not, and the task has this id.
+    unannounced: str | None = None
     is_done: Callable[[Room], bool]
 
     def find(self, room: Room) -> MusicTask | None:
         checksum = hashlib.sha1(self.data).hexdigest()
-        found = [task for task in room.engine.tasks() if task.source_checksum == checksum]
+        found = [
+            task
+            for task in room.engine.tasks()
+            if self.unannounced == task.id or task.source_checksum == checksum
+        ]
         return found[0] if found else None
 
     def begin(self, room: Room) -> object:
+        checksum = hashlib.sha1(self.data).hexdigest()
         return room.engine.begin_upload(
             content_type=self.content_type,
             file_size=len(self.data),
-            checksum=hashlib.sha1(self.data).hexdigest(),
+            checksum=checksum if self.unannounced is None else None,
             source_filename=self.name,
+            task_id=self.unannounced,
         )
 
     def done(self, room: Room) -> bool:
@@ -140,7 +161,7 @@ class AlbumImport(Way):
         return room.engine.import_music("album", ALBUM, with_artwork=True)
 
     def done(self, room: Room) -> bool:
-        return _has_artwork(room) and _has_song(room)
+        return has_artwork(room) and has_song(room)
 
 
 @frozen(kw_only=True)
@@ -154,11 +175,11 @@ class FirstStart(Way):
         return True
 
 
-def _has_song(room: Room) -> bool:
+def has_song(room: Room) -> bool:
     return MusicDatabase(room.settings.database).song(SONG) is not None
 
 
-def _has_artwork(room: Room) -> bool:
+def has_artwork(room: Room) -> bool:
     album = MusicDatabase(room.settings.database).album(ALBUM)
     return album is not None and album["artworkpath"] != "default.jpg"
 
@@ -167,7 +188,7 @@ def _is_there(rel: str) -> Callable[[Room], bool]:
     return lambda room: (room.settings.music / rel).exists()
 
 
-def _sample(name: str) -> bytes:
+def sample(name: str) -> bytes:
     return (sample_album() / name).read_bytes()
 
 
@@ -193,35 +214,42 @@ def _take_target(room: Room) -> None:
 
 
 #: An album of a song and a booklet, in one file.
-_ARCHIVE = make_tar(
-    {f"Album/{name}": _sample(name) for name in ("01 Morgenroete.flac", "booklet.pdf")}
+ARCHIVE = make_tar(
+    {f"Album/{name}": sample(name) for name in ("01 Morgenroete.flac", "booklet.pdf")}
 )
 
-WAYS: dict[str, Way] = {
+_SONG_WAY = Upload(
+    name="01 Morgenroete.flac",
+    data=sample("01 Morgenroete.flac"),
+    target=SONG,
+    whole=SONG,
+    flags={"then_import": True, "then_artwork": True},
+    is_done=lambda room: has_song(room) and has_artwork(room),
+)
+
+#: The ways of one task each, and of none.
+WAYS_OF_ONE: dict[str, Way] = {
     # Upload in chunks, preprocessing, annotation, integration, both imports, removal.
-    "song": Upload(
-        name="01 Morgenroete.flac",
-        data=_sample("01 Morgenroete.flac"),
-        target=SONG,
-        whole=SONG,
-        flags={"then_import": True, "then_artwork": True},
-        is_done=lambda room: _has_song(room) and _has_artwork(room),
-    ),
+    "song": _SONG_WAY,
+    # The same without a SHA-1: the file gets its name when it is complete.
+    "unannounced": evolve(_SONG_WAY, unannounced="song"),
+    # The same on a disk without hard links: the file keeps the name that it came in with.
+    "without links": evolve(_SONG_WAY, unannounced="song", links=False),
     # Upload of an image for an album that is in the database.
     "artwork": Upload(
         prepare=_import_song,
         name="cover.png",
-        data=_sample("cover.png"),
+        data=sample("cover.png"),
         content_type="artwork",
         target=ALBUM,
-        is_done=_has_artwork,
+        is_done=has_artwork,
     ),
     "album": AlbumImport(prepare=lay_song),
     # A wrong checksum, then a target that is taken: each is retried; no import.
     "detours": Upload(
         prepare=_take_target,
         name="booklet.pdf",
-        data=_sample("booklet.pdf"),
+        data=sample("booklet.pdf"),
         target=BOOKLET,
         other_target=OTHER_BOOKLET,
         whole=OTHER_BOOKLET,
@@ -231,18 +259,18 @@ WAYS: dict[str, Way] = {
     # An archive is unpacked, its album appears as a whole, both imports, removal.
     "archive": Upload(
         name="album.tar",
-        data=_ARCHIVE,
+        data=ARCHIVE,
         content_type="album",
         target=ALBUM,
         whole=ALBUM,
         flags={"then_import": True, "then_artwork": True},
-        is_done=lambda room: _has_song(room) and _has_artwork(room),
+        is_done=lambda room: has_song(room) and has_artwork(room),
     ),
     # A wrong checksum, then an album of that name is there already: each is retried; no import.
     "archive detours": Upload(
         prepare=_take_target,
         name="album.tar",
-        data=_ARCHIVE,
+        data=ARCHIVE,
         content_type="album",
         target=ALBUM,
         other_target=OTHER_ALBUM,

@@ -14,12 +14,15 @@ from crashprogram import program
 #: Fewer effect calls than these would mean that a way does not go its whole way any more.
 LEAST_CALLS = {
     "song": 110,
+    "unannounced": 110,
+    "without links": 110,
     "artwork": 80,
     "album": 50,
     "detours": 100,
     "archive": 130,
     "archive detours": 130,
     "first start": 40,
+    "take-over": 220,
 }
 
 
@@ -50,6 +53,9 @@ def bounded(strides: dict[str, int]) -> pytest.MarkDecorator:
         "archive": 2,
         "archive detours": 10,
         "first start": 5,
+        "unannounced": 1,
+        "without links": 10,
+        "take-over": 2,
     }
 )
 def test_killed_at_every_effect(way: str, stride: int, tmp_path: Path):
@@ -57,13 +63,33 @@ def test_killed_at_every_effect(way: str, stride: int, tmp_path: Path):
     sweep("kill", way, tmp_path, stride)
 
 
-@bounded({"song": 10, "detours": 20, "archive": 10, "archive detours": 0, "first start": 20})
+@bounded(
+    {
+        "song": 10,
+        "detours": 20,
+        "archive": 10,
+        "archive detours": 0,
+        "first start": 20,
+        "unannounced": 10,
+        "take-over": 10,
+    }
+)
 def test_killed_at_every_effect_and_again_while_it_recovers(way: str, stride: int, tmp_path: Path):
     """Recovery is recovered from, too."""
     sweep("kill_twice", way, tmp_path, stride)
 
 
-@bounded({"song": 10, "artwork": 0, "detours": 0, "archive": 5, "archive detours": 0})
+@bounded(
+    {
+        "song": 10,
+        "artwork": 0,
+        "detours": 0,
+        "archive": 5,
+        "archive detours": 0,
+        "unannounced": 10,
+        "take-over": 10,
+    }
+)
 def test_killed_at_every_effect_and_removed_then(way: str, stride: int, tmp_path: Path):
     """Nothing of the task stays but what reached the library, also where nobody goes on with it."""
     sweep("kill_and_remove", way, tmp_path, stride)
@@ -78,6 +104,9 @@ def test_killed_at_every_effect_and_removed_then(way: str, stride: int, tmp_path
         "archive": 5,
         "archive detours": 20,
         "first start": 10,
+        "unannounced": 5,
+        "without links": 20,
+        "take-over": 5,
     }
 )
 def test_an_error_at_every_effect(way: str, stride: int, tmp_path: Path):
@@ -85,25 +114,65 @@ def test_an_error_at_every_effect(way: str, stride: int, tmp_path: Path):
     sweep("errors", way, tmp_path, stride)
 
 
-@bounded({"song": 1, "artwork": 0, "album": 0, "detours": 10, "archive": 5, "archive detours": 0})
+@bounded(
+    {
+        "song": 1,
+        "artwork": 0,
+        "album": 0,
+        "detours": 10,
+        "archive": 5,
+        "archive detours": 0,
+        "unannounced": 10,
+    }
+)
 def test_a_task_file_deleted_at_every_effect(way: str, stride: int, tmp_path: Path):
     """The task goes to `remove`; nothing of it stays but what reached the library whole."""
     sweep("delete", way, tmp_path, stride)
 
 
-@bounded({"song": 1, "artwork": 0, "album": 0, "detours": 10, "archive": 5, "archive detours": 0})
+@bounded(
+    {
+        "song": 1,
+        "artwork": 0,
+        "album": 0,
+        "detours": 10,
+        "archive": 5,
+        "archive detours": 0,
+        "unannounced": 20,
+    }
+)
 def test_a_task_file_edited_at_every_effect(way: str, stride: int, tmp_path: Path):
     """What a person notes is in the last record, and the task reaches its end."""
     sweep("edit", way, tmp_path, stride)
 
 
-@bounded({"song": 2, "artwork": 0, "album": 0, "detours": 10, "archive": 5, "archive detours": 0})
+@bounded(
+    {
+        "song": 2,
+        "artwork": 0,
+        "album": 0,
+        "detours": 10,
+        "archive": 5,
+        "archive detours": 0,
+        "unannounced": 0,
+    }
+)
 def test_a_task_file_broken_at_every_effect(way: str, stride: int, tmp_path: Path):
     """The broken file is left as it is; mended, the task goes on to its end."""
     sweep("garbage", way, tmp_path, stride)
 
 
-@bounded({"song": 2, "artwork": 0, "album": 0, "detours": 10, "archive": 5, "archive detours": 0})
+@bounded(
+    {
+        "song": 2,
+        "artwork": 0,
+        "album": 0,
+        "detours": 10,
+        "archive": 5,
+        "archive detours": 0,
+        "unannounced": 10,
+    }
+)
 def test_another_client_at_every_effect(way: str, stride: int, tmp_path: Path):
     """A second client acts in the middle of the first one's calls; neither is lost."""
     sweep("rival", way, tmp_path, stride)
