@@ -263,7 +263,7 @@ def _variants(durable: dict[int, bytes], latest: dict[int, bytes]) -> Iterator[d
     for node, data in latest.items():
         old = durable.get(node, b"")
         # What was durable and is not written over stays: an upload grows at its end.
-        sure = len(os.path.commonprefix([old, data]))
+        sure = len(os.path.commonprefix([old, data]))  # noqa: RUF071 - of bytes, not of paths
         half = (sure + len(data)) // 2
         zeroed = data[:sure] + bytes(len(data) - sure)
         for torn in (old, data[:half], data[:half] + bytes(len(data) - half), zeroed):

@@ -100,7 +100,7 @@ class Power:
     def wrong(self, image: Image, told: list[MusicTask]) -> list[str]:
         """What such a disk must not hold, or must."""
         wrong: list[str] = []
-        tasks: dict[str, MusicTask] = {}
+        tasks: dict[str, Any] = {}
         converter = make_converter(MUSIC, RelativePaths(self.lane.root / "data/uploads"))
         for name, data in image.files.items():
             place = Path(name)

@@ -26,7 +26,7 @@ from typing import Any
 from attrs import asdict, define, field, frozen
 from killlibraries import CACHE, DATABASE
 from killprograms import PROGRAMS
-from musictasks.engine import runner, working
+from musictasks.engine import workers, working
 from musictasks.engine.notifications import Notifier
 from musictasks.files import Effects
 from musictasks.files.effects import using
@@ -183,7 +183,7 @@ def _arm(clockwork: _Clockwork) -> None:
         return connection
 
     Notifier.tell = telling
-    runner.run = running  # pyright: ignore[reportPrivateImportUsage]
+    workers.run = running  # pyright: ignore[reportPrivateImportUsage]
     sqlite3.connect = connecting
 
 
