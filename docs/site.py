@@ -27,7 +27,10 @@ MODULES = (
     "music", "intake", "musicdb",
 )  # fmt: skip
 #: Code that is shown on one page.
-EXAMPLES = ("examples/documents.py", "examples/test_documents.py")
+EXAMPLES = (
+    "examples/documents.py", "examples/test_documents.py",
+    "examples/transcoding.py", "examples/test_transcoding.py",
+)  # fmt: skip
 PICTURES = {".svg", ".png", ".mmd", ".json"}
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)#\s]*)(#[^)\s]*)?\)")
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import wave
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,11 @@ receiving > received > reading > review > approved > filing > filed
 task <id> ended in 'unreadable': there is no text in it
 receiving > received > reading > unreadable
 """
+#: The way of a song through the library with a stage more.
+TRANSCODED = (
+    "waitforchunk > uploadcomplete > preprocessing > starttranscoding > transcoding "
+    "> readyforintegration"
+)
 #: What the framework is without.
 OF_MUSIC = "sqlalchemy|mutagen|PIL|av|rich|musictasks.(library|handlers|music|musicdb|intake|cli)"
 
@@ -83,16 +89,54 @@ print([name for name in sys.modules if re.fullmatch(r"({OF_MUSIC})(\\..*)?", nam
     assert run([sys.executable, "-c", code], directory).splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize(("name", "most"), [("documents.py", 89), ("test_documents.py", 39)])
+def test_transcoding_runs(directory: Path):
+    """The song is mono: half of its samples, and it waits in its task's directory."""
+    command = [sys.executable, "transcoding.py"]
+    printed = without_ids(run([*command, "work"], directory))
+    way, size = printed.splitlines()
+    assert way == TRANSCODED
+    assert re.fullmatch(r"32044 bytes became 16044: <id>/albumfile-[0-9a-f]{40}\.mono\.wav", size)
+    (song,) = (directory / "work" / "data" / "uploads").rglob("*.mono.wav")
+    with wave.open(str(song), "rb") as sound:
+        assert (sound.getnchannels(), sound.getnframes()) == (1, 8000)
+    before = set(directory.rglob("*"))
+    assert without_ids(run(command, directory)) == printed
+    assert set(directory.rglob("*")) == before
+
+
+def test_transcoding_goes_on_after_a_kill(directory: Path):
+    """Killed while it writes; the next run makes the song again, and does its own."""
+    kill = "import os, pathlib, transcoding, types; "
+    kill += "transcoding.os = types.SimpleNamespace(fsync=lambda _: os._exit(9)); "
+    command = [sys.executable, "-c", kill + "transcoding.main(pathlib.Path('work'))"]
+    assert subprocess.run(command, cwd=directory, check=False).returncode == 9
+    (task,) = (directory / "work" / "data" / "tasks").iterdir()
+    assert '"state": "transcoding"' in task.read_text()
+    printed = run([sys.executable, "transcoding.py", "work"], directory)
+    assert printed.startswith(TRANSCODED)
+    assert '"state": "readyforintegration"' in task.read_text()
+    assert ".mono.wav" in task.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("documents.py", 89),
+        ("test_documents.py", 39),
+        ("transcoding.py", 89),
+        ("test_transcoding.py", 59),
+    ],
+)
 def test_an_example_is_short(name: str, most: int):
     assert len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()) <= most
 
 
-def test_documents_are_proven(directory: Path):
-    """The example's own tests pass, with the kit as it is installed."""
+@pytest.mark.parametrize(("name", "count"), [("documents", 3), ("transcoding", 2)])
+def test_an_example_is_proven(directory: Path, name: str, count: int):
+    """Its own tests pass, with the kit as it is installed."""
     options = ["-q", "-p", "no:cacheprovider", "-p", "musictasks.testing.plugin"]
-    printed = run([sys.executable, "-m", "pytest", *options, "test_documents.py"], directory)
-    assert "3 passed" in printed
+    printed = run([sys.executable, "-m", "pytest", *options, f"test_{name}.py"], directory)
+    assert f"{count} passed" in printed
 
 
 def test_the_picture_is_of_the_declaration(directory: Path):
