@@ -97,6 +97,8 @@ class Room:
     def open(self) -> None:
         engine = open_library(self.settings, executor=InlineExecutor, clock=self.clock)
         self._engine = engine
+        # One thread saves, so that the n-th change of the disk is the same one in each run.
+        engine._runner.dispatcher._savers = 0
         # Not by `subscribe`: what counts is the instant of telling, not that of hearing.
         notifier, tell = engine._notifier, engine._notifier.tell
 
