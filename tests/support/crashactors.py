@@ -182,7 +182,7 @@ def rival(at: int, lane: Lane) -> list[str]:
     room.shared = True
     one = Rival(room, at, partial(lane.way.act, room))
     lock: Any = partial(_TellingLock, one.blocked)
-    telling = patch("musictasks.engine.tasks.Entry", lambda *a, **k: Entry(*a, **k, lock=lock()))
+    telling = patch("musictasks.engine.table.Entry", lambda *a, **k: Entry(*a, **k, lock=lock()))
     with telling:
         lane.run(room, one.effects, rested=one.rested)
     if one.noted and room.told[-1][1].annotations.get("rival") != at:
