@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +26,9 @@ from .tasks import Tasks
 
 #: Annotations of a client in one call, as JSON.
 _ANNOTATIONS_MOST_BYTES = 1024 * 1024
+
+#: Fields that only the engine writes, besides those that no event can set.
+_OWN_FIELDS = frozenset({"attempts", "initialization_time", "update_time"})
 
 T = TypeVar("T", bound=Task)
 
@@ -61,10 +64,12 @@ class Engine(Generic[T]):
 
     @property
     def settings(self) -> Any:
+        """What the engine was opened with."""
         return self._parts.settings
 
     @property
     def lifecycle(self) -> Lifecycle:
+        """What its tasks may do."""
         return self._tasks.lifecycle
 
     @property
@@ -267,11 +272,7 @@ class Engine(Generic[T]):
             TaskInvalid: The record has no such field.
         """
         kind = self.lifecycle.record
-        known = {item.alias for item in fields(kind)} - RESERVED | {"annotations", "unknown"}
-        unknown = sorted(set(values) - known)
-        if unknown:
-            reason = f"a {kind.__name__} has no field {', '.join(unknown)} to be set"
-            raise TaskInvalid(task_id, f"{reason}; it has {', '.join(sorted(known))}")
+        _check_names(kind, task_id, values)
         try:
             record = kind(id=task_id, state=self.lifecycle.initial, **values)
         except (TypeError, ValueError) as error:
@@ -381,8 +382,9 @@ class Engine(Generic[T]):
             record = entry.record
             edges = self.lifecycle.edges_from(record.state, event)
             if any(edge.sender is not Sender.CLIENT for edge in edges):
-                allowed = [e for e in self.lifecycle.events_from(record.state) if e != event]
-                raise IllegalTransition(record.id, record.state, event, allowed)
+                ways = self.lifecycle.edges_from(record.state)
+                allowed = dict.fromkeys(e.event for e in ways if e.sender is Sender.CLIENT)
+                raise IllegalTransition(record.id, record.state, event, tuple(allowed))
             if changes:
                 self._check_record(_changed(record, changes), changes)
             sent = self._tasks.send(
@@ -488,10 +490,17 @@ class Engine(Generic[T]):
 
 
 def _changed(record: Task, changes: Mapping[str, Any]) -> Task:
-    try:
-        return evolve(record, **changes)
-    except TypeError as error:
-        raise TaskInvalid(record.id, f"changes: {error}") from error
+    _check_names(type(record), record.id, changes)
+    return evolve(record, **changes)
+
+
+def _check_names(kind: type[Task], task_id: str, values: Iterable[str]) -> None:
+    """Refuses values for fields that the record class has not, or that only the engine sets."""
+    settable = {str(item.alias) for item in fields(kind)} - RESERVED - _OWN_FIELDS
+    unknown = sorted(set(values) - settable - {"annotations", "unknown"})
+    if unknown:
+        reason = f"a {kind.__name__} has no field {', '.join(unknown)} to be set"
+        raise TaskInvalid(task_id, f"{reason}; it has {', '.join(sorted(settable))}")
 
 
 def check_task_id(task_id: object) -> None:

@@ -18,6 +18,7 @@ class Waiter:
     """Somebody who waits for a task to enter one of some states."""
 
     states: Collection[str]
+    task_id: str = ""
     _happened: threading.Event = field(factory=threading.Event, init=False)
     _result: Task | MusicTasksError | None = field(default=None, init=False)
 
@@ -30,7 +31,8 @@ class Waiter:
     def wait(self, timeout_s: float | None) -> Task:
         """Blocks until resolved; `TimeoutError` after `timeout_s` seconds."""
         if not self._happened.wait(timeout_s):
-            raise TimeoutError(f"none of {sorted(self.states)} was entered in {timeout_s} s")
+            wanted = ", ".join(sorted(self.states))
+            raise TimeoutError(f"task {self.task_id} did not enter {wanted} in {timeout_s} s")
         if isinstance(self._result, Task):
             return self._result
         raise self._result or EngineClosed()

@@ -32,7 +32,7 @@ def _checked(
     def check(_instance: object, attribute: Attribute[Any], value: object) -> None:
         if not valid(value):
             reason = f"{value!r} is not {expected}"
-            raise SettingsError(None, "engine", attribute.name, reason)
+            raise SettingsError(None, "", "", f"{attribute.name}: {reason}")
 
     return check
 

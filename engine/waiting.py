@@ -33,7 +33,7 @@ class Waiting:
             failure = self._failure(entry.record, states)
             if failure is not None:
                 raise failure
-            waiter = Waiter(states)
+            waiter = Waiter(states, entry.record.id)
             entry.waiters.append(waiter)
         try:
             return waiter.wait(timeout_s)

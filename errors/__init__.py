@@ -137,7 +137,7 @@ class TaskInvalid(MusicTasksError, ValueError):
     reason: str
 
     def __str__(self) -> str:
-        return f"this is no task: {self.reason}"
+        return f"the record cannot hold this: {self.reason}"
 
 
 @define

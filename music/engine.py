@@ -91,8 +91,8 @@ class MusicEngine(Engine[MusicTask]):
             task_id: 1 to 64 of `A-Z a-z 0-9 -`; a new UUID4 where it is None.
             replace: A finished or failed task of this id, or one that is being removed, gives way:
                 it is removed first. That waits for a handler of it that still works.
-            hold: As of `Engine.create`, like `values`.
-            values: See there.
+            hold: What the first state starts waits for `release`.
+            values: Other fields of the record, and arguments of `Engine.create`.
 
         Raises:
             UploadRefused: It says why; nothing was made, and nothing gave way.

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from attrs import evolve, field, fields, frozen
 from cattrs import ClassValidationError, IterableValidationError
+from cattrs.errors import StructureHandlerNotFoundError
 from cattrs.fns import identity
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.preconf.orjson import OrjsonConverter
@@ -90,7 +91,7 @@ def record_format(record: type[Task]) -> RecordFormat:
     """The form of a record class.
 
     Raises:
-        LifecycleError: Two fields have the same key.
+        LifecycleError: Two fields have the same key, or one has a type that JSON cannot hold.
     """
     items = [item for item in fields(record) if item.name != _UNKNOWN]
     keys = {item.name: item.metadata.get("key") or item.name.replace("_", "") for item in items}
@@ -99,6 +100,11 @@ def record_format(record: type[Task]) -> RecordFormat:
         raise LifecycleError(
             f"record {record.__name__}", f"two fields have the key {twice[0]!r} in the file"
         )
+    try:
+        converter = _make_converter(record, keys)
+    except StructureHandlerNotFoundError as error:
+        reason = f"JSON cannot hold a field as it is declared: {error}"
+        raise LifecycleError(f"record {record.__name__}", reason) from None
     return RecordFormat(
         record,
         keys,
@@ -109,7 +115,7 @@ def record_format(record: type[Task]) -> RecordFormat:
             for item in items
             if item.metadata.get("editable", True) and not item.name.startswith("_")
         ),
-        converter=_make_converter(record, keys),
+        converter=converter,
     )
 
 

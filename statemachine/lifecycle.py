@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property, partial
 
-from attrs import evolve, field, fields, frozen
+from attrs import NOTHING, evolve, field, fields, frozen
 
 from ..errors import LifecycleError
 from .declaration import Edge, Guard, Kind, Role, Sender, Stage, StateSpec, Target
@@ -15,7 +15,7 @@ from .record import Task
 from .upload_record import UploadTask, is_complete, is_incomplete
 
 
-@frozen
+@frozen(repr=False)
 class Lifecycle:
     """Every state, stage and edge of a kind of task.
 
@@ -43,6 +43,11 @@ class Lifecycle:
         _check_edges(self)
         if not self._draft:
             self.check()
+
+    def __repr__(self) -> str:
+        """Short: a signature or an error that shows one shall be readable."""
+        counts = f"{len(self.states)} states, {len(self.stages)} stages"
+        return f"<Lifecycle of {self.record.__name__}: {counts}>"
 
     def check(self) -> None:
         """Checks the whole: every state can be reached, and from every state one gets out.
@@ -223,6 +228,10 @@ class Lifecycle:
         Where several edges leave `source` on `event`, `guard` says which is meant; None is the
         one without a guard.
         """
+        if source not in self:
+            working = [stage.working for stage in self.stages if stage.name == source]
+            hint = f"; the stage's working state is {working[0]!r}" if working else ""
+            raise LifecycleError(f"state {source!r}", f"the lifecycle has no such state{hint}")
         found = [edge for edge in self.edges_from(source, event) if edge.guard is guard]
         if not found:
             guards = [edge.guard_name for edge in self.edges_from(source, event)]
@@ -292,6 +301,8 @@ def _retarget(stage: Stage, edge: Edge, target: str) -> Stage:
     )
 
 
+#: The fields of a record that every task is made with.
+_GIVEN = frozenset({"id", "state"})
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _EVENT = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -300,6 +311,10 @@ def _check_record(lifecycle: Lifecycle) -> None:
     record = lifecycle.record
     if not (isinstance(record, type) and issubclass(record, Task)):
         raise LifecycleError(f"record {record!r}", "it is no class derived from Task")
+    needed = [f.alias for f in fields(record) if f.default is NOTHING and f.alias not in _GIVEN]
+    if needed:
+        reason = f"{', '.join(map(str, needed))} needs a default: a new task has no value for it"
+        raise LifecycleError(f"record {record.__name__}", reason)
     if not issubclass(record, UploadTask):
         for state in lifecycle.states:
             if state.takes_chunks:

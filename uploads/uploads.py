@@ -132,11 +132,11 @@ class Uploads:
             checksum: Its SHA-1, 40 hex digits; None where the client does not know it.
             source_filename: The client's name of the file; only its extension is used.
             task_id: 1 to 64 of `A-Z a-z 0-9 -`; a new UUID4 where it is None.
-            annotations: As of `Engine.create`, like all that follow.
-            payload: See there.
-            message: See there.
-            hold: See there.
-            values: See there.
+            annotations: What is noted about it.
+            payload: What the guards may ask besides the record.
+            message: Kept in the history, and told as an `InternalError`.
+            hold: What the first state starts waits for `Engine.release`.
+            values: Other fields of the record, by their Python names.
 
         Raises:
             UploadRefused: It says why; nothing was made.
@@ -208,8 +208,11 @@ class Uploads:
 
     def _receive(self, task: HeldTask, data: bytes, offset: int | None) -> Any:
         record = task.record
-        if record.state != self._way.state or not _is_own(record):
+        if record.state != self._way.state:
             raise ChunkRefused(record.id, f"it is in state {record.state!r}, not waiting for one")
+        if not _is_own(record):
+            reason = "it was not begun as an upload, or its data is elsewhere: remove it"
+            raise ChunkRefused(record.id, reason)
         at, total = record.offset or 0, record.file_size or 0
         if offset is not None and offset != at:
             raise ChunkRefused(record.id, f"it begins at byte {offset}", at)

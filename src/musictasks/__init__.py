@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["Lifecycle", "Task", "__version__", "open_engine", "open_library"]
 
 #: The one place of the version; pyproject.toml reads it here.
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 #: Imported when they are first asked for, so that whoever imports `musictasks.statemachine` alone
 #: does not load what the engine needs. The same names stand above, for type checkers.
