@@ -88,10 +88,10 @@ LIBRARY_BUGS = (
     ),
     Bug(
         "uploads: preprocessed data goes, whosever it is",
-        "engine/uploads.py",
-        "        if path is not None and not self._is_of_another(path, record.id):\n",
-        "        if path is not None:\n",
-        (UPLOADS,),
+        "music/takeover.py",
+        "TASK_ID.fullmatch(first)",
+        "not first",
+        ("tests/unit/music/test_takeover.py::test_a_path_in_anothers_directory_does_not_load",),
     ),
     Bug(
         "scan: the cache does not look at the inode",

@@ -57,9 +57,9 @@ MACHINE_BUGS = (
     Bug(
         "machine: the save comes after the notification",
         _MACHINE,
-        "            self._save(cell.pending)\n",
+        "            self._save(cell.pending, cell.subject)\n",
         "            task, save = cell.pending, self._save\n"
-        "            event.machine.after_state_change = [lambda _: save(task)]\n",
+        "            event.machine.after_state_change = [lambda _: save(task, cell.subject)]\n",
         (_UNSHRUNK, PROOF, SEQUENCES),
     ),
     Bug(
@@ -86,7 +86,7 @@ MACHINE_BUGS = (
     Bug(
         "machine: a refusal goes unsaid",
         _MACHINE,
-        "            raise self._illegal(task, event) from None\n",
+        "            raise self._illegal(task, event)\n",
         "            return task\n",
         (_UNSHRUNK, PROOF, SEQUENCES),
     ),
@@ -127,9 +127,9 @@ MACHINE_BUGS = (
     ),
     Bug(
         "converter: unknown keys are lost",
-        "persistence/converter.py",
-        "    return task.unknown | _CATTRS.unstructure(task)\n",
-        "    return _CATTRS.unstructure(task)\n",
+        "persistence/format.py",
+        "        return task.unknown | self._converter.unstructure(task)\n",
+        "        return self._converter.unstructure(task)\n",
         (_UNSHRUNK, RECORDS),
     ),
     Bug(
@@ -142,7 +142,7 @@ MACHINE_BUGS = (
     ),
     Bug(
         "engine: the outcome of an old entry is taken",
-        "engine/runner.py",
+        "engine/workers.py",
         "            record, current = entry.record, entry.serial\n",
         "            record, current = entry.record, (serial := entry.serial)\n",
         (_UNSHRUNK, SEQUENCES),
@@ -150,8 +150,8 @@ MACHINE_BUGS = (
     Bug(
         "engine: recovery forgets the tasks at work",
         "engine/runner.py",
-        "        if role is Role.WORKING:\n            limit",
-        "        if role is Role.INITIAL:\n            limit",
+        "        if self.table.role(record) is Role.WORKING:\n            limit",
+        "        if self.table.role(record) is Role.INITIAL:\n            limit",
         (_UNSHRUNK, SEQUENCES),
     ),
     Bug(
@@ -163,10 +163,10 @@ MACHINE_BUGS = (
     ),
     Bug(
         "engine: a damaged file is deleted at the start",
-        "engine/opening.py",
-        "            tasks.refuse(loaded)\n",
-        "            tasks.refuse(loaded)\n"
-        "            store.directory.remove(loaded.path.rpartition('/')[2])\n",
+        "engine/table.py",
+        "                self.refuse(loaded)\n",
+        "                self.refuse(loaded)\n"
+        "                self.store.directory.remove(loaded.path.rpartition('/')[2])\n",
         (_UNSHRUNK, DAMAGED),
     ),
     Bug(

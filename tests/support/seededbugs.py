@@ -15,6 +15,11 @@ IMAGES = "tests/integration/crash/test_crash_images.py::test_a_power_cut_at_ever
 _NEIGHBOURS = "tests/integration/crash/test_crash_neighbours.py"
 ARTWORKS = f"{_NEIGHBOURS}::test_two_artworks_at_once"
 PLACES = f"{_NEIGHBOURS}::test_two_files_for_one_place"
+_UPLOADS = "tests/unit/uploads/test_uploads.py"
+_DIRECTORY = "tests/unit/engine/test_task_directory.py"
+_TAKE_OVER = "tests/unit/music/test_takeover.py"
+_SYNCING = "tests/unit/files/test_files_syncing.py"
+_DISPATCHER = "tests/unit/engine/test_dispatcher.py"
 LEFTOVERS = (
     "tests/unit/files/test_files_durable.py"
     "::test_leftovers_of_an_earlier_process_are_in_nobodys_way"
@@ -45,7 +50,7 @@ BUGS = (
     Bug(
         "save: the directory is not synced",
         "files/durable.py",
-        "        try:\n            self._sync(dir_fd)\n        except BaseException:\n"
+        "        try:\n            self._sync_names(dir_fd)\n        except BaseException:\n"
         "            # The file must",
         "        try:\n            pass\n        except BaseException:\n"
         "            # The file must",
@@ -54,7 +59,7 @@ BUGS = (
     Bug(
         "create: the directory is not synced",
         "files/durable.py",
-        "            try:\n                self._sync(dir_fd)\n",
+        "            try:\n                self._sync_names(dir_fd)\n",
         "            try:\n                pass\n",
         (IMAGES,),
     ),
@@ -153,17 +158,17 @@ BUGS = (
     Bug(
         "clients are told before the task is saved",
         "engine/tasks.py",
-        "        entry = self.entries[record.id]\n        if record.state == self.lifecycle.gone:",
-        "        entry = self.entries[record.id]\n"
-        "        self.notifier.tell(STATE_UPDATE, record)\n"
+        "        entry = sending.entry\n        if record.state == self.lifecycle.gone:",
+        "        entry = sending.entry\n"
+        "        self._notifier.tell(STATE_UPDATE, record)\n"
         "        if record.state == self.lifecycle.gone:",
         (KILL,),
     ),
     Bug(
         "memory runs ahead of the disk",
         "engine/tasks.py",
-        "        entry = self.entries[record.id]\n        if record.state == self.lifecycle.gone:",
-        "        entry = self.entries[record.id]\n"
+        "        entry = sending.entry\n        if record.state == self.lifecycle.gone:",
+        "        entry = sending.entry\n"
         "        entry.record = record\n"
         "        if record.state == self.lifecycle.gone:",
         (ERRORS,),
@@ -171,29 +176,31 @@ BUGS = (
     Bug(
         "annotate does not take the task's lock",
         "engine/engine.py",
-        "        with entry.lock:\n            return self._tasks.annotate(",
-        "        if True:\n            return self._tasks.annotate(",
+        "        with entry.lock:\n            return cast(T, self._tasks.annotate(",
+        "        if True:\n            return cast(T, self._tasks.annotate(",
         (RIVAL,),
     ),
     Bug(
         "the offset comes from the record, not from the data",
-        "engine/uploads.py",
-        "                    self._measure(entry)\n                except",
-        "                    pass\n                except",
-        (KILL,),
+        "uploads/uploads.py",
+        "        if size != record.offset:\n            task.amend(offset=size)\n",
+        "",
+        (KILL, f"{_UPLOADS}::test_it_goes_on_after_a_restart"),
     ),
     Bug(
         "leftover temporaries of task files are not swept",
-        "engine/opening.py",
-        "    store.sweep()\n",
+        "engine/table.py",
+        "        self.store.sweep()\n",
         "",
         (KILL,),
     ),
     Bug(
         "leftover temporaries in the Music Directory are not swept",
         "files/placing.py",
-        "    return target.remove_where(rel_dir, lambda name: steps.is_temporary(name, owner))\n",
-        "    return []\n",
+        "    return target.remove_where(\n"
+        "        rel_dir, lambda name: steps.is_temporary(name, owner)",
+        "    return [] and target.remove_where(\n"
+        "        rel_dir, lambda name: steps.is_temporary(name, owner)",
         (KILL,),
     ),
     Bug(
@@ -226,21 +233,22 @@ BUGS = (
     ),
     Bug(
         "a removal leaves the upload's data",
-        "engine/runner.py",
-        "        self._removal(entry.record)\n        self._uploads.drop(entry)\n",
-        "        self._removal(entry.record)\n",
+        "engine/resting.py",
+        "        self.clean_up(entry.record)\n        self._directories.remove(entry.record.id)\n",
+        "        self.clean_up(entry.record)\n",
         (ERRORS, DELETE),
     ),
     Bug(
         "a task that was at work is not recovered",
         "engine/runner.py",
-        "        if role is Role.WORKING:\n            limit",
-        "        if role is Role.WORKING:\n            return\n            limit",
+        "        if self.table.role(record) is Role.WORKING:\n            limit",
+        "        if self.table.role(record) is Role.WORKING:\n"
+        "            return\n            limit",
         (KILL,),
     ),
     Bug(
         "an event of the engine's own that cannot be saved is not tried again",
-        "engine/runner.py",
+        "engine/own_events.py",
         "        self.dispatcher.call_later(delay_s, partial(again, tries=tries + 1,"
         " **(request or {})))\n",
         "",
@@ -252,5 +260,104 @@ BUGS = (
         "            self._file.identity = known\n",
         "",
         (GARBAGE,),
+    ),
+    Bug(
+        "group commit: told before the shared sync has ended",
+        "files/syncing.py",
+        "            if mine.error is None:\n                return\n",
+        "            return\n",
+        (f"{_SYNCING}::test_a_failure_is_that_of_those_who_waited_for_it",),
+    ),
+    Bug(
+        "group commit: the sync that runs already is enough",
+        "files/syncing.py",
+        "                mine = self._next\n",
+        "                mine = self._running or self._next\n",
+        (f"{_SYNCING}::test_those_who_come_meanwhile_share_the_next",),
+    ),
+    Bug(
+        "group commit: nobody is woken",
+        "files/syncing.py",
+        "                self._condition.notify_all()\n",
+        "                self._condition.notify()\n",
+        (f"{_SYNCING}::test_those_who_come_meanwhile_share_the_next",),
+    ),
+    Bug(
+        "group commit: the exchange comes before the sync of the temporary",
+        "files/durable.py",
+        "                steps.write_all(fd, data, 0)\n                self._sync(fd)\n",
+        "                steps.write_all(fd, data, 0)\n",
+        (IMAGES,),
+    ),
+    Bug(
+        "task directory: it is emptied under its own name",
+        "files/owned.py",
+        '        gone = f".{check_name(owner)}.gone"\n',
+        "        return remove_tree(self.root, check_name(owner))\n        gone = ''\n",
+        ("tests/unit/files/test_files_owned.py::test_a_half_removed_one_is_never_taken_for_whole",),
+    ),
+    Bug(
+        "task directory: a removal that was cut off is left",
+        "files/owned.py",
+        "            if _GONE.fullmatch(name):\n",
+        "            if False:\n",
+        (f"{_DIRECTORY}::test_a_directory_of_no_task_is_an_orphan",),
+    ),
+    Bug(
+        "task directory: orphans go although a task file does not load",
+        "engine/runner.py",
+        "for owner in () if self.table.invalid else self._directories.owners():",
+        "for owner in self._directories.owners():",
+        (f"{_DIRECTORY}::test_no_orphan_goes_while_a_task_file_does_not_load",),
+    ),
+    Bug(
+        "task directory: data of no use is taken for the new upload's",
+        "engine/tasks.py",
+        "            self._directories.remove(record.id)\n        if isinstance",
+        "            pass\n        if isinstance",
+        (f"{_DIRECTORY}::test_a_retry_before_the_data_is_gone_starts_over_all_the_same",),
+    ),
+    Bug(
+        "task directory: data goes though the state keeps it",
+        "engine/resting.py",
+        "if entry.serial != serial or self._tasks.lifecycle.keeps_data(entry.record):",
+        "if entry.serial != serial:",
+        (f"{_DIRECTORY}::test_data_that_is_kept_stays",),
+    ),
+    Bug(
+        "uploads: without a SHA-1 the file is renamed before the save",
+        "uploads/uploads.py",
+        '            changes |= {"source_checksum": sha1, "upload_path": path}\n',
+        '            changes |= {"source_checksum": sha1, "upload_path": path}\n'
+        "            self._drop_name(record.upload_path)\n",
+        (f"{_SWEEPS}::test_killed_at_every_effect[unannounced]",),
+    ),
+    Bug(
+        "take-over: data of another is written over",
+        "files/owned.py",
+        "effects.current.rename_noreplace(name, name, src_dir_fd=root_fd, dst_dir_fd=own_fd)",
+        "effects.current.replace(name, name, src_dir_fd=root_fd, dst_dir_fd=own_fd)",
+        ("tests/unit/files/test_files_owned.py::test_what_the_owner_has_already_stays",),
+    ),
+    Bug(
+        "loading: nobody hears of the tasks that were there",
+        "engine/table.py",
+        "        self.unrefuse(record.id)\n        self.observe(entry.record)\n",
+        "        self.unrefuse(record.id)\n",
+        ("tests/unit/music/test_same_bytes.py::test_they_are_known_after_a_restart",),
+    ),
+    Bug(
+        "workers: a task that cannot be begun keeps its place",
+        "engine/workers.py",
+        "            if not begun:\n",
+        "            if False:\n",
+        ("tests/unit/engine/test_engine_hazards.py::test_a_begin_that_fails_frees_its_place",),
+    ),
+    Bug(
+        "dispatcher: the timers of tasks that are gone pile up",
+        "engine/dispatcher.py",
+        "if len(self._due) > _DUE_FEW and len(self._due) > 2 * len(self._timers):",
+        "if False:",
+        (f"{_DISPATCHER}::test_timers_of_owners_that_are_gone_do_not_pile_up",),
     ),
 )

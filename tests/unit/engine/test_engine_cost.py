@@ -90,7 +90,7 @@ def test_one_more_beside_ten_thousand_at_rest(settings: Settings, listed: list[s
     # As long as nothing else changes the directory, its regular look costs one stat; this engine
     # looks when it is told to.
     engine = open_library(settings, handlers=PLAYED)
-    engine._runner.looking.look = lambda _now: None
+    engine._runner.looking.look = lambda now_monotonic: None
     with engine:
         way_of_one(engine)  # the start has settled
         assert len(engine.tasks()) == TASKS

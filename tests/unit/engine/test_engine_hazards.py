@@ -330,3 +330,25 @@ def test_a_retry_forgets_what_has_passed(opened: Open):
         engine.retry(task.id)
         second = engine.wait(task.id, "integrating", timeout=30)
     assert len(second.history) > len(first.history)
+
+
+def test_a_begin_that_fails_frees_its_place(opened: Open, settings: Settings):
+    """With one worker: a task that cannot be begun, as the disk is full, stops nobody else."""
+    engine = opened(evolve(settings, workers=1))
+    first = upload(engine, b"first")
+    full = threading.Event()
+
+    class FullDisk(Effects):
+        def open(self, path: str, flags: int, mode: int = 0o666, *, dir_fd: int | None = None):
+            if full.is_set() and first.id in path:
+                full.clear()
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().open(path, flags, mode, dir_fd=dir_fd)
+
+    with using(FullDisk()):
+        full.set()
+        with engine:
+            other = upload(engine, b"other")
+            engine.wait(other.id, "readyforintegration", timeout=30)
+            engine.wait(first.id, "readyforintegration", timeout=30)
+            assert not full.is_set()

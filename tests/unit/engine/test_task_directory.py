@@ -229,3 +229,18 @@ def test_a_cut_off_removal_is_ended_by_the_next_start(settings: EngineSettings):
         engine.wait(task.id, "gone", timeout=30)
     assert tree(settings) == set()
     assert list(settings.tasks.iterdir()) == []
+
+
+def test_data_that_is_kept_stays(settings: EngineSettings):
+    """A finished task whose state keeps its data has it until its retention ends."""
+    engine, uploads = open_papers(settings)
+    with engine:
+        task = uploads.begin(file_size=len(DATA))
+        uploads.receive(task.id, DATA)
+        engine.wait(task.id, "review", timeout=30)
+        engine.send(task.id, "approve")
+        done = engine.wait(task.id, "filed", timeout=30)
+        other = uploads.begin(file_size=1)  # the dispatcher has done what came before it
+        uploads.receive(other.id, b"x")
+        engine.wait(other.id, "review", timeout=30)
+        assert (settings.uploads / str(done.upload_path)).read_bytes() == DATA
