@@ -52,7 +52,7 @@ class Notification:
     record: Task | JSONObject | None
     message: str | None
     chunk_size: int
-    #: The name of the state of what is not there.
+    #: The state that is reported for a task that does not exist.
     gone: str
     #: The task has just entered its state.
     entered: bool
@@ -144,7 +144,7 @@ class Notifier:
     """Tells the subscribers. `tell` never blocks and never fails."""
 
     def __init__(self, chunk_size_bytes: int, gone: str) -> None:
-        """`gone` is the name of the state of what is not there."""
+        """`gone`: the state that is reported for a task that does not exist."""
         self._chunk_size = chunk_size_bytes
         self._gone = gone
         self._lock = threading.Lock()

@@ -52,8 +52,8 @@ class OwnedDirectories:
     def adopt(self, owner: str, name: str) -> bool:
         """Move `name`, which lies in the root itself, into the directory of an owner, durably.
 
-        False where there is nothing of this name: it may have been moved before. What the owner
-        has under this name already stays, and so does the other.
+        False where there is nothing of this name: it may have been moved before. Where the owner
+        has this name already, both stay where they are.
         """
         name = check_name(name)
         if self.root.status(name) is None:
@@ -86,7 +86,7 @@ class OwnedDirectories:
     def remove(self, owner: str) -> bool:
         """Remove the directory of an owner with all that is in it; False where nothing is.
 
-        Of a symbolic link in its place, the link goes. A removal that was cut off is gone on with
+        A symbolic link in its place is removed itself, never followed. A removal that was cut off is gone on with
         by the next call, and by `sweep`. It is not made durable: after a power cut the directory
         may be there again, and has to be removed again.
         """

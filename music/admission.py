@@ -1,4 +1,8 @@
-"""Which uploads of music are let in, besides what holds for every upload."""
+"""Which uploads of music are let in, by the settings: content types, sizes, MIME types.
+
+The allowed content types and the largest size are in `music/settings.py`; what holds for every
+upload is in `uploads/admission.py`.
+"""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from .settings import Settings
 
 _log = logging.getLogger(__name__)
 
-#: What gives its id to a new upload: nothing is left to be done for the content.
+#: The roles whose task is replaced by a new upload of the same id: nothing is left to be done.
 _ENDED = frozenset({Role.PASSING, Role.FINISHED, Role.FAILED, Role.REMOVING})
 
 

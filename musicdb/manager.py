@@ -206,6 +206,8 @@ class TaskManager:
     ) -> None:
         """Saves a task with another state; nothing happens if it is in that state already.
 
+        Which states are allowed: `musictasks.musicdb.dictionaries.event_to`.
+
         Afterwards `task` is what was saved. A message is told by an `InternalError` first.
 
         Raises:

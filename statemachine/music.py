@@ -161,6 +161,8 @@ STATES = (
     *_states("file system scan", fsscanfailed=Role.FAILED, fsscancomplete=Role.FINISHED),
 )
 
+# Each stage makes its edges (`Stage.edges`): `rejected="invalidcontent"` is the edge `reject` from
+# its working state to `invalidcontent`. diagrams/music.md lists all edges.
 STAGES = (
     Stage(
         "preprocessing",
