@@ -86,9 +86,9 @@ class OwnedDirectories:
     def remove(self, owner: str) -> bool:
         """Remove the directory of an owner with all that is in it; False where nothing is.
 
-        A symbolic link in its place is removed itself, never followed. A removal that was cut off is gone on with
-        by the next call, and by `sweep`. It is not made durable: after a power cut the directory
-        may be there again, and has to be removed again.
+        A symbolic link in its place is removed itself, never followed. A removal that was cut off
+        is gone on with by the next call, and by `sweep`. It is not made durable: after a power cut
+        the directory may be there again, and has to be removed again.
         """
         gone = f".{check_name(owner)}.gone"
         unsynced = Directory(self.root.root, durable=False)
