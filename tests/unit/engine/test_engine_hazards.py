@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from enginekit import begin, upload
+from enginekit import PLAYED, begin, upload
 from musictasks.engine.dispatcher import Dispatcher
 from musictasks.engine.notifications import Notifier
 from musictasks.errors import (
@@ -352,3 +352,21 @@ def test_a_begin_that_fails_frees_its_place(opened: Open, settings: Settings):
             engine.wait(other.id, "readyforintegration", timeout=30)
             engine.wait(first.id, "readyforintegration", timeout=30)
             assert not full.is_set()
+
+
+def test_a_task_that_went_before_it_was_begun_frees_its_place(settings: Settings):
+    """With one worker: removed between the queue and its begin, it keeps nobody else waiting."""
+    stepped = SteppedEngine(evolve(settings, workers=1), MUSIC, PLAYED, opener=open_library)
+    engine = stepped.start()
+    first = upload(engine, b"first")
+    dispatcher = engine._runner.dispatcher
+    while first.id not in engine._runner.workers._running:
+        job, _ = dispatcher._jobs.get()
+        job()
+    engine.remove(first.id)
+    second = upload(engine, b"second")
+    stepped.settle()
+    while len(stepped.workers):
+        stepped.work()
+    assert engine.get(second.id).state == "readyforintegration"
+    stepped.kill()
