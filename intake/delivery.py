@@ -103,14 +103,15 @@ class _Loop:
         imports = deque(batch for batch in self.batches if not batch.files)
         self._open = [batch for batch in self.batches if batch.files]
         while self._open or imports:
+            self.engine.check_open()  # nothing more is told as done of an engine that is closed
             self.watch.about_to_look()
             self._start(files)
             while imports and len(self._active) < _SIDE_BY_SIDE:
                 self._begin_import(imports.popleft())
             moved = self._step()
             self.troubles.tell(self.batches, self.display)
-            if self._active and not moved and not self.watch.wait(_LOOK_AGAIN_S):
-                self.engine.check_open()
+            if self._active and not moved:
+                self.watch.wait(_LOOK_AGAIN_S)
 
     def _start(self, files: deque[tuple[UploadJob[Any], Batch]]) -> None:
         """One upload at a time: the files after it are preprocessed and placed meanwhile."""
