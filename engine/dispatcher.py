@@ -73,10 +73,12 @@ class Dispatcher:
     def call_at(self, owner: object, when: float, job: OwnersJob, serial: int) -> None:
         """Runs `job(owner, serial)` at a unix time or soon after.
 
-        An owner has one timer: a new one replaces it. The timer goes with its owner, which it does
-        not keep alive.
+        An owner has one timer: one of the same or a later serial replaces it. The timer goes with
+        its owner, which it does not keep alive.
         """
         with self._timing:
+            if owner in self._timers and self._timers[owner][2] > serial:
+                return  # the owner has gone on meanwhile, and has its next timer
             number = next(self._count)
             self._timers[owner] = (number, job, serial)
             heapq.heappush(self._due, (when, number, weakref.ref(owner)))
@@ -107,7 +109,7 @@ class Dispatcher:
         return min([*due, *(when for when, *_ in self._later)], default=None)
 
     def stop(self) -> None:
-        """Runs the jobs that are in line, then ends; returns when it has."""
+        """Runs the jobs that are in line, and what they put in line, then ends; returns then."""
         self._jobs.put(None)
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
@@ -141,8 +143,16 @@ class Dispatcher:
             if self._tick is not None and now >= next_tick:
                 next_tick = now + self._tick_s
                 self._do(partial(self._tick, now))
+        self._drain()
+
+    def _drain(self) -> None:
+        """Runs what is still in line at the end, and what that puts in line; no timer any more."""
         if self._pool is not None:
             self._pool.shutdown()
+            self._pool = None
+        while not self._jobs.empty():
+            if (one := self._jobs.get()) is not None:
+                self._do(one[0])
 
     def _run_due(self) -> bool:
         """Runs the timers that are due; True if there were any."""

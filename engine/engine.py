@@ -12,10 +12,10 @@ from typing import Any, Generic, Self, TypeVar, cast
 
 from attrs import define, evolve, field, fields, frozen
 
-from ..errors import EngineClosed, IllegalTransition, InvalidTaskFile, TaskInvalid
+from ..errors import EngineClosed, IllegalTransition, InvalidTaskFile, TaskInvalid, TaskNotFound
 from ..files import OwnedDirectories
 from ..persistence import TASK_ID, DirectoryOwner
-from ..statemachine import Edge, JSONObject, Lifecycle, Sender, Task
+from ..statemachine import Edge, JSONObject, Lifecycle, Role, Sender, Task
 from ..statemachine.machine import RESERVED
 from .held import HeldTask
 from .notifications import NOTIFICATIONS, Callback, EntryCallback, Notifier, Unsubscribe
@@ -293,8 +293,9 @@ class Engine(Generic[T]):
             InvalidPath, OSError: It cannot be made, or something else has its place.
         """
         self.check_open()
-        entry = self._table.find(task_id)
-        with entry.lock:
+        with self._table.locked(task_id) as entry:
+            if self._table.role(entry.record) is Role.REMOVING:
+                raise TaskNotFound(task_id)
             return self._parts.directories.make(entry.record.id)
 
     @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import frozen
 
-from ..errors import IllegalTransition, InvalidTaskFile, MusicTasksError, TaskNotSaved
+from ..errors import IllegalTransition, InvalidTaskFile, TaskNotSaved
 from .dispatcher import Dispatcher
 from .entry import Entry
 from .notifications import INTERNAL_ERROR
@@ -53,7 +53,7 @@ class OwnEvents:
         self,
         entry: Entry,
         tries: int,
-        error: MusicTasksError | OSError,
+        error: Exception,
         again: Callable[..., object],
         request: Mapping[str, Any] | None = None,
     ) -> None:

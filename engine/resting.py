@@ -50,6 +50,8 @@ class Resting:
         with entry.lock:
             if entry.serial != serial or self._tasks.lifecycle.keeps_data(entry.record):
                 return
+            if entry.worker is not None:
+                return  # it may write there; its end calls again
             try:
                 self._directories.remove(entry.record.id)
             except (OSError, InvalidPath) as error:
@@ -109,7 +111,7 @@ class Resting:
                 return  # gone already, or its worker calls `resume` when it ends
             try:
                 self._clear(entry)
-            except (OSError, InvalidPath) as error:
+            except Exception as error:
                 self._events.retry_later(entry, tries, error, partial(self.remove, entry, serial))
                 return
         self._events.fire(entry, serial, "forget")

@@ -73,19 +73,19 @@ class Runner:
 
         A handler is attached to the working state of its stage.
         """
-        by_role: dict[Role, list[OnEnter]] = {
-            Role.QUEUED: [self._later(lambda *entry: self.workers.enqueue(*entry))],
-            Role.WAITING: [self._later(lambda *entry: self.resting.expire_if_idle(*entry))],
-            Role.FINISHED: [self._later(lambda *entry: self.resting.retain(*entry), saves=True)],
-            Role.FAILED: [self._later(lambda *entry: self.resting.retain(*entry), saves=True)],
-            Role.PASSING: [self._later(lambda *entry: self.resting.pass_on(*entry), saves=True)],
-            Role.REMOVING: [
-                stop_worker,
-                self._later(lambda *entry: self.resting.remove(*entry), saves=True),
-            ],
+        by_role: dict[Role, OnEnter] = {
+            Role.QUEUED: self._later(lambda *entry: self.workers.enqueue(*entry)),
+            Role.WAITING: self._later(lambda *entry: self.resting.expire_if_idle(*entry)),
+            Role.FINISHED: self._later(lambda *entry: self.resting.retain(*entry), saves=True),
+            Role.FAILED: self._later(lambda *entry: self.resting.retain(*entry), saves=True),
+            Role.PASSING: self._later(lambda *entry: self.resting.pass_on(*entry), saves=True),
+            Role.REMOVING: self._later(lambda *entry: self.resting.remove(*entry), saves=True),
         }
         on_enter = {
-            state.name: by_role[state.role] for state in lifecycle.states if state.role in by_role
+            # A worker whose task has moved on has nothing to do any more.
+            state.name: [stop_worker, by_role[state.role]]
+            for state in lifecycle.states
+            if state.role in by_role
         }
         for stage in lifecycle.stages:
             on_enter[stage.working] = [self._start(handlers[stage.name])]

@@ -79,6 +79,12 @@ class EngineSettings:
     #: How long a stopping engine waits for the work under way.
     stop_timeout_s: float = _seconds(10)
 
+    def __attrs_post_init__(self) -> None:
+        tasks, uploads = (Path(os.path.realpath(one)) for one in (self.tasks, self.uploads))
+        if tasks.is_relative_to(uploads) or uploads.is_relative_to(tasks):
+            reason = f"{self.tasks} and {self.uploads} are the same, or one is in the other"
+            raise SettingsError(None, "", "", f"tasks and uploads: {reason}: name two directories")
+
     @property
     def durable(self) -> bool:
         """Whether what is saved is made to outlive a power cut."""

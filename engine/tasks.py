@@ -242,12 +242,17 @@ class Tasks:
             return
         if self.lifecycle.keeps_data(record) and not self.lifecycle.keeps_data(entry.record):
             # Data of no use any more, or of no task, is never taken for the new one's.
-            self._directories.remove(record.id)
+            self._drop_directory(record.id)
         if isinstance(entry.saved, Task):
             entry.file.save(record)
         else:
             self._create_file(entry, record)
         entry.saved = record
+
+    def _drop_directory(self, task_id: str) -> None:
+        """What has the place of a directory and is none stays: it is refused when it is used."""
+        if self._directories.has(task_id):
+            self._directories.remove(task_id)
 
     @staticmethod
     def _create_file(entry: Entry, record: Task) -> None:

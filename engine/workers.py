@@ -218,7 +218,11 @@ class Workers:
     def _renew(self, broken: Executor) -> None:
         if self._executor is broken:
             _shut_down(broken)
-            self._executor = self._new_executor()
+            try:
+                self._executor = self._new_executor()
+            except Exception:
+                # Invariant: the outcome is applied all the same; the next one tries again.
+                _log.exception("the executor is broken, and no new one could be made")
 
 
 def stop_worker(entry: Entry) -> None:

@@ -39,6 +39,11 @@ class OwnedDirectories:
         """Where the directory of an owner is, whether it is there or not."""
         return self.root.path(check_name(owner))
 
+    def has(self, owner: str) -> bool:
+        """Whether the owner has a directory, or a removal of it was cut off."""
+        gone = f".{check_name(owner)}.gone"
+        return self.root.is_directory(owner) or self.root.status(gone) is not None
+
     def make(self, owner: str) -> Path:
         """Make the directory of an owner where it is missing; its name is durable afterwards.
 

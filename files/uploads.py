@@ -116,16 +116,19 @@ class UploadData:
         """Give the file a second name beside its own, durably; returns the path of it.
 
         That is its first name, too, where the file system has no hard links. Again: nothing
-        happens.
-
-        Raises:
-            FileExistsError: another file has the name.
+        happens. Another file that has the name is one that this one was before a failed fsync: it
+        goes.
         """
         new = f"{self.path.rpartition('/')[0]}/{check_name(name)}".removeprefix("/")
         if new == self.path:
             return new
         with self.directory.parent(self.path) as (dir_fd, old):
-            if not steps.link(old, name, dir_fd):
+            try:
+                linked = steps.link(old, name, dir_fd)
+            except FileExistsError:
+                effects.current.unlink(name, dir_fd=dir_fd)
+                linked = steps.link(old, name, dir_fd)
+            if not linked:
                 return self.path
             if self.durable:
                 effects.current.fsync(dir_fd)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Container, Mapping, MutableSequence, Sequence
 from functools import cache
 from typing import Any, TypeVar, get_args, get_origin
@@ -177,7 +178,7 @@ def _text(value: Any, _: Any) -> str:
 
 
 def _time(value: Any, _: Any) -> float:
-    if type(value) not in (int, float):
+    if type(value) not in (int, float) or not math.isfinite(value):
         raise ValueError("expected a number")
     return value
 

@@ -301,6 +301,8 @@ def _retarget(stage: Stage, edge: Edge, target: str) -> Stage:
     )
 
 
+#: What only the machine writes.
+_OWN = frozenset({"id", "state", "history", "annotations", "handler_keys", "unknown"})
 #: The fields of a record that every task is made with.
 _GIVEN = frozenset({"id", "state"})
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -380,6 +382,9 @@ def _check_edges(lifecycle: Lifecycle) -> None:
             raise LifecycleError(where, "only an internal edge may go unsaved")
         if not isinstance(edge.sender, Sender):
             raise LifecycleError(where, f"{edge.sender!r} is no Sender")
+        if not _OWN.isdisjoint(edge.sets):
+            names = ", ".join(sorted(_OWN & set(edge.sets)))
+            raise LifecycleError(where, f"no edge sets {names}: the machine does")
         unknown = set(edge.sets) - {field.alias for field in fields(lifecycle.record)}
         if unknown:
             reason = f"the record {lifecycle.record.__name__} has no {', '.join(sorted(unknown))}"

@@ -259,6 +259,8 @@ class Uploads:
             self._data(task).append(data, at, last=last)
         except (OSError, InvalidPath) as error:
             self._measure_quietly(task)
+            if (task.record.offset or 0) > at:
+                task.amend(offset=at)  # what could not be taken back, the next chunk cuts
             offset = task.record.offset
             if offset != at:
                 task.tell(CHUNK_REQUEST)

@@ -313,7 +313,7 @@ BUGS = (
     Bug(
         "task directory: data of no use is taken for the new upload's",
         "engine/tasks.py",
-        "            self._directories.remove(record.id)\n        if isinstance",
+        "            self._drop_directory(record.id)\n        if isinstance",
         "            pass\n        if isinstance",
         (f"{_DIRECTORY}::test_a_retry_before_the_data_is_gone_starts_over_all_the_same",),
     ),

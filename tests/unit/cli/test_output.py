@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from musictasks.cli.arguments import make_parser
-from musictasks.cli.output import bytes_text, count, make_console, printable, say, text
+from musictasks.cli.output import bytes_text, count, make_console, say, text
+from musictasks.cli.printable import printable
 
 
 @pytest.mark.parametrize(

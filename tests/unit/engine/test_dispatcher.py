@@ -104,3 +104,30 @@ def test_a_timer_set_by_another_thread_is_in_time():
     dispatcher.call_later(0.01, done.set)
     assert done.wait(30)
     dispatcher.stop()
+
+
+def test_a_timer_of_an_earlier_entry_replaces_none():
+    """A saver that was late sets it after the task has gone on."""
+    now = [1000.0]
+    dispatcher = Dispatcher(lambda: now[0])
+    owner, done = Owner(), []
+    dispatcher.call_at(owner, 1010, lambda _, serial: done.append(serial), 2)
+    dispatcher.call_at(owner, 1005, lambda _, serial: done.append(serial), 1)
+    now[0] = 1020
+    dispatcher.run_pending()
+    assert done == [2]
+
+
+def test_the_end_runs_what_the_last_jobs_put_in_line():
+    """An outcome that is applied by a job of a job is not lost at a clean stop."""
+    dispatcher, done = Dispatcher(time.time, savers=2), []
+    dispatcher.start()
+    for number in range(20):
+        dispatcher.put(
+            lambda number=number: dispatcher.put(
+                lambda: dispatcher.put(lambda: done.append(number), saves=True), saves=True
+            ),
+            saves=True,
+        )
+    dispatcher.stop()
+    assert sorted(done) == list(range(20))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import frozen
+from attrs import field, frozen
 from musictasks.engine import EngineSettings, open_engine
 from musictasks.errors import (
     IllegalTransition,
@@ -19,7 +19,7 @@ from musictasks.errors import (
     TaskNotFound,
     TransitionRefused,
 )
-from musictasks.statemachine import Outcome, Task, Work, succeed
+from musictasks.statemachine import Edge, Outcome, Task, Work, succeed
 from papers import HANDLERS, PAPERS, Paper, open_papers
 
 
@@ -274,3 +274,52 @@ def test_a_stage_without_a_handler_is_refused(settings: EngineSettings):
 def test_a_setting_that_cannot_be_used_is_refused(name: str, value: object):
     with pytest.raises(SettingsError, match=name):
         EngineSettings(tasks="t", uploads="u", **{name: value})  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("tasks", "uploads"), [("a", "a"), ("a/b", "a"), ("a", "a/b"), ("a", "./a")]
+)
+def test_the_two_directories_are_apart(tmp_path: Path, tasks: str, uploads: str):
+    """Else one would be cleaned as the other's."""
+    with pytest.raises(SettingsError, match="name two directories"):
+        EngineSettings(tasks=tmp_path / tasks, uploads=tmp_path / uploads)
+
+
+def test_a_number_that_json_has_not_is_refused(settings: EngineSettings):
+    """By a client and by a handler: it would not load again."""
+
+    @frozen(kw_only=True)
+    class Scored(Paper):
+        scores: list[float] = field(factory=list)
+
+    def reading(task: Scored, work: Work) -> Outcome:
+        return succeed(changes={"scores": [float("inf")]})
+
+    handlers = {**HANDLERS, "reading": reading}
+    engine = open_engine(settings, PAPERS.with_record(Scored), handlers=handlers)
+    with engine:
+        with pytest.raises(TaskInvalid, match=r"scores"):
+            engine.create("note", scores=[float("nan")])
+        with pytest.raises(TaskFailed, match="scores"):
+            engine.wait(engine.create("note").id, "review", timeout=30)
+
+
+def test_an_edge_sets_nothing_that_is_the_machines():
+    edge = Edge(event="skip", source="review", target="tofile", sets={"state": "filed"})
+    with pytest.raises(LifecycleError, match="the machine does"):
+        PAPERS.with_edge(edge)
+
+
+def test_a_clean_up_that_goes_wrong_is_tried_again(settings: EngineSettings):
+    """Whatever it raises: a task is never stuck in its removal."""
+    calls: list[str] = []
+
+    def clean_up(task: Task) -> None:
+        calls.append(task.id)
+        if len(calls) == 1:
+            raise RuntimeError("a bug of an integrator's")
+
+    engine, _ = open_papers(settings, clean_up=clean_up)
+    with engine:
+        engine.discard(engine.create("note").id)
+    assert len(calls) == 2

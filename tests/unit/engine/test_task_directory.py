@@ -244,3 +244,23 @@ def test_data_that_is_kept_stays(settings: EngineSettings):
         uploads.receive(other.id, b"x")
         engine.wait(other.id, "review", timeout=30)
         assert (settings.uploads / str(done.upload_path)).read_bytes() == DATA
+
+
+def test_what_is_no_directory_is_not_removed_for_a_new_task(settings: EngineSettings):
+    """Somebody's file at the place of the directory stays, and is refused when it is in the way."""
+    engine, uploads = open_papers(settings)
+    (settings.uploads / "paper").write_bytes(b"somebody's")
+    task = uploads.begin(file_size=3, task_id="paper")
+    with pytest.raises(ChunkRefused):
+        uploads.receive(task.id, b"abc")
+    assert (settings.uploads / "paper").read_bytes() == b"somebody's"
+    engine.close()
+
+
+def test_a_task_on_its_way_out_gets_no_directory(settings: EngineSettings):
+    engine, _ = open_papers(settings)
+    task = engine.create("note")
+    engine.remove(task.id)
+    with pytest.raises(TaskNotFound):
+        engine.directory(task.id)
+    engine.close()

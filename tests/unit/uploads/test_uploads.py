@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from attrs import evolve
 from musictasks.engine import CHUNK_REQUEST, Engine, EngineSettings, open_engine, read_tasks
-from musictasks.errors import ChunkRefused, LifecycleError, UploadRefused
+from musictasks.errors import ChunkRefused, LifecycleError, TaskNotSaved, UploadRefused
 from musictasks.files import Effects, using
 from musictasks.statemachine import Edge, Lifecycle, Role, Sender, StateSpec, UploadTask
-from musictasks.testing import Recorder
+from musictasks.testing import FaultInjector, Recorder
 from musictasks.uploads import Uploads, extension_of, measured
 from papers import HANDLERS, PAPERS, open_papers
 
@@ -122,6 +122,31 @@ def test_a_disk_without_hard_links_keeps_the_first_name(settings: EngineSettings
         assert done.source_checksum == SHA1
         assert done.upload_path == task.upload_path
         assert done.pages == len(DATA)
+
+
+def test_a_completion_that_failed_twice_ends_all_the_same(tmp_path: Path):
+    """After the second name was made the save failed, then an fsync: a new file has the bytes."""
+    settings = EngineSettings(tasks=tmp_path / "tasks", uploads=tmp_path / "uploads")
+    engine, uploads = open_papers(settings)
+    with engine:
+        task = uploads.begin(file_size=len(DATA))
+        uploads.receive(task.id, DATA[:4])
+        faults = FaultInjector()
+        with faults.active():
+            faults.refuse("exchange")
+            with pytest.raises(TaskNotSaved):
+                uploads.receive(task.id, DATA[4:], offset=4)
+            assert {path.name for path in (settings.uploads / task.id).iterdir()} == {
+                f"upload-{task.id}",
+                f"upload-{SHA1}",
+            }
+            faults.refuse("fsync")
+            with pytest.raises(ChunkRefused):
+                uploads.receive(task.id, DATA[4:], offset=4)
+        uploads.receive(task.id, DATA[4:], offset=4)
+        done = engine.wait(task.id, "review", timeout=30)
+        assert (settings.uploads / done.upload_path).read_bytes() == DATA
+        assert files(settings) == {done.upload_path, f"{task.id}/text.txt"}
 
 
 def test_a_second_begin_without_a_checksum_goes_on(settings: EngineSettings):
@@ -322,3 +347,25 @@ def test_an_extension_is_what_can_stand_in_a_name(name: str | None, extension: s
 def test_the_record_tells_the_name_in_the_directory():
     assert UploadTask(id="a", state="x", upload_path="a/upload-1.txt").upload_name == "upload-1.txt"
     assert UploadTask(id="a", state="x").upload_name is None
+
+
+def test_a_write_that_cannot_be_taken_back_is_cut_by_the_next(settings: EngineSettings):
+    """The upload stands where it stood, although the file is longer."""
+
+    class Broken(Effects):
+        def write(self, fd: int, data: bytes | memoryview, offset: int) -> int:
+            super().write(fd, data[:2], offset)
+            raise OSError(5, "Input/output error")
+
+        def truncate(self, fd: int, length: int) -> None:
+            raise OSError(5, "Input/output error")
+
+    engine, uploads = open_papers(settings)
+    with engine:
+        task = uploads.begin(file_size=len(DATA))
+        uploads.receive(task.id, DATA[:4])
+        with using(Broken()), pytest.raises(ChunkRefused) as caught:
+            uploads.receive(task.id, b"?????")
+        assert caught.value.offset == 4
+        uploads.receive(task.id, DATA[4:], offset=4)
+        assert engine.wait(task.id, "review", timeout=30).source_checksum == SHA1
