@@ -41,8 +41,8 @@ class OwnedDirectories:
 
     def has(self, owner: str) -> bool:
         """Whether the owner has a directory, or a removal of it was cut off."""
-        gone = f".{check_name(owner)}.gone"
-        return self.root.is_directory(owner) or self.root.status(gone) is not None
+        cut_off = self.root.status(f".{check_name(owner)}.gone") is not None
+        return cut_off or self.root.is_directory(owner)
 
     def make(self, owner: str) -> Path:
         """Make the directory of an owner where it is missing; its name is durable afterwards.
