@@ -1,0 +1,45 @@
+"""The ASGI application: all routes, behind the gate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+
+from ..engine import Engine
+from ..uploads import Uploads
+from .door import Door
+from .feed import Feed
+from .problems import STATUS_CODES, Problem, answer
+from .settings import ServerSettings
+
+
+def make_app(
+    engine: Engine[Any],
+    settings: ServerSettings | None = None,
+    *,
+    uploads: Uploads | None = None,
+) -> Starlette:
+    """The door to an engine, to be run by any ASGI server, or mounted in another application.
+
+    The engine is opened and closed by the caller.
+
+    Args:
+        engine: A music library's, or that of any lifecycle.
+        settings: Who gets in, and the limits.
+        uploads: What receives the engine's files, where its lifecycle has such a state; a music
+            library brings its own.
+    """
+    settings = settings or ServerSettings()
+    feed = Feed(settings.kept_events)
+    feed.follow(engine)
+    door = Door(engine=engine, settings=settings, feed=feed, uploads=uploads)
+    return Starlette(
+        routes=_routes(door),
+        exception_handlers=dict.fromkeys((Problem, *STATUS_CODES), answer),
+    )
+
+
+def _routes(door: Door) -> list[BaseRoute]:
+    return []

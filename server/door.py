@@ -1,0 +1,29 @@
+"""What all routes share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import frozen
+
+from ..engine import Engine
+from ..music import MusicEngine
+from ..uploads import Uploads
+from .feed import Feed
+from .settings import ServerSettings
+
+
+@frozen(eq=False, kw_only=True)
+class Door:
+    """The engine behind the routes, and what they need besides it. Made by `make_app`."""
+
+    engine: Engine[Any]
+    settings: ServerSettings
+    feed: Feed
+    #: None: the lifecycle has no state that takes chunks, or nobody serves it.
+    uploads: Uploads | None
+
+    @property
+    def music(self) -> MusicEngine | None:
+        """The engine, if it is that of a music library."""
+        return self.engine if isinstance(self.engine, MusicEngine) else None

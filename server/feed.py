@@ -1,0 +1,105 @@
+"""The engine's notifications, numbered, kept for a while, and handed to asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Any
+from uuid import uuid4
+
+from attrs import define, field, frozen
+
+from ..engine import Engine
+
+
+@frozen
+class Event:
+    """One notification: what it is called, and the status that callbacks of the engine get."""
+
+    #: Only grows, from 1, as long as the feed is there.
+    number: int
+    name: str
+    #: The documented dictionary; nobody changes it.
+    status: dict[str, Any]
+
+
+@define(eq=False)
+class Feed:
+    """The notifications of an engine, for any number of readers in any event loop.
+
+    Readers share one ring: one that is slow holds up nobody and costs no memory; what it has
+    missed when it comes back is said.
+    """
+
+    _kept: int
+    #: Tells this feed from one of an earlier process, whose numbers mean something else.
+    run: str = field(factory=lambda: uuid4().hex[:12], init=False)
+    _ring: deque[Event] = field(init=False)
+    _last: int = field(default=0, init=False)
+    _lock: threading.Lock = field(factory=threading.Lock, init=False)
+    _wakes: set[Callable[[], None]] = field(factory=set, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._ring = deque(maxlen=self._kept)
+
+    def follow(self, engine: Engine[Any]) -> Callable[[], None]:
+        """Takes in the notifications of `engine` from now on; the returned function ends it."""
+        return engine.subscribe(self._take)
+
+    def _take(self, name: str, status: dict[str, Any]) -> None:
+        with self._lock:
+            self._last += 1
+            self._ring.append(Event(self._last, name, status))
+            wakes = list(self._wakes)
+        for wake in wakes:
+            wake()
+
+    @property
+    def last(self) -> int:
+        """The number of the newest notification; 0 before the first."""
+        return self._last
+
+    def since(self, number: int) -> list[Event] | None:
+        """The notifications after `number`; None where some of them are kept no more."""
+        with self._lock:
+            if number > self._last or self._last - number > len(self._ring):
+                return None
+            missing = self._last - number
+            return [self._ring[i] for i in range(len(self._ring) - missing, len(self._ring))]
+
+    async def events(self, since: int | None = None) -> AsyncIterator[list[Event] | None]:
+        """Waits for notifications, and yields them in batches, in order.
+
+        Args:
+            since: The number of the last one that the reader has; None: those from now on.
+
+        Yields:
+            A batch; or None where some were missed, and the reader has to read all tasks anew.
+        """
+        loop, woken = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(woken.set)
+
+        with self._lock:
+            self._wakes.add(wake)
+            at = self._last if since is None else since
+        try:
+            while True:
+                woken.clear()
+                batch = self.since(at)
+                if batch is None:
+                    at = self._last
+                    yield None
+                elif batch:
+                    at = batch[-1].number
+                    yield batch
+                else:
+                    await woken.wait()
+        finally:
+            with self._lock:
+                self._wakes.discard(wake)

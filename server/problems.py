@@ -1,0 +1,85 @@
+"""Errors as RFC 9457 problem documents; one table says which exception is which status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import fields, has
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from .. import errors
+
+#: The first class that an exception is one of counts.
+STATUS_CODES: dict[type[Exception], int] = {
+    errors.TaskNotFound: 404,
+    errors.TaskExists: 409,
+    errors.IllegalTransition: 409,
+    errors.UploadRefused: 409,
+    errors.ChunkRefused: 409,
+    errors.TargetExists: 409,
+    errors.TaskFailed: 409,
+    errors.FileChanged: 409,
+    errors.InvalidTaskFile: 409,
+    errors.TaskInvalid: 422,
+    errors.InvalidPath: 422,
+    errors.MediaError: 422,
+    errors.TaskNotSaved: 507,
+    errors.MusicDirectoryUnusable: 503,
+    errors.DatabaseUnusable: 503,
+    errors.EngineClosed: 503,
+    errors.ExtraMissing: 501,
+    TypeError: 422,
+    ValueError: 422,
+    TimeoutError: 504,
+    OSError: 507,
+}
+
+
+class Problem(Exception):
+    """A request that is answered by an error of the server's own.
+
+    `kind` names it, `members` are further members of the document, `headers` of the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        *,
+        headers: dict[str, str] | None = None,
+        **members: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.detail = detail
+        self.headers = headers or {}
+        self.members = members
+
+
+def document(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """Status code, problem document and headers of an exception that the table knows."""
+    if isinstance(error, Problem):
+        status, kind, members = error.status, error.kind, error.members
+    else:
+        status = next(code for known, code in STATUS_CODES.items() if isinstance(error, known))
+        kind, members = type(error).__name__, _data(error)
+    headers = error.headers if isinstance(error, Problem) else {}
+    body = {"type": kind, "title": kind, "status": status, "detail": str(error), **members}
+    return status, body, headers
+
+
+def _data(error: Exception) -> dict[str, Any]:
+    """The error's own attributes; not those that say where something is on this machine."""
+    if not has(type(error)):
+        return {}
+    names = [item.name for item in fields(type(error)) if item.name != "path"]
+    return {name: getattr(error, name) for name in names}
+
+
+async def answer(_request: Request, error: Exception) -> Response:
+    """Starlette's exception handler for everything in the table, and for `Problem`."""
+    status, body, headers = document(error)
+    return JSONResponse(body, status, headers, media_type="application/problem+json")
