@@ -149,7 +149,7 @@ class Runner:
                 self._resume_by(resume, entry, 0)
 
     def resume(self, entry: Entry) -> None:
-        """Goes on with a task that was loaded: as if it had just entered its state."""
+        """Goes on with a task that was loaded or held: as if it had just entered its state."""
         with entry.lock:
             if entry.started >= entry.serial:
                 return
@@ -161,7 +161,8 @@ class Runner:
                 entry, serial, "recover", payload=limit, message="the server had stopped"
             )
             return
-        if record.state in self._resumes:
+        # One that was held has been told of its entry already, by this process.
+        if serial == 0 and record.state in self._resumes:
             self._resume_by(self._resumes[record.state], entry, serial)
         for start in self._on_enter.get(record.state, ()):
             with entry.lock:

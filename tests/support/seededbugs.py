@@ -18,6 +18,7 @@ PLACES = f"{_NEIGHBOURS}::test_two_files_for_one_place"
 _UPLOADS = "tests/unit/uploads/test_uploads.py"
 _DIRECTORY = "tests/unit/engine/test_task_directory.py"
 _TAKE_OVER = "tests/unit/music/test_takeover.py"
+_OWN = "tests/unit/engine/test_own_records.py"
 _SYNCING = "tests/unit/files/test_files_syncing.py"
 _DISPATCHER = "tests/unit/engine/test_dispatcher.py"
 LEFTOVERS = (
@@ -362,5 +363,12 @@ BUGS = (
         "if len(self._due) > _DUE_FEW and len(self._due) > 2 * len(self._timers):",
         "if False:",
         (f"{_DISPATCHER}::test_timers_of_owners_that_are_gone_do_not_pile_up",),
+    ),
+    Bug(
+        "release: a held task is gone on with as one that was loaded",
+        "engine/runner.py",
+        "if serial == 0 and record.state in self._resumes:",
+        "if record.state in self._resumes:",
+        (f"{_OWN}::test_what_is_held_is_not_gone_on_with_as_what_was_loaded",),
     ),
 )

@@ -137,6 +137,25 @@ def test_a_held_task_waits_until_it_is_released(settings: EngineSettings):
         assert [entry.event for entry in done.history] == ["note", "begin", "succeed"]
 
 
+def test_what_is_held_is_not_gone_on_with_as_what_was_loaded(settings: EngineSettings):
+    """Its own process has told of it, before the start or after it; the next one goes on with it."""
+    found: list[tuple[str, str]] = []
+    for process in ("first", "second"):
+        engine, _ = open_papers(settings)
+        engine.on_resume("toread", lambda held, by=process: found.append((by, held.record.id)))
+        if process == "first":
+            engine.create("note", "before", hold=True)
+        with engine:
+            if process == "first":
+                engine.create("note", "after", hold=True)
+                engine.create("note", "left", hold=True)
+                for task_id in ("before", "after"):
+                    engine.release(task_id)
+            for task_id in ("before", "after", *(["left"] if process == "second" else [])):
+                engine.wait(task_id, "review", timeout=30)
+    assert found == [("second", "left")]
+
+
 def test_several_things_are_done_with_a_held_task_as_one(settings: EngineSettings):
     """`hold` locks it: the record inside the block is the one that is changed."""
     engine, _ = open_papers(settings)

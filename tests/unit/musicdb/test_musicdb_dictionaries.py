@@ -251,6 +251,9 @@ def test_a_saved_upload_asks_once_and_ages_when_scheduled(opened: Open):
         keys = {"contenttype": "albumfile", "filesize": 3, "sourcechecksum": sha1}
         save(engine, {"id": "up", "state": "waitforchunk", "offset": 2, **keys})
         engine.release("up")
+        # The engine's thread has done what the release asked for when it has begun a later task.
+        make(engine, scan(), "startfsscan")
+        engine.wait("scan", "fsscancomplete", timeout=30)
         assert engine.receive_chunk("up", b"abc", offset=0).state == "uploadcomplete"
         engine.wait("up", "readyforintegration", timeout=30)
         recorder.wait_for(lambda r: "readyforintegration" in r.states("up"))
