@@ -25,7 +25,7 @@ from musictasks.errors import ChunkRefused, IllegalTransition, InvalidTaskFile, 
 from musictasks.music import MusicEngine, Settings, open_library
 from musictasks.persistence import as_dictionary
 from musictasks.statemachine import MusicTask
-from musictasks.testing import InlineExecutor
+from musictasks.testing import Clock, InlineExecutor
 from musictasks.testing import Struck as Counted
 
 T = TypeVar("T")
@@ -54,19 +54,6 @@ class Struck(Counted):
         return super().perform(name, *args, **kwargs)
 
 
-class Clock:
-    """Unix seconds that a test moves forward."""
-
-    def __init__(self) -> None:
-        self._ahead_s = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self._ahead_s
-
-    def move_to(self, when: float) -> None:
-        self._ahead_s += max(when - self(), 0.0)
-
-
 class Room:
     """One library, its engine, and everything that was told."""
 
@@ -75,6 +62,7 @@ class Room:
         self.settings = Settings.in_directory(
             root, workers=1, artwork_scales=(16,), chunk_size=_CHUNK_BYTES, durability="fsync"
         )
+        #: It stands still until a test moves it: nothing comes due between two looks of a client.
         self.clock = Clock()
         #: Every notification, from the instant it was told: name and record.
         self.told: list[tuple[str, MusicTask]] = []
@@ -134,24 +122,42 @@ class Room:
 
     def rest(self) -> float | None:
         """Returns when the engine has nothing to do now; when it next will have, if ever."""
-        dispatcher, answers = self.engine._runner.dispatcher, SimpleQueue()
+        dispatcher = self.engine._runner.dispatcher
 
-        def look() -> None:
+        def look() -> tuple[bool, float | None]:
             self.engine._runner.looking.look(time.monotonic())
-            answers.put((dispatcher._jobs.empty(), dispatcher.next_due()))
+            return dispatcher._jobs.empty(), dispatcher.next_due()
 
         while True:
-            dispatcher.put(look)
-            empty, due = answers.get(timeout=PATIENCE_S)
+            empty, due = self.in_between(look)
             if empty and (due is None or due > self.clock()):
                 return due
 
+    def in_between(self, look: Callable[[], T]) -> T:
+        """What `look` returns, called in the engine's thread: nothing happens meanwhile."""
+        answers: SimpleQueue[T | Exception] = SimpleQueue()
+
+        def answer() -> None:
+            try:
+                answers.put(look())
+            except Exception as error:
+                answers.put(error)
+
+        self.engine._runner.dispatcher.put(answer)
+        found = answers.get(timeout=PATIENCE_S)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
     def pass_time(self) -> bool:
         """Moves the clock to the engine's next timer; False where none is near."""
-        due = self.rest()
+        return self.pass_to(self.rest())
+
+    def pass_to(self, due: float | None) -> bool:
+        """Moves the clock to a timer, if it is near, and waits for what comes of it."""
         if due is None or due > self.clock() + _NEAR_S:
             return False
-        self.clock.move_to(due)
+        self.clock.now = max(self.clock.now, due)
         self.rest()
         return True
 
@@ -162,6 +168,9 @@ class Room:
 
     def ahead_of_disk(self) -> list[str]:
         """The tasks whose memory is not what their file says."""
+        return self.in_between(self._ahead_of_disk)
+
+    def _ahead_of_disk(self) -> list[str]:
         found = []
         on_disk = self.records_on_disk()
         for task in self.engine.tasks():
