@@ -273,11 +273,15 @@ class LifecycleStateMachine(Invariants):
 
     @rule(draw=st.data(), count=st.integers(1, 3))
     def take_an_edge(self, draw: st.DataObject, count: int) -> None:
-        """Any declared edge: a task is found or put where it begins, and what takes it happens."""
+        """Any declared edge, those first that were not taken yet: a task is found or put where it
+        begins, and what takes it happens.
+        """
         edges = [
             e for e in self.lifecycle.edges if e.target and e.source in self.lifecycle.storable
         ]
-        for edge in draw.draw(st.lists(st.sampled_from(edges), min_size=count, max_size=count)):
+        for _ in range(count):
+            new = [e for e in edges if (e.event, e.source, e.target) not in self.edges]
+            edge = draw.draw(st.sampled_from(new or edges))
             there = self._in(edge.source)
             task = draw.draw(st.sampled_from(there)) if there else self._put(draw, edge.source)
             self.take_along(draw, edge, task)
