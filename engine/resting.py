@@ -62,13 +62,18 @@ class Resting:
         if entry.serial == serial:
             self._events.fire(entry, serial, "remove", message="kept as long as the settings say")
 
-    def expire_if_idle(self, entry: Entry, serial: int) -> None:
+    def wait_for_client(self, entry: Entry, serial: int) -> None:
+        """A task that waits: its data goes at once if it is of no use, itself if nobody comes."""
+        self._release(entry, serial)
+        self._expire_if_idle(entry, serial)
+
+    def _expire_if_idle(self, entry: Entry, serial: int) -> None:
         """A task that waits for a client goes when nothing happens to it for `max_age_s`."""
         if entry.serial != serial:
             return
         due = self._last_activity(entry) + self._settings.max_age_s
         if due > self._clock():
-            self._dispatcher.call_at(entry, due, self.expire_if_idle, serial)
+            self._dispatcher.call_at(entry, due, self._expire_if_idle, serial)
         else:
             self._events.fire(
                 entry, serial, "remove", message="no activity for as long as the settings say"

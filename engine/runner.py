@@ -75,7 +75,7 @@ class Runner:
         """
         by_role: dict[Role, OnEnter] = {
             Role.QUEUED: self._later(lambda *entry: self.workers.enqueue(*entry)),
-            Role.WAITING: self._later(lambda *entry: self.resting.expire_if_idle(*entry)),
+            Role.WAITING: self._later(lambda *entry: self.resting.wait_for_client(*entry)),
             Role.FINISHED: self._later(lambda *entry: self.resting.retain(*entry), saves=True),
             Role.FAILED: self._later(lambda *entry: self.resting.retain(*entry), saves=True),
             Role.PASSING: self._later(lambda *entry: self.resting.pass_on(*entry), saves=True),

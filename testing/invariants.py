@@ -78,8 +78,8 @@ class Invariants(World):
     @invariant()
     def data_of_no_use_is_gone(self) -> None:
         for task in self._settled():
-            rests = self.lifecycle.role(task.state) in {Role.FINISHED, Role.FAILED}
-            if rests and not self.lifecycle.keeps_data(task):
+            rests = {Role.WAITING, Role.FINISHED, Role.FAILED}
+            if self.lifecycle.role(task.state) in rests and not self.lifecycle.keeps_data(task):
                 assert not self._own(task).exists(), f"{task} has a directory"
 
     @invariant()
