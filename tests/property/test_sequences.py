@@ -117,7 +117,7 @@ def test_no_sequence_of_calls_breaks_a_lifecycle_without_music():
     """The machine needs to know nothing of it but its declaration."""
     Papers.filed = Path(tempfile.mkdtemp())
     try:
-        edges = seen(Papers, 40)
+        edges = seen(Papers, 60)
         assert list(Papers.filed.iterdir())
     finally:
         shutil.rmtree(Papers.filed)
@@ -126,7 +126,6 @@ def test_no_sequence_of_calls_breaks_a_lifecycle_without_music():
         "unmade --type--> proposed",
         "receiving --complete--> toread",
         "reading --succeed--> tofile",
-        "proposed --approve--> tofile",
     ):
         assert edge in edges
 

@@ -21,6 +21,65 @@ _MACHINE = "statemachine/machine.py"
 
 MACHINE_BUGS = (
     Bug(
+        "machine: asked for an edge, it does not look at the payload",
+        _MACHINE,
+        "                _Cell(task, 0.0, _NOTHING, _NOTHING, False, None, payload, asks=True), event\n",
+        "                _Cell(task, 0.0, _NOTHING, _NOTHING, False, None, {}, asks=True), event\n",
+        (PROOF,),
+    ),
+    Bug(
+        "machine: asked for an edge, it saves",
+        _MACHINE,
+        "        if cell.asks:\n            raise _Found(edge)\n",
+        "        if cell.asks:\n"
+        "            if self._save is not None:\n"
+        "                self._save(cell.record, cell.subject)\n"
+        "            raise _Found(edge)\n",
+        (PROOF,),
+    ),
+    Bug(
+        "engine: data of no use stays",
+        "engine/resting.py",
+        "            if entry.serial != serial or self._tasks.lifecycle.keeps_data(entry.record):\n",
+        "            if True:\n",
+        (_UNSHRUNK, SEQUENCES),
+    ),
+    Bug(
+        "engine: the directory of a removed task stays",
+        "engine/resting.py",
+        "        self.clean_up(entry.record)\n        self._directories.remove(entry.record.id)\n",
+        "        self.clean_up(entry.record)\n",
+        (_UNSHRUNK, SEQUENCES),
+    ),
+    Bug(
+        "engine: directories of no task are left at the start",
+        "engine/runner.py",
+        "                self._directories.remove(owner)\n",
+        "                pass\n",
+        (_UNSHRUNK, SEQUENCES),
+    ),
+    Bug(
+        "uploads: the SHA-1 that was measured is not noted",
+        "uploads/uploads.py",
+        '            changes |= {"source_checksum": sha1, "upload_path": path}\n',
+        '            changes |= {"source_checksum": "0" * 40, "upload_path": path}\n',
+        (_UNSHRUNK, SEQUENCES),
+    ),
+    Bug(
+        "music: the same bytes are let in twice",
+        "music/duplicates.py",
+        "            if holder is not None:\n",
+        "            if False:\n",
+        (_UNSHRUNK, SEQUENCES),
+    ),
+    Bug(
+        "take-over: flat data stays where it is",
+        "music/takeover.py",
+        "                self.directories.adopt(task.id, first)\n",
+        "                pass\n",
+        (_UNSHRUNK, SEQUENCES),
+    ),
+    Bug(
         "machine: an edge that nobody declared",
         _MACHINE,
         "        for edge in lifecycle.edges:\n            self._machine.add_transition(",
