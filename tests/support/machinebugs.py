@@ -23,8 +23,8 @@ MACHINE_BUGS = (
     Bug(
         "machine: asked for an edge, it does not look at the payload",
         _MACHINE,
-        "                _Cell(task, 0.0, _NOTHING, _NOTHING, False, None, payload, asks=True), event\n",
-        "                _Cell(task, 0.0, _NOTHING, _NOTHING, False, None, {}, asks=True), event\n",
+        "None, payload, asks=True)",
+        "None, {}, asks=True)",
         (PROOF,),
     ),
     Bug(
@@ -40,8 +40,8 @@ MACHINE_BUGS = (
     Bug(
         "engine: data of no use stays",
         "engine/resting.py",
-        "            if entry.serial != serial or self._tasks.lifecycle.keeps_data(entry.record):\n",
-        "            if True:\n",
+        "serial or self._tasks.lifecycle.keeps_data(entry.record):\n",
+        "serial or True:\n",
         (_UNSHRUNK, SEQUENCES),
     ),
     Bug(
@@ -75,7 +75,7 @@ MACHINE_BUGS = (
     Bug(
         "take-over: flat data stays where it is",
         "music/takeover.py",
-        "                self.directories.adopt(task.id, first)\n",
+        '                self.directories.adopt(task.id, path.partition("/")[0])\n',
         "                pass\n",
         (_UNSHRUNK, SEQUENCES),
     ),
