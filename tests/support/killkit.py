@@ -28,16 +28,19 @@ from killlibraries import CACHE, DATABASE
 from killprograms import PROGRAMS
 from musictasks.engine import workers, working
 from musictasks.engine.notifications import Notifier
+from musictasks.engine.resting import Resting
+from musictasks.engine.table import Table
 from musictasks.files import Effects
 from musictasks.files.effects import using
 from musictasks.statemachine import Handler, MusicTask, Work
+from musictasks.uploads import Uploads
 
 #: Longer than any run takes; only broken code meets it.
 PATIENCE_S = 60
 
 #: Before a change of the disk.
 EFFECT = "effect"
-#: After a change of the disk; a write has written half.
+#: After a change of the disk, or its refusal; a write has written half.
 TORN = "torn"
 #: A state is stored and in memory, and nobody was told.
 TOLD = "told"
@@ -59,9 +62,10 @@ class Moment:
     kind: str
     #: From 1.
     number: int
-    #: Only what happens here counts: in the handler of a working state, `integrating`; an effect
-    #: of a name there, `integrating link`, or a function of a name; a statement on one database,
-    #: `scanningfs scancache.db`; what is told of a state, by its name.
+    #: Only what happens here counts: in the handler of a working state, `integrating`, or in a part
+    #: of the engine (`_PARTS`); an effect of a name there, `integrating link`, or a function of a
+    #: name; a statement on one database, `scanningfs scancache.db`; what is told of a state, by its
+    #: name.
     place: str = ""
 
 
@@ -96,7 +100,7 @@ class _Clockwork:
 
     moment: Moment
     counts: dict[str, int] = field(factory=dict)
-    #: The state whose handler a thread runs.
+    #: Where a thread is: the state whose handler it runs, or the part of the engine.
     _working: threading.local = field(factory=threading.local)
     # No lock: a profiled thread would come back here while it holds it.
     _numbers: defaultdict[str, Iterator[int]] = field(
@@ -105,24 +109,31 @@ class _Clockwork:
 
     @contextlib.contextmanager
     def working(self, state: str) -> Iterator[None]:
-        self._working.state = state
-        sys.setprofile(
-            lambda frame, what, arg: what == "call" and self.tick(WORKING, frame.f_code.co_name)
-        )
+        with self.at(state):
+            sys.setprofile(
+                lambda frame, what, arg: what == "call" and self.tick(WORKING, frame.f_code.co_name)
+            )
+            try:
+                yield
+            finally:
+                sys.setprofile(None)
+
+    @contextlib.contextmanager
+    def at(self, place: str) -> Iterator[None]:
+        self._working.place = place
         try:
             yield
         finally:
-            sys.setprofile(None)
-            self._working.state = None
+            self._working.place = None
 
     def is_due(self, kind: str, what: str = "") -> bool:
-        """Counts one; `what`: what it is, or where, within the handler."""
-        state = getattr(self._working, "state", None)
+        """Counts one; `what`: what it is, or where, within the handler or the part."""
+        place = getattr(self._working, "place", None)
         due = self._is_due(kind, "")
-        if state is not None:
-            due |= self._is_due(kind, state)
+        if place is not None:
+            due |= self._is_due(kind, place)
         if what:
-            due |= self._is_due(kind, what if state is None else f"{state} {what}")
+            due |= self._is_due(kind, what if place is None else f"{place} {what}")
         return due
 
     def _is_due(self, kind: str, place: str) -> bool:
@@ -152,8 +163,10 @@ def _mortal(name: str) -> Callable[..., Any]:
         if name == "write":
             fd, data, offset = args
             args = (fd, memoryview(data)[: len(data) // 2], offset)
-        effect(self, *args, **options)
-        return die()
+        try:
+            return effect(self, *args, **options)
+        finally:
+            die()
 
     return mortal
 
@@ -161,6 +174,24 @@ def _mortal(name: str) -> Callable[..., Any]:
 for _name in vars(Effects):
     if not _name.startswith("_"):
         setattr(_Mortal, _name, _mortal(_name))
+
+
+#: Parts of the engine whose moments are counted for themselves: the end of an upload, what removes
+#: a task, the loading of all tasks at the start.
+COMPLETING, REMOVING, LOADING = "completing", "removing", "loading"
+_PARTS = (
+    (Uploads, "_complete", COMPLETING),
+    (Resting, "remove", REMOVING),
+    (Table, "load_all", LOADING),
+)
+
+
+def _at(clockwork: _Clockwork, place: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    def placed(*args: Any, **options: Any) -> Any:
+        with clockwork.at(place):
+            return method(*args, **options)
+
+    return placed
 
 
 def _arm(clockwork: _Clockwork) -> None:
@@ -182,6 +213,8 @@ def _arm(clockwork: _Clockwork) -> None:
         connection.set_progress_handler(lambda: clockwork.tick(STEP, name), _STEP_INSTRUCTIONS)
         return connection
 
+    for owner, name, place in _PARTS:
+        setattr(owner, name, _at(clockwork, place, getattr(owner, name)))
     Notifier.tell = telling
     workers.run = running  # pyright: ignore[reportPrivateImportUsage]
     sqlite3.connect = connecting

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import killtasks
 from musictasks.cli import main
 from musictasks.library import scan_cache
 from musictasks.music import MusicEngine, Settings, open_library
@@ -75,7 +76,7 @@ def _remove(engine: MusicEngine, task: MusicTask) -> None:
 
 
 PROGRAMS: dict[str, Callable[..., int]] = {
-    program.__name__: program for program in (add, upload, scan)
+    program.__name__: program for program in (add, upload, scan, *killtasks.PROGRAMS)
 }
 
 if __name__ == "__main__":
