@@ -19,6 +19,7 @@ _UPLOADS = "tests/unit/uploads/test_uploads.py"
 _DIRECTORY = "tests/unit/engine/test_task_directory.py"
 _TAKE_OVER = "tests/unit/music/test_takeover.py"
 _OWN = "tests/unit/engine/test_own_records.py"
+_KILLED = "tests/integration/killed/test_killed_tasks.py"
 _SYNCING = "tests/unit/files/test_files_syncing.py"
 _DISPATCHER = "tests/unit/engine/test_dispatcher.py"
 LEFTOVERS = (
@@ -263,7 +264,22 @@ BUGS = (
         (GARBAGE,),
     ),
     Bug(
-        "group commit: told before the shared sync has ended",
+        "group commit: another sync begins while one runs",
+        "files/syncing.py",
+        "lambda mine=mine: mine.ended or (self._running is None and self._next is mine)\n",
+        "lambda mine=mine: mine.ended or self._next is mine\n",
+        (f"{_SYNCING}::test_those_who_come_meanwhile_share_the_next",),
+    ),
+    Bug(
+        "group commit: told before synced, while another sync runs",
+        "files/syncing.py",
+        "                mine = self._next\n",
+        "                if self._running is not None:\n                    return\n"
+        "                mine = self._next\n",
+        (f"{_SYNCING}::test_those_who_come_meanwhile_share_the_next",),
+    ),
+    Bug(
+        "group commit: a failed sync is none for those who shared it",
         "files/syncing.py",
         "            if mine.error is None:\n                return\n",
         "            return\n",
@@ -286,8 +302,14 @@ BUGS = (
     Bug(
         "group commit: the exchange comes before the sync of the temporary",
         "files/durable.py",
-        "                steps.write_all(fd, data, 0)\n                self._sync(fd)\n",
-        "                steps.write_all(fd, data, 0)\n",
+        "            temporary, made = self._write_temporary(data, dir_fd)\n            try:\n"
+        "                self._put(temporary, made, dir_fd)\n",
+        "            durable, self.durable = self.durable, False\n"
+        "            temporary, made = self._write_temporary(data, dir_fd)\n"
+        "            self.durable = durable\n            try:\n"
+        "                self._put(temporary, made, dir_fd)\n"
+        "                fd = open_regular(self.name, dir_fd, self.name)\n"
+        "                self._sync(fd)\n                os.close(fd)\n",
         (IMAGES,),
     ),
     Bug(
@@ -295,7 +317,11 @@ BUGS = (
         "files/owned.py",
         '        gone = f".{check_name(owner)}.gone"\n',
         "        return remove_tree(self.root, check_name(owner))\n        gone = ''\n",
-        ("tests/unit/files/test_files_owned.py::test_a_half_removed_one_is_never_taken_for_whole",),
+        (
+            "tests/unit/files/test_files_owned.py"
+            "::test_a_half_removed_one_is_never_taken_for_whole",
+            f"{_KILLED}::test_a_removal_that_was_killed_anywhere_is_ended_by_the_next_start",
+        ),
     ),
     Bug(
         "task directory: a removal that was cut off is left",
@@ -334,6 +360,54 @@ BUGS = (
         (f"{_SWEEPS}::test_killed_at_every_effect[unannounced]",),
     ),
     Bug(
+        "uploads: without a SHA-1 the second name comes after the save",
+        "uploads/uploads.py",
+        "            path = data.link(self._name(evolve(record, source_checksum=sha1)))\n"
+        '            changes |= {"source_checksum": sha1, "upload_path": path}\n'
+        "        after = task.send(self._way.complete, changes=changes,"
+        ' payload={"size": size, "sha1": sha1})\n',
+        "            name = self._name(evolve(record, source_checksum=sha1))\n"
+        '            path = f"{record.id}/{name}"\n'
+        '            changes |= {"source_checksum": sha1, "upload_path": path}\n'
+        "        after = task.send(self._way.complete, changes=changes,"
+        ' payload={"size": size, "sha1": sha1})\n'
+        "        if announced is None:\n            data.link(name)\n",
+        (f"{_KILLED}::test_an_upload_without_a_sha1_always_has_the_name_that_its_record_says",),
+    ),
+    Bug(
+        "removal: the task goes before its data",
+        "engine/resting.py",
+        "                return  # gone already, or its worker calls `resume` when it ends\n"
+        "            try:\n                self._clear(entry)\n",
+        "                return  # gone already, or its worker calls `resume` when it ends\n"
+        "        self._events.fire(entry, serial, 'forget')\n"
+        "        with entry.lock:\n"
+        "            try:\n                self._clear(entry)\n",
+        (f"{_KILLED}::test_a_removal_that_was_killed_anywhere_is_ended_by_the_next_start",),
+    ),
+    Bug(
+        "take-over: the record is saved before the data is moved",
+        "engine/table.py",
+        "            entry.record = self._take_over(entry.record)\n",
+        "            from attrs import evolve\n"
+        "            flat = self._take_over.flat(entry.record)\n"
+        "            paths = {key: f'{entry.record.id}/{path}' for key, path in flat.items()}\n"
+        "            record = entry.record\n"
+        "            if paths:\n"
+        "                entry.file.save(evolve(record, **paths))\n"
+        "            entry.record = self._take_over(record)\n",
+        (f"{_KILLED}::test_a_take_over_that_was_killed_anywhere_is_ended_by_the_next_start",),
+    ),
+    Bug(
+        "many at once: a client is told before its save",
+        "engine/tasks.py",
+        "        entry = sending.entry\n        if record.state == self.lifecycle.gone:",
+        "        entry = sending.entry\n"
+        "        self._notifier.tell(STATE_UPDATE, record)\n"
+        "        if record.state == self.lifecycle.gone:",
+        (f"{_KILLED}::test_what_clients_were_told_of_many_tasks_at_once_is_on_disk",),
+    ),
+    Bug(
         "take-over: data of another is written over",
         "files/owned.py",
         "effects.current.rename_noreplace(name, name, src_dir_fd=root_fd, dst_dir_fd=own_fd)",
@@ -356,6 +430,13 @@ BUGS = (
             "tests/unit/engine/test_engine_hazards.py"
             "::test_a_task_that_went_before_it_was_begun_frees_its_place",
         ),
+    ),
+    Bug(
+        "dispatcher: a timer keeps its owner alive",
+        "engine/dispatcher.py",
+        "            heapq.heappush(self._due, (when, number, weakref.ref(owner)))\n",
+        "            heapq.heappush(self._due, (when, number, lambda: owner))\n",
+        (f"{_DISPATCHER}::test_timers_of_owners_that_are_gone_do_not_pile_up",),
     ),
     Bug(
         "dispatcher: the timers of tasks that are gone pile up",

@@ -5,12 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from musictasks.files import Directory, DurableFile, Effects, SharedSync, using
+
+#: Longer than any step takes; only broken code meets it.
+PATIENCE_S = 10
 
 
 class Gate(Effects):
@@ -26,7 +30,7 @@ class Gate(Effects):
         self.count += 1
         error = self.fails.pop(0) if self.fails else None
         self.begun.release()
-        assert self.go_on.acquire(timeout=30)
+        assert self.go_on.acquire(timeout=PATIENCE_S)
         if error is not None:
             raise error
 
@@ -50,9 +54,24 @@ def waiting(sync: SharedSync) -> int:
 
 
 def wait_for_waiters(sync: SharedSync, count: int) -> None:
-    pause = threading.Event()
+    pause, until_s = threading.Event(), time.monotonic() + PATIENCE_S
     while waiting(sync) < count:
+        assert time.monotonic() < until_s
         pause.wait(0.001)
+
+
+def start(sync: SharedSync, dir_fd: int) -> Future[None]:
+    """A call in a thread that nobody joins: one that is never woken fails a test, and ends."""
+    future: Future[None] = Future()
+
+    def call() -> None:
+        try:
+            future.set_result(sync(dir_fd))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=call, daemon=True).start()
+    return future
 
 
 def test_one_alone_syncs_once_per_call(gate: Gate, dir_fd: int):
@@ -66,19 +85,18 @@ def test_one_alone_syncs_once_per_call(gate: Gate, dir_fd: int):
 def test_those_who_come_meanwhile_share_the_next(gate: Gate, dir_fd: int):
     """Not the one that runs: it may have begun before their names were changed."""
     sync = SharedSync()
-    with ThreadPoolExecutor(9) as pool:
-        first = pool.submit(sync, dir_fd)
-        assert gate.begun.acquire(timeout=30)
-        others = [pool.submit(sync, dir_fd) for _ in range(8)]
-        wait_for_waiters(sync, 8)
-        gate.go_on.release()
-        first.result(30)
-        assert not any(other.done() for other in others)  # told before synced would be too early
-        assert gate.begun.acquire(timeout=30)
-        assert not any(other.done() for other in others)
-        gate.go_on.release()
-        for other in others:
-            other.result(30)
+    first = start(sync, dir_fd)
+    assert gate.begun.acquire(timeout=PATIENCE_S)
+    others = [start(sync, dir_fd) for _ in range(8)]
+    wait_for_waiters(sync, 8)
+    gate.go_on.release()
+    first.result(PATIENCE_S)
+    assert not any(other.done() for other in others)  # told before synced would be too early
+    assert gate.begun.acquire(timeout=PATIENCE_S)
+    assert not any(other.done() for other in others)
+    gate.go_on.release()
+    for other in others:
+        other.result(PATIENCE_S)
     assert gate.count == 2
 
 
@@ -86,14 +104,13 @@ def test_a_failure_is_that_of_those_who_waited_for_it(gate: Gate, dir_fd: int):
     """The first is well, those that shared the failed one get an error each, the next is well."""
     gate.fails = [None, OSError(errno.EIO, "Input/output error"), None]
     sync = SharedSync()
-    with ThreadPoolExecutor(4) as pool:
-        first = pool.submit(sync, dir_fd)
-        assert gate.begun.acquire(timeout=30)
-        others = [pool.submit(sync, dir_fd) for _ in range(3)]
-        wait_for_waiters(sync, 3)
-        gate.go_on.release(2)
-        first.result(30)
-        errors = [other.exception(30) for other in others]
+    first = start(sync, dir_fd)
+    assert gate.begun.acquire(timeout=PATIENCE_S)
+    others = [start(sync, dir_fd) for _ in range(3)]
+    wait_for_waiters(sync, 3)
+    gate.go_on.release(2)
+    first.result(PATIENCE_S)
+    errors = [other.exception(PATIENCE_S) for other in others]
     assert [type(error) for error in errors] == [OSError] * 3
     assert {error.errno for error in errors if isinstance(error, OSError)} == {errno.EIO}
     assert len({id(error) for error in errors}) == 3
@@ -106,14 +123,13 @@ def test_one_that_is_interrupted_is_taken_over(gate: Gate, dir_fd: int):
     """Ctrl-C in the thread that syncs says nothing of the disk: the others try again."""
     gate.fails = [None, KeyboardInterrupt()]
     sync = SharedSync()
-    with ThreadPoolExecutor(4) as pool:
-        first = pool.submit(sync, dir_fd)
-        assert gate.begun.acquire(timeout=30)
-        others = [pool.submit(sync, dir_fd) for _ in range(3)]
-        wait_for_waiters(sync, 3)
-        gate.go_on.release(4)
-        first.result(30)
-        ends = [other.exception(30) for other in others]
+    first = start(sync, dir_fd)
+    assert gate.begun.acquire(timeout=PATIENCE_S)
+    others = [start(sync, dir_fd) for _ in range(3)]
+    wait_for_waiters(sync, 3)
+    gate.go_on.release(4)
+    first.result(PATIENCE_S)
+    ends = [other.exception(PATIENCE_S) for other in others]
     assert sorted(str(type(end).__name__) for end in ends) == [
         "KeyboardInterrupt",
         "NoneType",
