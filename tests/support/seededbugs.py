@@ -396,7 +396,7 @@ BUGS = (
         "            if paths:\n"
         "                entry.file.save(evolve(record, **paths))\n"
         "            entry.record = self._take_over(record)\n",
-        (f"{_KILLED}::test_a_take_over_that_was_killed_anywhere_is_ended_by_the_next_start",),
+        (f"{_KILLED}::test_a_take_over_that_was_killed_anywhere_is_ended_by_the_next_start[all]",),
     ),
     Bug(
         "many at once: a client is told before its save",
@@ -405,7 +405,7 @@ BUGS = (
         "        entry = sending.entry\n"
         "        self._notifier.tell(STATE_UPDATE, record)\n"
         "        if record.state == self.lifecycle.gone:",
-        (f"{_KILLED}::test_what_clients_were_told_of_many_tasks_at_once_is_on_disk",),
+        (f"{_KILLED}::test_what_clients_were_told_of_many_tasks_at_once_is_on_disk[all]",),
     ),
     Bug(
         "take-over: data of another is written over",

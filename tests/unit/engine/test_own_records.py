@@ -138,7 +138,7 @@ def test_a_held_task_waits_until_it_is_released(settings: EngineSettings):
 
 
 def test_what_is_held_is_not_gone_on_with_as_what_was_loaded(settings: EngineSettings):
-    """Its own process has told of it, before the start or after it; the next one goes on with it."""
+    """Its own process has told of it, before the start or after it; the next one goes on."""
     found: list[tuple[str, str]] = []
     for process in ("first", "second"):
         engine, _ = open_papers(settings)
