@@ -126,6 +126,7 @@ def test_no_sequence_of_calls_breaks_a_lifecycle_without_music():
         "unmade --type--> proposed",
         "receiving --complete--> toread",
         "reading --succeed--> tofile",
+        "proposed --approve--> tofile",
     ):
         assert edge in edges
 
