@@ -75,7 +75,9 @@ class Runner:
         """
         by_role: dict[Role, OnEnter] = {
             Role.QUEUED: self._later(lambda *entry: self.workers.enqueue(*entry)),
-            Role.WAITING: self._later(lambda *entry: self.resting.wait_for_client(*entry)),
+            Role.WAITING: self._later(
+                lambda *entry: self.resting.wait_for_client(*entry), saves=True
+            ),
             Role.FINISHED: self._later(lambda *entry: self.resting.retain(*entry), saves=True),
             Role.FAILED: self._later(lambda *entry: self.resting.retain(*entry), saves=True),
             Role.PASSING: self._later(lambda *entry: self.resting.pass_on(*entry), saves=True),

@@ -70,8 +70,10 @@ class StateSpec:
     #: The task receives its file here, chunk by chunk; its record is an `UploadTask`.
     takes_chunks: bool = field(default=False, kw_only=True)
     #: Whether a task in this state still has use for the files in its directory; where it has
-    #: not, they are deleted. A guard (with an empty payload) where the record decides. Before the
-    #: first event, and from the removal on, nothing is of use, whatever this says.
+    #: not, they are deleted. A guard (with an empty payload) where the record decides. Only where
+    #: a task rests: queued and at work its files are its handler's, and where it takes chunks they
+    #: are just coming. Before the first event, and from the removal on, nothing is of use,
+    #: whatever this says.
     keeps_data: bool | Guard = field(default=True, kw_only=True)
     #: The refresh callbacks are called after a task has entered.
     refreshes: bool = field(default=False, kw_only=True)

@@ -332,6 +332,7 @@ def _check_states(lifecycle: Lifecycle) -> None:
             )
         if not isinstance(state.role, Role):
             raise LifecycleError(f"state {state.name!r}", f"{state.role!r} is no Role")
+        _check_keeping(state)
     _refuse_duplicates("state", (state.name for state in lifecycle.states))
     for role in (Role.INITIAL, Role.REMOVING, Role.GONE):
         names = [state.name for state in lifecycle.states if state.role is role]
@@ -339,6 +340,22 @@ def _check_states(lifecycle: Lifecycle) -> None:
             raise LifecycleError(
                 "states", f"exactly one has the role {role.value!r}, not {names or 'none'}"
             )
+
+
+def _check_keeping(state: StateSpec) -> None:
+    """Data of no use is deleted where a task rests; nowhere else can that be declared."""
+    if state.keeps_data is True:
+        return
+    if state.takes_chunks:
+        why = "it takes chunks, which go into the task's directory"
+        what = "leave keeps_data out"
+    elif state.role in {Role.QUEUED, Role.WORKING}:
+        why = f"{state.role.value}, and the files in the task's directory are its handler's"
+        what = "say keeps_data=False of the state that the stage leads to, or let the handler"
+        what += " delete them"
+    else:
+        return
+    raise LifecycleError(f"state {state.name!r}", f"{why}: {what}")
 
 
 def _check_stages(lifecycle: Lifecycle) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from musictasks.engine import EngineSettings, orphaned_directories
 from musictasks.errors import ChunkRefused, InvalidPath, TaskFailed, TaskNotFound
-from musictasks.statemachine import Outcome, Work, succeed
-from papers import Paper, open_papers
+from musictasks.statemachine import Edge, Outcome, Role, StateSpec, Work, succeed
+from musictasks.testing import SteppedEngine
+from papers import HANDLERS, PAPERS, Paper, open_papers
 
 DATA = b"some pages"
 
@@ -77,6 +78,36 @@ def test_data_of_no_use_goes_where_the_declaration_says_so(settings: EngineSetti
         assert (again.state, again.offset) == ("receiving", 0)
         uploads.receive(task.id, b"x", offset=0)
         assert (settings.uploads / str(again.upload_path)).read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("cut_off", [False, True])
+def test_a_task_that_waits_keeps_no_data_of_no_use(settings: EngineSettings, cut_off: bool):
+    """It goes after the entry, or at the next start where that was cut off; the task stays."""
+    lifecycle = (
+        PAPERS.with_state(StateSpec("copied", "desk", Role.WAITING, keeps_data=False))
+        .with_edge(Edge(event="copy", source="review", target="copied"))
+        .with_edge(Edge(event="again", source="copied", target="toread"))
+    )
+    stepped = SteppedEngine(settings, lifecycle, HANDLERS)
+    stepped.start()
+    task = stepped.uploads.begin(file_size=len(DATA))
+    stepped.uploads.receive(task.id, DATA)
+    stepped.settle()
+    stepped.work()
+    before = tree(settings)
+    assert f"{task.id}/text.txt" in before
+    stepped.engine.send(task.id, "copy")
+    assert tree(settings) == before
+    if cut_off:
+        stepped.kill()
+        stepped.start()
+    stepped.settle()
+    assert (stepped.engine.get(task.id).state, tree(settings)) == ("copied", set())
+    # What it gets meanwhile is of no use for the next stage either.
+    (stepped.engine.directory(task.id) / "stray").write_bytes(b"x")
+    stepped.engine.send(task.id, "again")
+    assert tree(settings) == set()
+    stepped.kill()
 
 
 def test_a_retry_before_the_data_is_gone_starts_over_all_the_same(settings: EngineSettings):

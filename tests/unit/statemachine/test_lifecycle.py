@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -58,6 +59,11 @@ def rest(name: str) -> StateSpec:
     return StateSpec(name, "own", Role.WAITING)
 
 
+def of_no_use(role: Role, **more: Any) -> Lifecycle:
+    """With a state that says of its tasks that they have no use for their data."""
+    return add(states=(StateSpec("x", "own", role, **{"keeps_data": False, **more}),))
+
+
 BAD: dict[str, tuple[Callable[[], object], str]] = {
     "an unknown target": (lambda: add(edge("remove", "nowhere")), "'nowhere'"),
     "an unknown source": (lambda: add(edge("nowhere", "remove")), "'nowhere'"),
@@ -108,6 +114,18 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "a working state without a stage": (
         lambda: add(states=(StateSpec("busy", "own", Role.WORKING),)),
         "'busy': working, but no stage",
+    ),
+    "a queue that keeps no data": (
+        lambda: of_no_use(Role.QUEUED),
+        "'x': queued, and the files in the task's directory are its handler's: say keeps_data",
+    ),
+    "a handler that has no data, by a guard": (
+        lambda: of_no_use(Role.WORKING, keeps_data=says_yes),
+        "'x': working, and the files in the task's directory are its handler's: say keeps_data",
+    ),
+    "a state that takes chunks and keeps none": (
+        lambda: of_no_use(Role.WAITING, takes_chunks=True),
+        "'x': it takes chunks, which go into the task's directory: leave keeps_data out",
     ),
     "a stage whose state is not there": (
         lambda: Lifecycle(
