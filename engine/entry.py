@@ -5,37 +5,42 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection
 from enum import Enum
+from queue import Empty, SimpleQueue
 
 from attrs import define, field
 
-from ..errors import EngineClosed, MusicTasksError
+from ..errors import MusicTasksError
 from ..persistence import TaskFile
 from ..statemachine import Task, Work
 
 
 @define(eq=False)
 class Waiter:
-    """Somebody who waits for a task to enter one of some states."""
+    """Somebody who waits for a task to enter one of some states.
+
+    No `Event`: a Ctrl-C between the taking of its lock, which is done in Python code, and the
+    block would leave the lock taken, and the engine's thread waiting for it.
+    """
 
     states: Collection[str]
     task_id: str = ""
-    _happened: threading.Event = field(factory=threading.Event, init=False)
-    _result: Task | MusicTasksError | None = field(default=None, init=False)
+    _results: SimpleQueue[Task | MusicTasksError] = field(factory=SimpleQueue, init=False)
 
     def resolve(self, result: Task | MusicTasksError) -> None:
         """The first time counts: what happens before the waiter wakes changes nothing."""
-        if not self._happened.is_set():
-            self._result = result
-            self._happened.set()
+        self._results.put(result)
 
     def wait(self, timeout_s: float | None) -> Task:
         """Blocks until resolved; `TimeoutError` after `timeout_s` seconds."""
-        if not self._happened.wait(timeout_s):
+        try:
+            result = self._results.get(timeout=None if timeout_s is None else max(timeout_s, 0))
+        except Empty:
             wanted = ", ".join(sorted(self.states))
-            raise TimeoutError(f"task {self.task_id} did not enter {wanted} in {timeout_s} s")
-        if isinstance(self._result, Task):
-            return self._result
-        raise self._result or EngineClosed()
+            reason = f"task {self.task_id} did not enter {wanted} in {timeout_s} s"
+            raise TimeoutError(reason) from None
+        if isinstance(result, Task):
+            return result
+        raise result
 
 
 class Absence(Enum):

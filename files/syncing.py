@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 
 from attrs import define, field
 
 from . import effects
+
+#: Whoever waits is woken; this is for what an interrupt at the wrong moment leaves unsaid.
+_LOOK_AGAIN_S = 1.0
 
 
 @define(eq=False)
@@ -15,7 +20,10 @@ class _Round:
     """One fsync, and how it ended."""
 
     ended: bool = False
-    error: BaseException | None = None
+    synced: bool = False
+    error: OSError | None = None
+    #: Those who wait for its end, or for the one before it.
+    waiting: list[SimpleQueue[None]] = field(factory=list)
 
 
 @define(eq=False)
@@ -24,9 +32,12 @@ class SharedSync:
 
     Whoever comes first does it. Whoever comes while it runs has changed names that it may have
     missed, so these share the next one. A thread that is alone does what it would do without this.
+
+    Ctrl-C may strike anywhere in the main thread. So there is no `Condition` here, whose lock is
+    taken in Python code: an interrupt between the taking and the block would leave it taken.
     """
 
-    _condition: threading.Condition = field(factory=threading.Condition, init=False)
+    _lock: threading.Lock = field(factory=threading.Lock, init=False)
     _running: _Round | None = field(default=None, init=False)
     _next: _Round = field(factory=_Round, init=False)
 
@@ -38,26 +49,54 @@ class SharedSync:
                 it gets an error of its own.
         """
         while True:
-            with self._condition:
-                # Invariant: an fsync that has begun already proves nothing for this call.
-                mine = self._next
-                self._condition.wait_for(
-                    lambda mine=mine: mine.ended or (self._running is None and self._next is mine)
-                )
-                if not mine.ended:
-                    self._running, self._next = mine, _Round()
-                    break
-            if mine.error is None:
+            mine = self._take_part(dir_fd)
+            if mine.synced:
                 return
-            if isinstance(mine.error, OSError) and mine.error.errno is not None:
+            if mine.error is not None and mine.error.errno is not None:
                 raise OSError(mine.error.errno, os.strerror(mine.error.errno)) from mine.error
             # Whoever did it was interrupted: that says nothing of the disk, so try again.
+
+    def _take_part(self, dir_fd: int) -> _Round:
+        """Does one fsync, or waits for whoever does; what it raises is raised here, too."""
+        woken, fresh, leads = SimpleQueue[None](), _Round(), False
+        mine = fresh
+        try:
+            with self._lock:
+                # Invariant: an fsync that has begun already proves nothing for this call.
+                mine = self._next
+                leads = self._running is None
+                if leads:
+                    self._running, self._next = mine, fresh
+                else:
+                    mine.waiting.append(woken)
+            while not leads and not mine.ended:
+                with suppress(Empty):
+                    woken.get(timeout=_LOOK_AGAIN_S)
+                with self._lock:
+                    leads = self._running is None and self._next is mine
+                    if leads:
+                        self._running, self._next = mine, fresh
+            if leads:
+                self._sync(mine, dir_fd)
+            return mine
+        finally:
+            if leads and self._running is mine:
+                # Invariant: no call before this, in which an interrupt could strike.
+                mine.ended, self._running = True, None
+                self._wake(mine)
+
+    @staticmethod
+    def _sync(mine: _Round, dir_fd: int) -> None:
         try:
             effects.current.fsync(dir_fd)
-        except BaseException as error:
+            mine.synced = True
+        except OSError as error:
             mine.error = error
             raise
-        finally:
-            with self._condition:
-                mine.ended, self._running = True, None
-                self._condition.notify_all()
+
+    def _wake(self, ended: _Round) -> None:
+        """Those who shared it, and those who share the next: one of them does it."""
+        with self._lock:
+            waiting = [*ended.waiting, *self._next.waiting]
+        for woken in waiting:
+            woken.put(None)

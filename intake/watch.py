@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any
 
@@ -17,7 +17,8 @@ from ..music import INTERNAL_ERROR, MusicEngine
 class Watch:
     """A subscriber that remembers the way of each task and wakes whoever waits.
 
-    As a context manager it ends its subscriptions.
+    As a context manager it ends its subscriptions. One thread waits. (No `Event`: a Ctrl-C that
+    strikes in its Python code can leave its lock taken.)
     """
 
     #: Called with a task's id and a message when the engine is in trouble with it, in a thread of
@@ -25,7 +26,7 @@ class Watch:
     trouble: Callable[[str, str], object]
     #: The states that each task entered, in their order, by its id.
     ways: dict[str, list[str]] = field(factory=dict, init=False)
-    _woken: threading.Event = field(factory=threading.Event, init=False)
+    _woken: SimpleQueue[None] = field(factory=SimpleQueue, init=False)
     _subscriptions: ExitStack = field(factory=ExitStack, init=False)
 
     def follow(self, engine: MusicEngine) -> None:
@@ -57,12 +58,17 @@ class Watch:
 
     def wake(self) -> None:
         """Something has happened."""
-        self._woken.set()
+        self._woken.put(None)
 
     def about_to_look(self) -> None:
         """What happens from here on ends the next `wait` at once."""
-        self._woken.clear()
+        with suppress(Empty):
+            while True:
+                self._woken.get_nowait()
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Waits until something happens; False if nothing has, for so long."""
-        return self._woken.wait(timeout_s)
+        with suppress(Empty):
+            self._woken.get(timeout=timeout_s)
+            return True
+        return False

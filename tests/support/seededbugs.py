@@ -266,22 +266,23 @@ BUGS = (
     Bug(
         "group commit: another sync begins while one runs",
         "files/syncing.py",
-        "lambda mine=mine: mine.ended or (self._running is None and self._next is mine)\n",
-        "lambda mine=mine: mine.ended or self._next is mine\n",
+        "                leads = self._running is None\n                if leads:\n",
+        "                leads = True\n                if leads:\n",
         (f"{_SYNCING}::test_those_who_come_meanwhile_share_the_next",),
     ),
     Bug(
         "group commit: told before synced, while another sync runs",
         "files/syncing.py",
         "                mine = self._next\n",
-        "                if self._running is not None:\n                    return\n"
-        "                mine = self._next\n",
+        "                mine = self._next\n"
+        "                mine.synced = self._running is not None\n"
+        "                if mine.synced:\n                    return mine\n",
         (f"{_SYNCING}::test_those_who_come_meanwhile_share_the_next",),
     ),
     Bug(
         "group commit: a failed sync is none for those who shared it",
         "files/syncing.py",
-        "            if mine.error is None:\n                return\n",
+        "            if mine.synced:\n                return\n",
         "            return\n",
         (f"{_SYNCING}::test_a_failure_is_that_of_those_who_waited_for_it",),
     ),
@@ -295,9 +296,16 @@ BUGS = (
     Bug(
         "group commit: nobody is woken",
         "files/syncing.py",
-        "                self._condition.notify_all()\n",
-        "                self._condition.notify()\n",
+        "        for woken in waiting:\n",
+        "        for woken in waiting[:1]:\n",
         (f"{_SYNCING}::test_those_who_come_meanwhile_share_the_next",),
+    ),
+    Bug(
+        "group commit: one that is interrupted has done it",
+        "files/syncing.py",
+        "            effects.current.fsync(dir_fd)\n            mine.synced = True\n",
+        "            mine.synced = True\n            effects.current.fsync(dir_fd)\n",
+        (f"{_SYNCING}::test_one_that_is_interrupted_is_taken_over",),
     ),
     Bug(
         "group commit: the exchange comes before the sync of the temporary",

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from musictasks.files import Directory, DurableFile, Effects, SharedSync, using
+from musictasks.files import Directory, DurableFile, Effects, SharedSync, syncing, using
 
 #: Longer than any step takes; only broken code meets it.
 PATIENCE_S = 10
@@ -36,7 +36,9 @@ class Gate(Effects):
 
 
 @pytest.fixture
-def gate() -> Iterator[Gate]:
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    # Who waits has to be woken: it does not look by itself in time.
+    monkeypatch.setattr(syncing, "_LOOK_AGAIN_S", 10 * PATIENCE_S)
     with using(Gate()) as gate:
         assert isinstance(gate, Gate)
         yield gate
@@ -50,7 +52,7 @@ def dir_fd(tmp_path: Path) -> Iterator[int]:
 
 
 def waiting(sync: SharedSync) -> int:
-    return len(sync._condition._waiters)  # pyright: ignore[reportAttributeAccessIssue]
+    return len(sync._next.waiting)
 
 
 def wait_for_waiters(sync: SharedSync, count: int) -> None:
