@@ -361,11 +361,13 @@ def test_killed_and_run_again(library, album, undisturbed, until):
 
 def test_interrupted(library, album, undisturbed):
     """Ctrl-C stops the engine cleanly, says how to go on, and the same command goes on."""
-    process, config = slow_run(library, album, in_upload)
+    # So small that the upload lasts, also where this process gets no time to look.
+    process, config = slow_run(library, album, in_upload, chunk_bytes=1)
     with process:
         process.send_signal(signal.SIGINT)
         _, complaints = process.communicate(timeout=60)
     assert process.returncode == 130
     assert complaints == "musictasks: interrupted. The same command again goes on where it was.\n"
+    settings_file(library)
     assert main(["add", "--config", str(config), str(album)]) == 0
     assert library.content == undisturbed

@@ -133,13 +133,17 @@ def settings_file(library: Library, *lines: str) -> Path:
 
 
 def slow_run(
-    library: Library, added: Path, until: Callable[[Path], bool], *options: object
+    library: Library,
+    added: Path,
+    until: Callable[[Path], bool],
+    *options: object,
+    chunk_bytes: int = 100,
 ) -> tuple[subprocess.Popen[str], Path]:
     """A real `add`, in small chunks, and its settings file; the condition holds, or held.
 
     The condition is asked with the library's data directory.
     """
-    config = settings_file(library, "chunksize=100")
+    config = settings_file(library, f"chunksize={chunk_bytes}")
     process = start("add", "--config", config, added, *options)
     while process.poll() is None:
         with suppress(FileNotFoundError):  # gone between two looks
