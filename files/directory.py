@@ -57,9 +57,9 @@ class Directory:
         fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
         try:
             for part in parts:
-                below = _step_down(fd, part, rel)
-                os.close(fd)
-                fd = below
+                # Invariant: closed once, also if an interrupt comes right after it.
+                fd, above = _step_down(fd, part, rel), fd
+                os.close(above)
             yield fd
         finally:
             os.close(fd)
@@ -120,8 +120,8 @@ class Directory:
                     for number, part in enumerate(parts, 1):
                         path = "/".join(parts[:number])
                         below = self._enter(fd, part, path, mode, made)
-                        os.close(fd)
-                        fd = below
+                        fd, above = below, fd  # as in `descriptor`
+                        os.close(above)
                 finally:
                     os.close(fd)
         except BaseException:

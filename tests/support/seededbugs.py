@@ -20,6 +20,7 @@ _DIRECTORY = "tests/unit/engine/test_task_directory.py"
 _TAKE_OVER = "tests/unit/music/test_takeover.py"
 _OWN = "tests/unit/engine/test_own_records.py"
 _KILLED = "tests/integration/killed/test_killed_tasks.py"
+_INTERRUPTS = "tests/unit/test_interrupts.py"
 _SYNCING = "tests/unit/files/test_files_syncing.py"
 _DISPATCHER = "tests/unit/engine/test_dispatcher.py"
 LEFTOVERS = (
@@ -459,5 +460,21 @@ BUGS = (
         "if serial == 0 and record.state in self._resumes:",
         "if record.state in self._resumes:",
         (f"{_OWN}::test_what_is_held_is_not_gone_on_with_as_what_was_loaded",),
+    ),
+    Bug(
+        "interrupts: a directory is closed twice",
+        "files/directory.py",
+        "                fd, above = _step_down(fd, part, rel), fd\n"
+        "                os.close(above)\n",
+        "                below = _step_down(fd, part, rel)\n                os.close(fd)\n"
+        "                fd = below\n",
+        (f"{_INTERRUPTS}::test_an_interrupt_is_never_taken_for_an_error_of_the_disk[receive]",),
+    ),
+    Bug(
+        "interrupts: who waits takes its lock in Python code",
+        "intake/watch.py",
+        "    _woken: SimpleQueue[None] = field(factory=SimpleQueue, init=False)\n",
+        "    _woken: Any = field(factory=__import__('queue').Queue, init=False)\n",
+        (f"{_INTERRUPTS}::test_an_interrupt_leaves_nothing_locked[watch]",),
     ),
 )

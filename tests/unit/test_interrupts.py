@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from attrs import frozen
 from musictasks.engine.entry import Waiter
-from musictasks.files import SharedSync
+from musictasks.files import Directory, DurableFile, SharedSync, UploadData
 from musictasks.intake.watch import Watch
 from musictasks.statemachine import MusicTask
 
@@ -23,25 +24,25 @@ PATIENCE_S = 5
 
 
 def interrupted(call: Callable[[], object], at: int) -> bool:
-    """Runs it, with a KeyboardInterrupt as the nth function of Python code begins or ends.
+    """Runs it, with a KeyboardInterrupt as the nth function begins or ends, or one in C ends.
 
     False if it was over before.
     """
     ticks = itertools.count(1)
 
-    def strike(_frame: FrameType, event: str, _arg: Any) -> Any:
-        if event in {"call", "return"} and next(ticks) == at:
+    def strike(_frame: FrameType, event: str, _arg: Any) -> None:
+        if event != "c_call" and next(ticks) == at:
+            sys.setprofile(None)
             raise KeyboardInterrupt
-        return strike
 
-    before = sys.gettrace()
-    sys.settrace(strike)
+    before = sys.getprofile()
+    sys.setprofile(strike)
     try:
         call()
     except KeyboardInterrupt:
         return True
     finally:
-        sys.settrace(before)
+        sys.setprofile(before)
     return False
 
 
@@ -98,3 +99,33 @@ def test_an_interrupt_leaves_nothing_locked(parts: dict[str, Callable[[], Part]]
         other.join(PATIENCE_S)
         assert not other.is_alive(), f"interrupted at {at}, it is waited for"
     assert at > 2
+
+
+def make_directories(directory: Directory) -> None:
+    directory.make_directories("a/b/c")
+
+
+def save(directory: Directory) -> None:
+    file = DurableFile(directory, "task.json")
+    file.create(b"one")
+    file.save(b"two")
+
+
+def receive(directory: Directory) -> None:
+    data = UploadData(directory, "task/upload", durable=True)
+    data.append(b"one", 0)
+    data.append(b"two", 3, last=True)
+
+
+@pytest.mark.parametrize("change", [make_directories, save, receive])
+def test_an_interrupt_is_never_taken_for_an_error_of_the_disk(
+    change: Callable[[Directory], None], tmp_path: Path
+):
+    """As which it would be the reason why a file is not added, and the rest would go on."""
+    at, struck = 0, True
+    while struck:
+        at += 1
+        place = tmp_path / str(at)
+        place.mkdir()
+        struck = interrupted(partial(change, Directory(place, durable=True)), at)
+    assert at > 10
