@@ -21,11 +21,11 @@ from ..intake import (
 )
 from ..library import is_video
 from ..music import Settings
-from .display import Display
+from .display import Display, spelling_text
 from .opening import open_engine
 from .output import bytes_text, count, make_console, near, say, text
 
-_OPTIONS = Wording("--{}", " ")
+_OPTIONS = Wording("--{}", " ", '--{} "{}"')
 
 
 def run_add(arguments: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -46,6 +46,7 @@ def run_add(arguments: argparse.Namespace, settings: Settings, console: Console)
     if arguments.dry_run:
         _show_plan(console, planned)
         return 1 if planned.refusals or not planned.uploads else 0
+    _show_spellings(console, planned)
     report, _ = carry_out(planned, settings, Display(console))
     _show_refusals(console, planned)
     # Hidden files are often there; of a link somebody may think that it is music.
@@ -94,13 +95,14 @@ def _show_plan(console: Console, plan: Plan) -> None:
     for video in plan.videos:
         say(console, text(video.target.partition("/")[0], "bold"))
         _show_file(console, video, video.target, near(video.source), video.size_bytes)
+    _show_spellings(console, plan)
     _show_refusals(console, plan)
     _show_left_out(console, plan.left_out)
     new = sum(file.is_new for file in plan.uploads)
     say(
         console,
         f"Dry run, nothing was changed: {count(new, 'file')} would be added, ",
-        f"{len(plan.uploads) - new} are there already, {len(plan.refusals)} would be refused.",
+        f"{len(plan.uploads) - new} are there already, {_refused(plan)} would be refused.",
     )
 
 
@@ -126,6 +128,17 @@ def _show_refusals(console: Console, plan: Plan) -> None:
     for refusal in plan.refusals:
         say(console, text("  ! ", "red"), near(refusal.source))
         say(console, "      ", text(refusal.reason, "red"))
+        for file in refusal.files:
+            say(console, "      ", text(near(file), "dim"))
+
+
+def _show_spellings(console: Console, plan: Plan) -> None:
+    for spelling in plan.spellings:
+        say(console, text(spelling_text(spelling), "dim"))
+
+
+def _refused(plan: Plan) -> int:
+    return sum(refusal.number for refusal in plan.refusals)
 
 
 def _show_left_out(console: Console, left_out: Iterable[LeftOut]) -> None:
@@ -138,6 +151,6 @@ def _summary(plan: Plan, report: Report) -> str:
     failed = report.count(Result.FAILED)
     parts = [f"{count(added, 'file')} added", f"{there} there already"]
     parts += [f"{failed} failed"] if failed else []
-    parts += [f"{len(plan.refusals)} refused"] if plan.refusals else []
+    parts += [f"{_refused(plan)} refused"] if plan.refusals else []
     parts += [] if plan.uploads or plan.refusals else ["nothing was found"]
     return f"{', '.join(parts)}."

@@ -14,7 +14,16 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from ..intake import Batch, ImportJob, Job, Result, UploadJob, VideoImportJob
+from ..intake import (
+    ArchiveJob,
+    Batch,
+    ImportJob,
+    Job,
+    Result,
+    Spelling,
+    UploadJob,
+    VideoImportJob,
+)
 from .output import bytes_text, count, say, text
 
 _MARKS = {Result.ADDED: ("+", "green"), Result.THERE: ("=", "dim"), Result.FAILED: ("!", "red")}
@@ -74,6 +83,8 @@ class Display:
         for job, name in zip(batch.files, names, strict=True):
             size = bytes_text(job.file.size_bytes).rjust(9)
             say(self.console, *_mark(job), name.ljust(width), " ", text(size, "dim"), *_why(job))
+            if isinstance(job, ArchiveJob) and job.spelling is not None:
+                say(self.console, "    ", text(spelling_text(job.spelling), "dim"))
         if batch.importing is not None:
             job = batch.importing
             say(self.console, *_mark(job), _import_result(job), *_why(job))
@@ -108,6 +119,11 @@ class Display:
         if len(rows) > self.console.height - _SPARE_LINES:
             rows = [job for job in rows if job.result is None and _has_begun(job)]
         return rows[: max(1, self.console.height - _SPARE_LINES)]
+
+
+def spelling_text(spelling: Spelling) -> str:
+    """What became of an artist's name."""
+    return f"{spelling.found}: goes to {spelling.used}, who is there (--artist says otherwise)"
 
 
 def _has_begun(job: Job) -> bool:

@@ -13,6 +13,8 @@ from os import PathLike
 from pathlib import Path
 
 from ..music import Settings
+from .archive_job import ArchiveJob
+from .artists import Spelling
 from .batches import Batch
 from .delivery import bring
 from .display import Display, Silent
@@ -38,6 +40,7 @@ from .upload_job import UploadJob
 from .watch import Watch
 
 __all__ = [
+    "ArchiveJob",
     "ArchivedTarget",
     "Batch",
     "Display",
@@ -58,6 +61,7 @@ __all__ = [
     "Result",
     "Shelf",
     "Silent",
+    "Spelling",
     "UploadJob",
     "VideoImportJob",
     "Watch",
@@ -88,7 +92,7 @@ def plan(
     same plan, in whatever order they are named. It may take long: files are hashed.
 
     Args:
-        paths: Files and folders. Archives and music videos are those that are named themselves.
+        paths: Files and folders.
         settings: Where the library is, what it ignores, and what may be uploaded.
         artist: Counts more than the artist in tags and file names; so do the next three.
         album: Of songs and archives; with it, videos are files of the album.

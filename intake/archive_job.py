@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from attrs import define
+from attrs import define, field
 
 from ..errors import InvalidPath, TaskFailed, TaskNotFound
 from ..library import AlbumPath, parse_album, safe_name
 from ..statemachine import MusicTask
 from .archives import Taken, album_told
+from .artists import Artists, Spelling
 from .job import Result
 from .plans import PlannedArchive
 from .upload_job import UploadJob
@@ -18,6 +19,8 @@ class ArchiveJob(UploadJob[PlannedArchive]):
     """Uploads an archive; where the album goes is known when the engine has looked inside."""
 
     taken: Taken
+    #: The artist of its album, if the library spells the name otherwise.
+    spelling: Spelling | None = field(default=None, init=False)
 
     @property
     def file_name(self) -> str:
@@ -32,7 +35,10 @@ class ArchiveJob(UploadJob[PlannedArchive]):
 
     def target(self, task: MusicTask) -> str:
         try:
-            album = album_told(self.file.overrides, task.annotations)
+            overrides = self.file.overrides
+            artists = Artists(self.engine.settings, overrides)
+            album = album_told(overrides, task.annotations, artists)
+            self.spelling = next(iter(artists.spellings), None)
             self.taken.take(album, self.file.checksum)
         except InvalidPath as error:
             # What was sent stays for a while, so that another try begins here.

@@ -27,6 +27,7 @@ from ..library import (
     same_name,
 )
 from ..music import Settings, archive_limits, music_directory
+from .artists import Artists
 from .overrides import Overrides
 from .plans import ArchivedTarget, PlannedArchive, present, same_names, sha1, why_off
 from .sources import Source
@@ -41,7 +42,7 @@ def is_archive(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def album_told(overrides: Overrides, told: Mapping[str, Any]) -> AlbumPath:
+def album_told(overrides: Overrides, told: Mapping[str, Any], artists: Artists) -> AlbumPath:
     """The album of an archive: as given, else as the annotations of its songs (`told`) say.
 
     Raises:
@@ -60,7 +61,7 @@ def album_told(overrides: Overrides, told: Mapping[str, Any]) -> AlbumPath:
         remedy = overrides.wording.give(missing)
         reason = f"its songs have no {', no '.join(missing)} in common: {remedy}"
         raise InvalidPath("", reason)
-    return safe_album_path(str(artist), int(year), str(album))
+    return artists.of_album(safe_album_path(str(artist), int(year), str(album)))
 
 
 def plan_archives(
@@ -68,6 +69,7 @@ def plan_archives(
     albums: Iterable[AlbumPath],
     settings: Settings,
     overrides: Overrides,
+    artists: Artists,
     refuse: Callable[[Path, str], object],
     *,
     look_inside: bool,
@@ -78,7 +80,7 @@ def plan_archives(
     first: dict[str, Path] = {}
     for source in sorted(sources, key=lambda source: source.path):
         try:
-            archive = _planned(source, settings, overrides, look_inside=look_inside)
+            archive = _planned(source, settings, overrides, artists, look_inside=look_inside)
             if archive.album is not None:
                 taken.take(archive.album, archive.checksum)
         except (InvalidPath, MediaError) as error:
@@ -108,7 +110,12 @@ class Taken:
 
 
 def _planned(
-    source: Source, settings: Settings, overrides: Overrides, *, look_inside: bool
+    source: Source,
+    settings: Settings,
+    overrides: Overrides,
+    artists: Artists,
+    *,
+    look_inside: bool,
 ) -> PlannedArchive:
     """Raises InvalidPath or MediaError with the reason where it cannot be added."""
     off = why_off(settings, "album")
@@ -123,7 +130,7 @@ def _planned(
     )
     if look_inside:
         inside = look_into(source.path, settings)
-        album = album_told(overrides, inside.told)
+        album = album_told(overrides, inside.told, artists)
         archive = evolve(archive, album=album, files=inside.targets(album))
     if archive.album is None:
         return archive

@@ -17,6 +17,8 @@ class Wording:
     name: str = "{}"
     #: What stands between two names.
     between: str = ", "
+    #: A format of a name and its value.
+    value: str = "{}={!r}"
 
     def named(self, name: str) -> str:
         return self.name.format(name)
@@ -24,6 +26,10 @@ class Wording:
     def give(self, names: Iterable[str]) -> str:
         """The remedy where these are missing: `give artist, year`, `give --artist --year`."""
         return f"give {self.between.join(map(self.named, names))}"
+
+    def give_value(self, name: str, value: str) -> str:
+        """The remedy with its value: `give artist='Various Artists'`."""
+        return f"give {self.value.format(name, value)}"
 
 
 @frozen

@@ -20,11 +20,12 @@ from ..library import (
 )
 from ..music import Settings, music_directory
 from .archives import FOREIGN_ARCHIVES, is_archive, plan_archives
+from .artists import Artists
 from .overrides import Overrides, Wording
 from .plans import Plan, PlannedAlbum, PlannedFile, present, sha1, why_off
-from .songs import Song, check_folders, read, song_targets
+from .songs import Song, check_folders, read, song_targets, spelled
 from .sources import Refusal, Source, collect
-from .videos import check_video, music_videos, no_extra, video_target
+from .videos import check_video, is_music_video, no_extra, video_target
 
 
 @define
@@ -34,6 +35,7 @@ class _Planner:
     settings: Settings
     overrides: Overrides
     look_inside: bool
+    artists: Artists
     refusals: list[Refusal] = field(factory=list)
 
     def refuse(self, source: Path, reason: str) -> None:
@@ -52,36 +54,50 @@ def make_plan(
     Every file below `paths` is in the plan, in its refusals, or left out.
     A song's path comes from its tags and `overrides`; every other file goes with the album of
     the songs in its folder, of the folders below, or of the next folder above that has songs.
-    Archives and music videos are those that were named themselves. What is in them the engine
-    finds out, or, for a dry run, this with `look_inside`.
+    An archive is an album of its own; a video where no such songs say that it is a file of theirs.
+    What is in them the engine finds out, or, for a dry run, this with `look_inside`.
     """
+    overrides = overrides or Overrides()
+    artists = Artists(settings, overrides)
     found = collect(paths, settings)
-    planner = _Planner(settings, overrides or Overrides(), look_inside, found.refusals)
-    videos = music_videos(found.sources, planner.overrides)
-    archives = [source for source in found.sources if source.is_named and is_archive(source.name)]
-    by_themselves = {*videos, *archives}
-    files = [source for source in found.sources if source not in by_themselves]
-    albums = _by_album(_album_files(files, planner))
+    planner = _Planner(settings, overrides, look_inside, artists, found.refusals)
+    archives = [source for source in found.sources if is_archive(source.name)]
+    songs = _songs([source for source in found.sources if is_song(source.name)], planner)
+    shelves = _by_folder(songs)
+    others = [
+        source
+        for source in found.sources
+        if not is_song(source.name) and not is_archive(source.name)
+    ]
+    videos = [one for one in others if is_music_video(one, _albums_with(one, shelves), overrides)]
+    beside = [source for source in others if source not in set(videos)]
+    albums = _by_album(_album_files(songs, beside, shelves, planner))
     return Plan(
         albums=albums,
         archives=plan_archives(
             archives,
             (album.path for album in albums),
             settings,
-            planner.overrides,
+            overrides,
+            artists,
             planner.refuse,
             look_inside=look_inside,
         ),
         videos=_videos(videos, planner),
         refusals=tuple(sorted(planner.refusals, key=lambda refusal: refusal.source)),
         left_out=tuple(sorted(found.left_out, key=lambda one: one.path)),
+        spellings=artists.spellings,
     )
 
 
-def _album_files(sources: list[Source], planner: _Planner) -> Iterator[PlannedFile]:
-    songs = _songs([source for source in sources if is_song(source.name)], planner)
+def _album_files(
+    songs: list[Song],
+    others: list[Source],
+    shelves: Mapping[Path, set[AlbumPath]],
+    planner: _Planner,
+) -> Iterator[PlannedFile]:
     targets = _unrefused(song_targets(songs), planner)
-    targets += _other_targets([one for one in sources if not is_song(one.name)], songs, planner)
+    targets += _other_targets(others, shelves, planner)
     files = _measured(targets, "albumfile", planner)
     return _compared(_without_rivals(files, planner), planner)
 
@@ -90,7 +106,7 @@ def _videos(sources: list[Source], planner: _Planner) -> tuple[PlannedFile, ...]
     targets: list[tuple[Source, str]] = []
     for source in sources:
         try:
-            target = video_target(source, planner.overrides)
+            target = video_target(source, planner.overrides, planner.artists)
             if planner.look_inside:
                 check_video(source.path)
         except (InvalidPath, MediaError) as error:
@@ -109,17 +125,23 @@ def _songs(sources: list[Source], planner: _Planner) -> list[Song]:
     songs: list[Song] = []
     for source in sources:
         try:
-            songs.append(read(source, planner.overrides))
+            songs.append(spelled(read(source, planner.overrides), planner.artists))
         except (InvalidPath, MediaError) as error:
             planner.refuse(source.path, error.reason)
         except OSError as error:
             planner.refuse(source.path, f"cannot be read: {error.strerror}")
-    refused = {
-        source.path: reason for source, reason in check_folders(songs, planner.overrides.wording)
-    }
-    for path, reason in refused.items():
-        planner.refuse(path, reason)
+    falling_apart = list(check_folders(songs, planner.overrides.wording))
+    planner.refusals += falling_apart
+    refused = {path for refusal in falling_apart for path in refusal.files}
     return [song for song in songs if song.source.path not in refused]
+
+
+def _by_folder(songs: Iterable[Song]) -> dict[Path, set[AlbumPath]]:
+    """The albums of the songs in each folder."""
+    albums: dict[Path, set[AlbumPath]] = defaultdict(set)
+    for song in songs:
+        albums[song.source.folder].add(song.album_path)
+    return albums
 
 
 def _unrefused(
@@ -135,20 +157,22 @@ def _unrefused(
 
 
 def _other_targets(
-    others: list[Source], songs: list[Song], planner: _Planner
+    others: list[Source], shelves: Mapping[Path, set[AlbumPath]], planner: _Planner
 ) -> list[tuple[Source, str]]:
     given = planner.overrides.album_path()
-    in_folder: dict[Path, set[AlbumPath]] = defaultdict(set)
-    for song in songs:
-        in_folder[song.source.folder].add(song.album_path)
     targets: list[tuple[Source, str]] = []
     for source in others:
-        albums = {given} if given else _albums_near(source, in_folder)
+        albums = {given} if given else _albums_near(source, shelves)
         try:
             targets.append((source, _beside_songs(source, albums, planner.overrides.wording)))
         except InvalidPath as error:
             planner.refuse(source.path, error.reason)
     return targets
+
+
+def _albums_with(video: Source, shelves: Mapping[Path, set[AlbumPath]]) -> set[AlbumPath]:
+    """The albums that a video can be a file of; one that was named itself: `add Album/*`."""
+    return shelves.get(video.folder, set()) if video.is_named else _albums_near(video, shelves)
 
 
 def _albums_near(source: Source, in_folder: Mapping[Path, set[AlbumPath]]) -> set[AlbumPath]:
@@ -173,8 +197,6 @@ def _beside_songs(source: Source, albums: set[AlbumPath], wording: Wording) -> s
         raise InvalidPath(source.name, UNKNOWN_AUDIO)
     if kind in FOREIGN_ARCHIVES:
         raise InvalidPath(source.name, f"{kind} archives are not supported: make it a zip or a tar")
-    if is_archive(source.name):
-        raise InvalidPath(source.name, "an archive in a folder: add it by itself, or unpack it")
     if len(albums) != 1:
         near = "are songs of several albums" if albums else "is no song that tells the album"
         *names, last = map(wording.named, ("artist", "album", "year"))

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from ..library import AlbumPath, same_name
 from ..music import Settings
+from .artists import Spelling
 from .overrides import Overrides
 from .sources import LeftOut, Refusal
 
@@ -101,6 +102,8 @@ class Plan:
     refusals: tuple[Refusal, ...] = ()
     #: Not brought in, and no reason for concern.
     left_out: tuple[LeftOut, ...] = ()
+    #: Artists that are spelled otherwise in tags or file names than in the library.
+    spellings: tuple[Spelling, ...] = ()
 
     @property
     def files(self) -> tuple[PlannedFile, ...]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..errors import InvalidPath, MediaError
 from ..library import AlbumPath, safe_album_path, safe_song_path
-from ..library.tags import SongTags, read_song
+from ..library.tags import VARIOUS_ARTISTS, SongTags, read_song
+from .artists import Artists
 from .overrides import Overrides, Wording
-from .sources import Source
+from .sources import Refusal, Source
 
 
 @frozen
@@ -42,7 +43,7 @@ def read(source: Source, overrides: Overrides) -> Song:
     """
     with source.path.open("rb") as file:
         tags = read_song(file, source.name)
-    artist = overrides.artist or tags.album_artist or tags.artist
+    artist = overrides.artist or tags.artist_of_album or tags.artist
     album = overrides.album or tags.album
     year = overrides.year or tags.year
     missing = _missing(tags, overrides.wording, artist=artist, album=album, year=year)
@@ -51,7 +52,7 @@ def read(source: Source, overrides: Overrides) -> Song:
     return Song(
         source=source,
         artist=artist,
-        artist_is_certain=bool(overrides.artist or tags.album_artist),
+        artist_is_certain=bool(overrides.artist or tags.artist_of_album),
         album=album,
         year=year,
         album_path=safe_album_path(artist, year, album),
@@ -74,8 +75,16 @@ def _missing(tags: SongTags, wording: Wording, **needed: str | int | None) -> st
     return f"its tags have no {', no '.join(names)}: {' and '.join(remedies)}"
 
 
-def check_folders(songs: Iterable[Song], wording: Wording) -> Iterator[tuple[Source, str]]:
-    """The songs of albums that would fall apart, with the reason.
+def spelled(song: Song, artists: Artists) -> Song:
+    """The song under the one spelling of its artist's name."""
+    album = artists.of_album(song.album_path)
+    if album == song.album_path:
+        return song
+    return evolve(song, artist=album.artist, album_path=album)
+
+
+def check_folders(songs: Iterable[Song], wording: Wording) -> Iterator[Refusal]:
+    """Refusals of albums that would fall apart, one for all songs of each.
 
     Songs of one folder and album that name several years, or several artists where no tag names
     the album's, are one album badly tagged; only a person can say which.
@@ -86,20 +95,22 @@ def check_folders(songs: Iterable[Song], wording: Wording) -> Iterator[tuple[Sou
     for (_, album), together in albums.items():
         artists = {song.artist for song in together}
         if len(artists) > 1 and not all(song.artist_is_certain for song in together):
-            reason = _several(album, "artists", artists, wording.give(["artist"]))
-            yield from ((song.source, reason) for song in together)
+            remedy = f"if it is one album, {wording.give_value('artist', VARIOUS_ARTISTS)}"
+            yield _several(album, "artists", together, artists, remedy)
             continue
         by_artist = _grouped(together, lambda song: song.artist)
         for one in by_artist.values():
             years = {song.year for song in one}
             if len(years) > 1:
-                reason = _several(album, "years", years, wording.give(["year"]))
-                yield from ((song.source, reason) for song in one)
+                yield _several(album, "years", one, years, wording.give(["year"]))
 
 
-def _several(album: str, what: str, values: Iterable[object], remedy: str) -> str:
+def _several(
+    album: str, what: str, songs: list[Song], values: Iterable[object], remedy: str
+) -> Refusal:
     shown = listed(sorted(map(str, values))[:4])
-    return f"the songs of {album!r} in its folder have several {what} ({shown}): {remedy}"
+    reason = f"the songs of {album!r} in this folder have several {what} ({shown}): {remedy}"
+    return Refusal(songs[0].source.folder, reason, tuple(song.source.path for song in songs))
 
 
 def listed(values: Iterable[str]) -> str:

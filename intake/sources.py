@@ -18,6 +18,13 @@ class Refusal:
 
     source: Path
     reason: str
+    #: Those of the folder that are meant, where it is not all of it; empty for a file.
+    files: tuple[Path, ...] = ()
+
+    @property
+    def number(self) -> int:
+        """How many files are refused with it."""
+        return len(self.files) or 1
 
 
 class Why(StrEnum):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 from attrs import frozen
 
 from ..errors import ExtraMissing, InvalidPath
-from ..library import check_video_extra, is_song, is_video, read_video, safe_video_path
+from ..library import AlbumPath, check_video_extra, is_video, read_video, safe_video_path
+from .artists import Artists
 from .overrides import Overrides
 from .sources import Source
 
@@ -23,20 +24,15 @@ class VideoNames:
     name: str
 
 
-def music_videos(sources: Iterable[Source], overrides: Overrides) -> list[Source]:
-    """Those of the files that are music videos, and not files of an album.
+def is_music_video(source: Source, albums: Collection[AlbumPath], overrides: Overrides) -> bool:
+    """Whether a file is a music video, and not a file of an album.
 
-    That is what was named itself, unless an album is given, or songs of its folder are added along
-    (`add Album/*`). A given name is that of a video.
+    It is a file of the album that is given, or that the songs near it (`albums`) all belong to.
+    A given name is that of a video.
     """
-    sources = list(sources)
-    if overrides.album is not None:
-        return []
-    named = [source for source in sources if source.is_named and is_video(source.name)]
-    if overrides.name is not None:
-        return named
-    with_songs = {source.folder for source in sources if is_song(source.name)}
-    return [source for source in named if source.folder not in with_songs]
+    if not is_video(source.name) or overrides.album is not None:
+        return False
+    return overrides.name is not None or len(albums) != 1
 
 
 def video_names(stem: str, overrides: Overrides) -> VideoNames:
@@ -70,7 +66,7 @@ def _is_year(text: str) -> bool:
     return re.fullmatch("[0-9]{4}", text) is not None
 
 
-def video_target(source: Source, overrides: Overrides) -> str:
+def video_target(source: Source, overrides: Overrides, artists: Artists) -> str:
     """The path of a music video in the Music Directory.
 
     Raises:
@@ -86,7 +82,8 @@ def video_target(source: Source, overrides: Overrides) -> str:
         raise InvalidPath(source.name, reason)
     check_video_extra()
     try:
-        return safe_video_path(names.artist, names.year, names.name, suffix.removeprefix(".")).path
+        path = safe_video_path(names.artist, names.year, names.name, suffix.removeprefix("."))
+        return artists.of_video(path).path
     except InvalidPath as error:
         raise InvalidPath(error.path, f"{error.reason}: give --name") from error
 

@@ -254,7 +254,7 @@ def _with_folders(path: tuple[str, ...]) -> str:
 def album_annotations(names: Sequence[str], songs: Sequence[SongTags]) -> dict[str, Any]:
     """What is told of an album: its files, and its artist, name and year if its songs agree."""
     found = {
-        "artist": _agreed([song.album_artist or song.artist for song in songs]),
+        "artist": _agreed([song.artist_of_album or song.artist for song in songs]),
         "album": _agreed([song.album for song in songs])
         or _agreed([_without_disc(song.album) for song in songs]),
         "releaseyear": _agreed([song.year for song in songs]),

@@ -11,7 +11,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from ..errors import InvalidPath
-from ..files import Directory, check_relative
+from ..files import Directory, check_relative, same_name
 from .naming import (
     AlbumPath,
     VideoPath,
@@ -53,6 +53,17 @@ class MusicDirectory:
     def directory(self) -> Directory:
         """The same directory, for all that is no matter of music."""
         return Directory(self.root)
+
+    def spelled_as(self, artist: str) -> str:
+        """The name of the artist's directory that is there, if case or Unicode form differ only.
+
+        The name as it is where there is none, or just that one.
+        """
+        names = self.directory.names("")
+        if artist in names:
+            return artist
+        alike = (name for name in sorted(names) if same_name(name) == same_name(artist))
+        return next((name for name in alike if self.directory.is_directory(name)), artist)
 
     def albums(self) -> list[str]:
         """The paths of all directories that are named as albums, sorted."""

@@ -19,6 +19,10 @@ NAME_LIMIT = 1000
 LYRICS_LIMIT = 100_000
 
 
+#: The artist of an album whose songs have several.
+VARIOUS_ARTISTS = "Various Artists"
+
+
 @frozen(kw_only=True)
 class SongTags:
     """What a song file tells of itself; None where it does not."""
@@ -40,7 +44,14 @@ class SongTags:
     #: 'iTunes', 'bandcamp', 'Amazon', 'Google', 'music163', 'CD' or 'internet'; see `find_origin`.
     origin: str = "internet"
     lyrics: str | None = None
+    #: It says that it is one of a compilation of several artists.
+    compilation: bool = False
     mime_type: str
+
+    @property
+    def artist_of_album(self) -> str | None:
+        """The artist whom the tags name as the whole album's; None where they name none."""
+        return self.album_artist or (VARIOUS_ARTISTS if self.compilation else None)
 
 
 def read_song(file: BinaryIO, name: str) -> SongTags:
@@ -65,6 +76,7 @@ def read_song(file: BinaryIO, name: str) -> SongTags:
         bitrate=max(1, int(song.bitrate_bits)),
         origin=find_origin(found) or ("CD" if song.mime_type == "audio/flac" else "internet"),
         lyrics=_lyrics(found.lyrics),
+        compilation=_number(found.compilation) is not None,
         mime_type=song.mime_type,
     )
 
@@ -100,6 +112,8 @@ class TagFields:
     number: list[str] = field(factory=list)
     title: list[str] = field(factory=list)
     lyrics: list[str] = field(factory=list)
+    #: "1" in the songs of a compilation.
+    compilation: list[str] = field(factory=list)
     #: Comments, links and the owners of private frames: where shops leave their names.
     notes: list[str] = field(factory=list)
     #: The kind of medium the song comes from.
@@ -162,6 +176,7 @@ def _vorbis_fields(tags: Any) -> TagFields:
         number=of("tracknumber", "track"),
         title=of("title"),
         lyrics=of("lyrics", "unsyncedlyrics"),
+        compilation=of("compilation"),
         notes=of("comment", "description", "url", "contact", "website"),
         media=of("media", "sourcemedia"),
         keys=frozenset(key.lower() for key in tags.keys()),  # noqa: SIM118 - a list with keys()
@@ -184,6 +199,7 @@ def _id3_fields(tags: mutagen.id3.ID3) -> TagFields:
         number=of("TRCK"),
         title=of("TIT2"),
         lyrics=of("USLT"),
+        compilation=of("TCMP"),
         notes=of("COMM", "WXXX", "WOAF", "WOAR", "WOAS", "WPUB", "WCOM", "PRIV", "UFID"),
         media=of("TMED"),
         keys=frozenset(key.lower() for key in tags),
@@ -219,6 +235,7 @@ def _mp4_fields(tags: Any) -> TagFields:
         number=pairs("trkn", 0),
         title=of("\xa9nam"),
         lyrics=of("\xa9lyr"),
+        compilation=["1"] if tags.get("cpil") else [],
         notes=of("\xa9cmt", "\xa9url", "purl", "desc"),
         media=of("----:com.apple.iTunes:MEDIA"),
         keys=frozenset(key.lower() for key in tags),

@@ -12,7 +12,7 @@ from musictasks.intake import planner as _planner
 from musictasks.intake.overrides import Overrides
 from musictasks.music import Settings
 
-OPTIONS = Wording("--{}", " ")
+OPTIONS = Wording("--{}", " ", '--{} "{}"')
 
 
 def make_plan(

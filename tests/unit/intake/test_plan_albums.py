@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import unicodedata
 from pathlib import Path
+from typing import Any
 
+import mutagen
+import mutagen.id3
 import pytest
 from clikit import ALBUM, ARTIST, BOOKLET, COVER, FLAC, M4A, MP3, TARGETS, copy_album, retag
+from musictasks.intake import Spelling
 from musictasks.intake.overrides import Overrides
 from musictasks.intake.plans import Plan
 from musictasks.intake.songs import listed
@@ -27,6 +32,11 @@ def album(tmp_path: Path) -> Path:
 
 def targets(plan: Plan) -> dict[str, str]:
     return {file.source.name: file.target for file in plan.files}
+
+
+def refused(plan: Plan) -> set[str]:
+    """The names of the files that are refused."""
+    return {file.name for one in plan.refusals for file in (one.files or (one.source,))}
 
 
 def reasons(plan: Plan) -> dict[str, str]:
@@ -111,11 +121,11 @@ def test_several_years_in_a_folder(settings, album):
     """Songs of one album and folder with different years are one album badly tagged."""
     retag(album / FLAC, date="2019")
     plan = make_plan([album], settings)
-    assert reasons(plan)[MP3] == (
-        "the songs of 'Über den Wäldern' in its folder have several years ('2019' and '2020'): "
+    assert reasons(plan)[album.name] == (
+        "the songs of 'Über den Wäldern' in this folder have several years ('2019' and '2020'): "
         "give --year"
     )
-    assert set(reasons(plan)) == set(TARGETS)
+    assert refused(plan) == set(TARGETS)
     assert targets(make_plan([album], settings, Overrides(year=2020))) == TARGETS
 
 
@@ -124,11 +134,66 @@ def test_several_artists_without_an_albums_artist(settings, album):
     for number, name in enumerate((FLAC, MP3, M4A)):
         retag(album / name, artist=f"Artist {number}", albumartist=None)
     plan = make_plan([album], settings)
-    assert (
-        "several artists ('Artist 0', 'Artist 1' and 'Artist 2'): give --artist"
-        in (reasons(plan)[MP3])
+    assert reasons(plan)[album.name].endswith(
+        "have several artists ('Artist 0', 'Artist 1' and 'Artist 2'): "
+        'if it is one album, give --artist "Various Artists"'
     )
+    assert refused(plan) == set(TARGETS)
+    assert sum(refusal.number for refusal in plan.refusals) == len(TARGETS)
     assert targets(make_plan([album], settings, Overrides(artist=ARTIST))) == TARGETS
+
+
+@pytest.mark.parametrize("said", [FLAC, MP3, M4A])
+def test_compilation(settings, album, said):
+    """Each kind of tag has a word for it; the songs of such an album have one artist."""
+    for number, name in enumerate((FLAC, MP3, M4A)):
+        retag(album / name, artist=f"Artist {number}", albumartist=None)
+    for name in {FLAC, MP3, M4A} - {said}:
+        (album / name).unlink()
+    mark_compilation(album / said)
+    copy_album(album.parent / "other", FLAC)
+    (made,) = (one for one in make_plan([album], settings).albums)
+    assert made.path.artist == "Various Artists"
+
+
+def mark_compilation(path):
+    song: Any = mutagen.File(path)  # pyright: ignore[reportPrivateImportUsage]
+    if path.suffix == ".mp3":
+        song.tags.add(mutagen.id3.TCMP(text="1"))
+    elif path.suffix == ".m4a":
+        song["cpil"] = True
+    else:
+        song["compilation"] = "1"
+    song.save()
+
+
+@pytest.mark.parametrize("there", ["søren größenwald", unicodedata.normalize("NFD", ARTIST)])
+def test_artist_that_is_there_in_another_spelling(settings, album, there):
+    """The one that is there is taken, and said; what a person gives counts more."""
+    (settings.music / there / "1999 - Early").mkdir(parents=True)
+    plan = make_plan([album], settings)
+    assert {file.target.partition("/")[0] for file in plan.files} == {there}
+    assert plan.spellings == (Spelling(ARTIST, there),)
+    given = make_plan([album], settings, Overrides(artist=ARTIST))
+    assert targets(given) == TARGETS
+    assert given.spellings == ()
+
+
+def test_the_very_artist_counts_more_than_other_spellings(settings, album):
+    for name in (ARTIST.upper(), ARTIST, ARTIST.lower()):
+        (settings.music / name).mkdir(parents=True)
+    plan = make_plan([album], settings)
+    assert targets(plan) == TARGETS
+    assert plan.spellings == ()
+
+
+def test_two_spellings_in_what_is_added(settings, album):
+    """The first one counts, else the album would fall apart, or in two directories."""
+    retag(album / M4A, artist=ARTIST.upper(), albumartist=ARTIST.upper())
+    plan = make_plan([album], settings)
+    assert len(plan.albums) == 1
+    assert len(plan.spellings) == 1
+    assert not plan.refusals
 
 
 def test_albums_of_one_name_in_one_folder(settings, album):

@@ -145,16 +145,16 @@ def test_ignored_names(settings: Settings, archive: Path, tmp_path: Path) -> Non
 
 
 def test_in_a_folder(settings: Settings, tmp_path: Path) -> None:
-    """An archive in a folder is no booklet, and may hold music: it is refused, with what to do."""
+    """It is no booklet but an album of its own, as if it had been named by itself."""
     album = copy_album(tmp_path / "album")
     written(album / "Album.zip", ZIP)
     written(album / "scans.RAR", b"Rar!")
     plan = make_plan([album], settings)
     assert reasons(plan) == {
-        "Album.zip": "an archive in a folder: add it by itself, or unpack it",
         "scans.RAR": "rar archives are not supported: make it a zip or a tar",
     }
     assert {file.target for file in plan.files} == set(TARGETS.values())
+    assert [one.source.name for one in plan.archives] == ["Album.zip"]
     rar = Overrides("A", "B", 2000)
     assert set(reasons(make_plan([album / "scans.RAR"], settings, rar))) == {"scans.RAR"}
 

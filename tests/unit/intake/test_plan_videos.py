@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from clikit import ALBUM, FLAC, TARGETS, copy_album
+from clikit import ALBUM, FLAC, MP3, TARGETS, copy_album, retag
+from musictasks.intake import Spelling
 from musictasks.intake.overrides import Overrides
 from musictasks.intake.plans import Plan
 from musictasks.intake.videos import VideoNames, video_names
@@ -110,10 +111,31 @@ def test_file_of_an_album(settings: Settings, tmp_path: Path) -> None:
 
 
 def test_in_a_folder_without_songs(settings: Settings, tmp_path: Path) -> None:
-    """Only what is named itself is a music video."""
+    """It is a music video, whether it was named itself or not."""
     clip = video(tmp_path / "clips" / "A - 2020 - Clip.mp4")
-    assert "is no song" in reasons(make_plan([clip.parent], settings))[clip.name]
+    assert videos(make_plan([clip.parent], settings)) == ["A/2020 - Clip.mp4"]
     assert videos(make_plan([clip.parent, clip], settings)) == ["A/2020 - Clip.mp4"]
+
+
+def test_among_songs_of_several_albums(settings: Settings, tmp_path: Path) -> None:
+    """A folder of downloads: it can be a file of none of them."""
+    retag(copy_album(tmp_path / "all", FLAC) / FLAC, album="One")
+    retag(copy_album(tmp_path / "all", MP3) / MP3, album="Two")
+    clip = video(tmp_path / "all" / "A - 2020 - Clip.mp4")
+    for paths in ([clip.parent], sorted(clip.parent.iterdir())):
+        plan = make_plan(paths, settings)
+        assert videos(plan) == ["A/2020 - Clip.mp4"]
+        assert plan.refusals == ()
+
+
+def test_artist_that_is_there_in_another_spelling(settings: Settings, tmp_path: Path) -> None:
+    (settings.music / "ac∕dc").mkdir(parents=True)
+    clip = video(tmp_path / "AC-DC - 2020 - Clip.mp4")
+    assert videos(make_plan([clip], settings)) == ["AC-DC/2020 - Clip.mp4"]
+    clip = video(tmp_path / "AC∕DC - 2020 - Clip.mp4")
+    plan = make_plan([clip], settings)
+    assert videos(plan) == ["ac∕dc/2020 - Clip.mp4"]
+    assert plan.spellings == (Spelling("AC/DC", "ac/dc"),)
 
 
 def test_without_the_extra(
