@@ -70,6 +70,7 @@ def make_parser() -> Parser:
     command(
         "check", "list what is to be repaired: task files, upload data without a task, bitrates"
     )
+    add_serve_arguments(command("serve", "open the door: the page, uploads, and the API"))
     diagram = commands.add_parser("diagram", help="draw the lifecycle of tasks, or a part of it")
     add_diagram_arguments(diagram)
     command("demo", "add a small album that comes with the program, and show what came of it")
@@ -105,6 +106,43 @@ def _year(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 9999):
         raise argparse.ArgumentTypeError(f"{text!r} is not a year")
     return int(text)
+
+
+def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", metavar="ADDRESS", help="to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=_port, help="(default: 8080; 0: a free one)")
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="who knows what stands in it gets in (default: the variable MUSICTASKS_TOKEN)",
+    )
+    parser.add_argument(
+        "--host-name",
+        action="append",
+        metavar="NAME",
+        help="another name by which clients may call it; may be repeated, as the next two",
+    )
+    parser.add_argument(
+        "--origin", action="append", metavar="URL", help="whose pages may use the API"
+    )
+    parser.add_argument(
+        "--trusted-proxy",
+        action="append",
+        metavar="ADDRESS",
+        help="whose Forwarded and X-Forwarded-* count",
+    )
+    parser.add_argument("--cert", type=Path, metavar="FILE", help="a certificate: serve TLS")
+    parser.add_argument("--key", type=Path, metavar="FILE", help="its key, if in another file")
+
+
+def _port(text: str) -> int:
+    from .serve import port
+
+    try:
+        return port(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def add_diagram_arguments(parser: argparse.ArgumentParser) -> None:

@@ -32,6 +32,7 @@ COMMANDS = {
     "check": "inspecting:run_check",
     "remove": "changing:run_remove",
     "retry": "changing:run_retry",
+    "serve": "serve:run_serve",
     "demo": "demo:run_demo",
     "diagram": "diagram:run_diagram",
 }
@@ -74,7 +75,8 @@ def _run(arguments: argparse.Namespace) -> int:
 def _settings(arguments: argparse.Namespace) -> Settings:
     """The settings of the library that is meant.
 
-    Only where it was named is a new library made: to add to it, or for music that is there.
+    Only where it was named is a new library made: to add to it, to serve it, or for music that is
+    there.
     """
     from ..music import Settings
 
@@ -87,7 +89,9 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         settings = Settings.in_directory(arguments.library or Path.cwd(), **chosen)
     named = arguments.library is not None or arguments.config is not None
     music = arguments.command in {"scan", "import"} and settings.music.is_dir()
-    makes = arguments.command == "demo" or (named and (arguments.command == "add" or music))
+    makes = arguments.command == "demo" or (
+        named and (arguments.command in {"add", "serve"} or music)
+    )
     if not makes and not settings.data.is_dir():
         raise NoLibrary(str(arguments.library or arguments.config or Path.cwd()))
     return settings

@@ -47,6 +47,11 @@ class MusicEngine(Engine[MusicTask]):
     def settings(self) -> Settings:
         return self._settings
 
+    @property
+    def uploads(self) -> Uploads:
+        """What receives the chunks; whoever begins one by it passes by what a library allows."""
+        return self._uploads
+
     def start(self) -> None:
         """Recovers the tasks that were loaded and starts the work; `with engine:` calls it.
 

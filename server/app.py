@@ -8,7 +8,9 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from ..engine import Engine
+from ..music import MusicEngine
 from ..uploads import Uploads
+from . import health
 from .door import Door
 from .feed import Feed
 from .problems import STATUS_CODES, Problem, answer
@@ -32,14 +34,20 @@ def make_app(
             library brings its own.
     """
     settings = settings or ServerSettings()
+    if uploads is None and isinstance(engine, MusicEngine):
+        uploads = engine.uploads
     feed = Feed(settings.kept_events)
     feed.follow(engine)
     door = Door(engine=engine, settings=settings, feed=feed, uploads=uploads)
-    return Starlette(
+    app = Starlette(
         routes=_routes(door),
         exception_handlers=dict.fromkeys((Problem, *STATUS_CODES), answer),
     )
+    app.state.door = door
+    return app
 
 
 def _routes(door: Door) -> list[BaseRoute]:
-    return []
+    return [
+        *health.routes(door),
+    ]

@@ -41,6 +41,7 @@ class Feed:
     _last: int = field(default=0, init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
     _wakes: set[Callable[[], None]] = field(factory=set, init=False)
+    _closed: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._ring = deque(maxlen=self._kept)
@@ -53,6 +54,14 @@ class Feed:
         with self._lock:
             self._last += 1
             self._ring.append(Event(self._last, name, status))
+            wakes = list(self._wakes)
+        for wake in wakes:
+            wake()
+
+    def close(self) -> None:
+        """Ends all readers, once they have what is there."""
+        with self._lock:
+            self._closed = True
             wakes = list(self._wakes)
         for wake in wakes:
             wake()
@@ -98,6 +107,8 @@ class Feed:
                 elif batch:
                     at = batch[-1].number
                     yield batch
+                elif self._closed:
+                    return
                 else:
                     await woken.wait()
         finally:

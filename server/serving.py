@@ -1,0 +1,111 @@
+"""Runs the door of an engine with uvicorn, in this process."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable
+from os import PathLike
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+
+from ..engine import Engine
+from ..uploads import Uploads
+from .app import make_app
+from .settings import ServerSettings
+
+#: So long requests under way may go on when the server stops.
+_GRACE_S = 5
+
+
+class DoorServer(uvicorn.Server):
+    """A server of one app; it ends streams of events itself, which would otherwise never end."""
+
+    def __init__(
+        self,
+        app: Starlette,
+        settings: ServerSettings,
+        *,
+        certificate: str | PathLike[str] | None = None,
+        key: str | PathLike[str] | None = None,
+    ) -> None:
+        self._door = app.state.door
+        config = uvicorn.Config(
+            app,
+            http="h11",
+            ws="websockets-sansio",
+            ws_max_size=settings.packet_bytes,
+            ws_per_message_deflate=False,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,  # the gate reads them, of proxies that are trusted
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_S,
+            ssl_certfile=certificate,
+            ssl_keyfile=key,
+        )
+        super().__init__(config)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._door.feed.close()
+        await super().shutdown(sockets)
+
+
+def serve(
+    engine: Engine[Any],
+    settings: ServerSettings | None = None,
+    *,
+    uploads: Uploads | None = None,
+    certificate: str | PathLike[str] | None = None,
+    key: str | PathLike[str] | None = None,
+    listening: Callable[[str], object] | None = None,
+) -> None:
+    """Serves an engine until SIGINT or SIGTERM; it is started and closed by the caller.
+
+    Args:
+        engine: The engine.
+        settings: Where it listens, and who gets in.
+        uploads: As for `make_app`.
+        certificate: File with a certificate and its chain: then it speaks TLS.
+        key: File with the key of the certificate, if that is another.
+        listening: Called with the address, once connections are taken.
+
+    Raises:
+        OSError: The address cannot be listened on.
+    """
+    settings = settings or ServerSettings()
+    app = make_app(engine, settings, uploads=uploads)
+    with bound_socket(settings) as listener:
+        server = DoorServer(app, settings, certificate=certificate, key=key)
+        if listening is not None:
+            listening(address_of(listener, "https" if certificate else "http"))
+        try:
+            server.run(sockets=[listener])
+        except KeyboardInterrupt:
+            pass  # uvicorn has stopped cleanly and raises the signal again
+
+
+def bound_socket(settings: ServerSettings) -> socket.socket:
+    """A socket that listens where the settings say.
+
+    Raises:
+        OSError: It is in use, or no address of this machine.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=512)
+    except OSError as error:
+        where = f"{settings.host} port {settings.port}"
+        raise OSError(f"{where} cannot be listened on: {error.strerror or error}") from error
+
+
+def address_of(listener: socket.socket, scheme: str = "http") -> str:
+    """The URL of the page, as a browser on this machine reaches it."""
+    host, port = listener.getsockname()[:2]
+    ip = ipaddress.ip_address(host)
+    if ip.is_unspecified:
+        host = socket.gethostname()
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/"

@@ -1,0 +1,162 @@
+"""Servers that tests talk to: in a thread of this process, or a process that can be killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from attrs import define, field, frozen
+from musictasks.engine import Engine
+from musictasks.music import MusicEngine, Settings, open_library
+from musictasks.server import ServerSettings, make_app
+from musictasks.server.serving import DoorServer, address_of, bound_socket
+from musictasks.uploads import Uploads
+
+TOKEN = "a-token-for-tests"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@frozen
+class Served:
+    """A server of this process: a real uvicorn on a real socket."""
+
+    #: Without the last slash: `http://127.0.0.1:40123`.
+    url: str
+    engine: Any
+    #: The ASGI application; `app.state.door` is its door.
+    app: Any
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    @property
+    def host(self) -> str:
+        """What belongs in the header `Host`."""
+        return self.url.partition("//")[2]
+
+    def client(self, **options: Any) -> httpx.Client:
+        """A client that knows the address, and no proxy of the environment."""
+        return httpx.Client(base_url=self.url, trust_env=False, timeout=30, **options)
+
+
+@contextmanager
+def serving(
+    engine: Engine[Any], *, uploads: Uploads | None = None, **settings: Any
+) -> Iterator[Served]:
+    """Serves an engine that is the caller's, on a free port, from a thread."""
+    chosen = ServerSettings(**{"port": 0, **settings})
+    app = make_app(engine, chosen, uploads=uploads)
+    with bound_socket(chosen) as listener:
+        server = DoorServer(app, chosen)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            wait_until(lambda: server.started or not thread.is_alive())
+            yield Served(address_of(listener).rstrip("/"), engine, app)
+        finally:
+            server.should_exit = True
+            thread.join(30)
+            assert not thread.is_alive(), "the server does not stop"
+
+
+@contextmanager
+def served_library(root: Path, *, library: Any = None, **settings: Any) -> Iterator[Served]:
+    """A served library in a directory: real handlers, no durability, small artwork.
+
+    `library`: settings of the library; the others are those of the server.
+    """
+    with open_served(root, **(library or {})) as engine, serving(engine, **settings) as served:
+        yield served
+
+
+@contextmanager
+def open_served(root: Path, **settings: Any) -> Iterator[MusicEngine]:
+    """The engine of `served_library`, started."""
+    chosen = {"durability": "none", "workers": 2, "artwork_scales": (16,), **settings}
+    with open_library(Settings.in_directory(root, **chosen)) as engine:
+        yield engine
+
+
+def wait_until(condition: Any, timeout_s: float = 30) -> None:
+    """Waits until something holds that is looked at again and again."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
+
+
+@define
+class ServerProcess:
+    """`musictasks serve` as a process, which can be killed and started again at its address."""
+
+    root: Path
+    token: str | None = None
+    options: tuple[str, ...] = ()
+    port: int = 0
+    _process: subprocess.Popen[str] | None = field(default=None, init=False)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def client(self, **options: Any) -> httpx.Client:
+        return httpx.Client(base_url=self.url, trust_env=False, timeout=30, **options)
+
+    def start(self) -> None:
+        """Starts it, and waits until it answers."""
+        environment = {**os.environ, **({"MUSICTASKS_TOKEN": self.token} if self.token else {})}
+        command = [sys.executable, "-m", "musictasks.cli", "serve", "--library", str(self.root)]
+        self._process = subprocess.Popen(
+            [*command, "--port", str(self.port), *self.options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+        )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert " at http" in line, line + self._process.stdout.read()
+        self.port = int(line.strip().rstrip("/").rpartition(":")[2])
+        with self.client() as client:
+            assert client.get("/healthz").status_code == 200
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self._process is not None
+        self._process.kill()
+        self._end()
+
+    def stop(self) -> tuple[int, str]:
+        """SIGTERM, as a service manager does; the exit status and what it said since the start."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self._end()
+
+    def _end(self) -> tuple[int, str]:
+        assert self._process is not None
+        output, _ = self._process.communicate(timeout=30)
+        status, self._process = self._process.returncode, None
+        return status, output
+
+    def __enter__(self) -> ServerProcess:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self.kill()
