@@ -13,7 +13,7 @@ from .managers import (
     IntegrationManager,
     UploadManager,
 )
-from .thread import StartTaskManagementThread, StopTaskManagementThread
+from .thread import StartTaskManagementThread, StopTaskManagementThread, as_told
 
 __all__ = [
     "ArtworkManager",
@@ -26,4 +26,5 @@ __all__ = [
     "StopTaskManagementThread",
     "TaskManager",
     "UploadManager",
+    "as_told",
 ]

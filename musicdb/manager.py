@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from ..errors import InvalidTaskFile, TaskNotFound, UploadRefused
 from ..music import INTERNAL_ERROR, Callback, MusicEngine, as_dictionary
 from ..statemachine import ContentType, MusicTask
 from . import dictionaries
 from .config import Config, Database, settings_of
-from .thread import shared
+from .thread import attached, shared
 
 TaskDictionary = dict[str, Any]
 
@@ -63,6 +63,23 @@ class TaskManager:
         database: Database = None,
     ) -> None:
         self._shared = shared(settings_of(config, database))
+
+    @classmethod
+    def on(cls, engine: MusicEngine) -> Self:
+        """A manager of an engine that the caller opened, and closes; ours.
+
+        All managers of the engine share their callbacks. Neither `StartTaskManagementThread` nor
+        `StopTaskManagementThread` has to do with them; after `MusicEngine.close` they raise
+        `EngineClosed`.
+
+        Raises:
+            TypeError: It is not the engine of a music library.
+        """
+        if not isinstance(engine, MusicEngine):
+            raise TypeError(f"an engine is what open_library returns, not {engine!r}")
+        manager = cls.__new__(cls)
+        manager._shared = attached(engine)
+        return manager
 
     @property
     def _engine(self) -> MusicEngine:

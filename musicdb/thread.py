@@ -57,6 +57,10 @@ class Shared:
                 self._refreshes = [(f, engine.on_refresh(f)) for f, _ in self._refreshes]
                 self._engine = engine
 
+    def attach(self, engine: MusicEngine) -> None:
+        """Takes an engine that somebody else opened."""
+        self._engine = engine
+
     def start(self) -> bool:
         """Starts the work on all that is in the directory; False if it has been started."""
         with self._lock:
@@ -111,17 +115,27 @@ class _AsMusicDB:
     active: bool = True
 
     def __call__(self, notification: str, status: dict[str, Any]) -> None:
-        failed = notification == INTERNAL_ERROR and isinstance(status, Status) and status.entered
-        if not failed:
-            self.function(notification, status)
-            return
-        update = {**deepcopy(status), "message": None}
+        *reasons, last = as_told(notification, status)
+        if reasons:
+            last = (last[0], deepcopy(last[1]))  # the function may change what it gets
         try:
-            if status["message"] is not None:
-                self.function(INTERNAL_ERROR, status)
+            for reason in reasons:
+                self.function(*reason)
         finally:
             if self.active:
-                self.function(STATE_UPDATE, update)
+                self.function(*last)
+
+
+def as_told(notification: str, status: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """A notification of the engine as MusicDB tells it, where one can become two.
+
+    A failure is told by an `InternalError` with the message, if there is one, and a `StateUpdate`
+    without it. What belongs to the task is shared by both.
+    """
+    if not (notification == INTERNAL_ERROR and isinstance(status, Status) and status.entered):
+        return [(notification, status)]
+    update = (STATE_UPDATE, {**status, "message": None})
+    return [update] if status["message"] is None else [(INTERNAL_ERROR, status), update]
 
 
 def _subscribed(engine: MusicEngine, function: Callback) -> Callable[[], None]:
@@ -165,6 +179,20 @@ def shared(settings: Settings) -> Shared:
             found = _known[place] = Shared()
         found.open(settings)
         _open[place] = found
+        return found
+
+
+#: Of the engines that a program opened itself, by their identity; those nobody uses are forgotten.
+_attached: WeakValueDictionary[int, Shared] = WeakValueDictionary()
+
+
+def attached(engine: MusicEngine) -> Shared:
+    """What the managers of an engine share that the caller opened, and closes."""
+    with _lock:
+        found = _attached.get(id(engine))
+        if found is None:
+            found = _attached[id(engine)] = Shared()
+            found.attach(engine)
         return found
 
 

@@ -10,15 +10,18 @@ from typing import Any
 
 import pytest
 from musicdbkit import World, write_ini
-from musictasks.errors import DirectoryInUse, SettingsError, TaskManagementStopped
+from musictasks.errors import DirectoryInUse, EngineClosed, SettingsError, TaskManagementStopped
 from musictasks.music import Settings, open_library
 from musictasks.musicdb import (
+    FilesystemManager,
     MusicDatabase,
     MusicDBConfig,
     StartTaskManagementThread,
     StopTaskManagementThread,
     TaskManager,
+    UploadManager,
 )
+from musictasks.testing import Recorder
 
 
 def test_start_and_stop_say_whether_there_was_something_to_do(world: World):
@@ -167,3 +170,39 @@ def test_configurations_are_checked_when_they_are_made(tmp_path: Path):
     for make in (MusicDBConfig, MusicDatabase):
         with pytest.raises(TypeError):
             make(5)  # pyright: ignore[reportArgumentType]
+
+
+def test_managers_on_an_engine_that_is_open_already(settings: Settings):
+    """They work on its tasks, share their callbacks, and neither start nor stop it."""
+    with open_library(settings) as engine:
+        uploads, scans = UploadManager.on(engine), FilesystemManager.on(engine)
+        recorder = Recorder()
+        for manager in (uploads, scans):
+            manager.RegisterCallback(recorder)
+        uploads.RegisterRefreshCallback(lambda: None)
+        taskid = scans.InitiateFilesystemScan()
+        engine.wait(taskid, {"fsscancomplete"}, timeout=30)
+        recorder.wait_for_state(taskid, "fsscancomplete")
+        assert [s["state"] for _, s in recorder.all].count("startfsscan") == 1
+        assert uploads.GetTaskByID(taskid)["state"] == "fsscancomplete"
+        assert StopTaskManagementThread() is False
+        assert scans.InitiateFilesystemScan() in scans.GetTasks()
+    with pytest.raises(EngineClosed):
+        scans.InitiateFilesystemScan()
+
+
+def test_a_manager_on_something_else_is_refused(settings: Settings):
+    """Only an engine of a music library has what managers need."""
+    with pytest.raises(TypeError, match="open_library"):
+        TaskManager.on(settings)  # pyright: ignore[reportArgumentType]
+
+
+def test_an_engine_that_nobody_uses_is_let_go(settings: Settings):
+    """Managers on it keep it, and nothing else does."""
+    with open_library(settings) as engine:
+        manager = TaskManager.on(engine)
+        manager.RegisterCallback(lambda *_: None)
+    gone = weakref.ref(engine)
+    del engine, manager
+    gc.collect()
+    assert gone() is None
