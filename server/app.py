@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute
 from ..engine import Engine
 from ..music import MusicEngine
 from ..uploads import Uploads
-from . import health
+from . import health, musicdb_socket
 from .door import Door
 from .feed import Feed
 from .problems import STATUS_CODES, Problem, answer
@@ -50,4 +50,5 @@ def make_app(
 def _routes(door: Door) -> list[BaseRoute]:
     return [
         *health.routes(door),
+        *musicdb_socket.routes(door),
     ]
