@@ -16,7 +16,7 @@ from ..music import CHUNK_REQUEST, MusicEngine, Status
 from ..musicdb import as_told
 from .feed import Event, Feed
 from .musicdb_packets import written
-from .musicdb_tasklist import TaskLists
+from .musicdb_tasklist import TaskList, TaskLists
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Notices:
     _kept: int = field(default=0, init=False)
     _lock: asyncio.Lock = field(factory=asyncio.Lock, init=False)
     #: By content type, the list of tasks, and the notification that was the newest then.
-    _listed: dict[str | None, tuple[int, orjson.Fragment]] = field(factory=dict, init=False)
+    _listed: dict[str | None, tuple[TaskList, int]] = field(factory=dict, init=False)
 
     async def packets(self, event: Event) -> list[str]:
         """The packets of a notification, in their order."""
@@ -82,16 +82,17 @@ class Notices:
             status["chunksize"] = min(status["chunksize"], self._chunk_bytes)
         if name != CHUNK_REQUEST:
             task = status["task"] or {}
-            status["tasklist"] = self._list(task.get("contenttype"))
+            status["tasklist"] = self._list(task.get("contenttype"), task.get("id"))
         return written("notification", "MusicDB:Task", name, status)
 
-    def _list(self, content_type: str | None) -> orjson.Fragment:
+    def _list(self, content_type: str | None, task_id: str | None) -> orjson.Fragment:
         """The list as it is now: one for all notifications that have come until now."""
         newest = self._feed.last
-        known = self._listed.get(content_type)
-        if known is None or known[0] != newest:
-            known = self._listed[content_type] = (newest, self._lists.bounded(content_type))
-        return known[1]
+        known, then = self._listed.get(content_type, (None, 0))
+        if known is None or then != newest or not known.has(task_id):
+            known = self._lists.bounded(content_type, task_id)
+            self._listed[content_type] = (known, newest)
+        return known.json
 
     def _refreshes(self, event: Event) -> bool:
         status = event.status

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from heapq import nlargest
 
 import orjson
-from attrs import define, field
+from attrs import define, field, frozen
 
 from ..music import MusicEngine, as_dictionary
 from ..statemachine import ContentType, MusicTask
@@ -20,6 +20,18 @@ _KEYS = {
     ContentType.ARTWORK: "artworks",
     ContentType.ANY: "any",
 }
+
+
+@frozen(eq=False)
+class TaskList:
+    """The list that goes with a notification."""
+
+    json: orjson.Fragment
+    #: The tasks in it; None: all.
+    ids: frozenset[str] | None
+
+    def has(self, task_id: str | None) -> bool:
+        return self.ids is None or task_id is None or task_id in self.ids
 
 
 @define(eq=False)
@@ -37,23 +49,31 @@ class TaskLists:
         """All tasks, the oldest first."""
         return _lists((task.content_type, as_dictionary(task)) for task in self._engine.tasks())
 
-    def bounded(self, content_type: str | None) -> orjson.Fragment:
-        """All tasks; beyond the bound those of a content type, or of any, that changed last."""
-        tasks = self._engine.tasks()
+    def bounded(self, content_type: str | None, task_id: str | None) -> TaskList:
+        """All tasks; beyond the bound those of a content type, or of any, that changed last.
+
+        Args:
+            content_type: None means any.
+            task_id: A task that is told of, and so has changed just now.
+        """
+        tasks, whole = self._engine.tasks(), True
         if len(tasks) > self._bound:
-            tasks = self._changed_last(tasks, content_type)
+            tasks, whole = self._changed_last(tasks, content_type, task_id), False
         with self._lock:
             if len(self._written) > 4 * self._bound:
                 self._written.clear()
-            return _lists((task.content_type, self._write(task)) for task in tasks)
+            json = _lists((task.content_type, self._write(task)) for task in tasks)
+        return TaskList(json, None if whole else frozenset(task.id for task in tasks))
 
-    def _changed_last(self, tasks: list[MusicTask], content_type: str | None) -> list[MusicTask]:
+    def _changed_last(
+        self, tasks: list[MusicTask], content_type: str | None, task_id: str | None
+    ) -> list[MusicTask]:
         places = [
-            (task.update_time or task.initialization_time or 0, place)
+            (task.id == task_id, task.update_time or task.initialization_time or 0, place)
             for place, task in enumerate(tasks)
             if content_type is None or task.content_type == content_type
         ]
-        return [tasks[place] for place in sorted(p for _, p in nlargest(self._bound, places))]
+        return [tasks[place] for place in sorted(p for *_, p in nlargest(self._bound, places))]
 
     def _write(self, task: MusicTask) -> orjson.Fragment:
         record, fragment = self._written.get(task.id, (None, None))

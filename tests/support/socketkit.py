@@ -27,6 +27,8 @@ def served(engine: MusicEngine, settings: ServerSettings | None = None) -> Itera
     """The address of MusicDB's WebSocket, as long as the block lasts."""
     settings = settings or ServerSettings()
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        pause_ms = int(settings.body_pause_s * 1000)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, pause_ms)
         config = uvicorn.Config(
             make_app(engine, settings),
             ws="websockets-sansio",
