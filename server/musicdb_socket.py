@@ -10,7 +10,6 @@ from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 from attrs import define, field
-from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -71,7 +70,7 @@ class _Hub:
     async def serve(self, socket: WebSocket) -> None:
         """The life of one connection."""
         if len(self.clients) >= self.door.settings.websockets:
-            await _refuse(socket)
+            await socket.close()  # before it is accepted: 403
             return
         client = _Client(socket, self)
         self.clients.add(client)
@@ -232,14 +231,6 @@ class _Client:
             except TimeoutError:
                 raise _Ended(_TOO_SLOW) from None
             self._sent_s = asyncio.get_running_loop().time()
-
-
-async def _refuse(socket: WebSocket) -> None:
-    if "websocket.http.response" in socket.scope.get("extensions", {}):
-        text = "as many clients are connected as are allowed"
-        await socket.send_denial_response(PlainTextResponse(text, 503))
-    else:
-        await socket.close()
 
 
 def _reasons(ended: BaseExceptionGroup[Any]) -> list[tuple[int, str]]:
