@@ -192,13 +192,16 @@ class BrowserClient(Client):
     #: The most chunks that it sends over one connection; then the cable is pulled.
     pulled_after: int | None = None
     chunks: int = field(default=0, init=False)
+    #: A page does one thing after the other.
+    _turn: threading.Lock = field(factory=threading.Lock, init=False)
 
     def upload(self, path: Path, content_type: str = "albumfile", **annotations: Any) -> str:
         arguments = announcement(path.read_bytes(), path.name, content_type)
         task_id = arguments["taskid"]
         self.files[task_id] = path.read_bytes()
-        self.send("InitiateUpload", arguments)
-        self.send("AnnotateUpload", {"taskid": task_id, **annotations})
+        with self._turn:
+            self.send("InitiateUpload", arguments)
+            self.send("AnnotateUpload", {"taskid": task_id, **annotations})
         return task_id
 
     def heard(self, packet: Mapping[str, Any]) -> None:
@@ -218,7 +221,7 @@ class BrowserClient(Client):
         if data is None:
             return
         chunk = data[status["offset"] : status["offset"] + status["chunksize"]]
-        with suppress(ConnectionClosed):
+        with suppress(ConnectionClosed), self._turn:
             self.send("UploadChunk", {"taskid": status["taskid"], "chunkdata": chunk.hex()})
         self.chunks += 1
         if self.pulled_after is not None and self.chunks >= self.pulled_after:
