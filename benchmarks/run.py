@@ -1,4 +1,4 @@
-"""`make bench`: every figure in one run, as a table; under 90 s."""
+"""`make bench`: every figure in one run, as a table; some minutes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import notification
 from figures import Figure
 from rich.console import Console
 from rich.table import Table
+
+import server
 
 
 def main() -> None:
@@ -30,7 +32,7 @@ def main() -> None:
 def _measure() -> Iterator[Figure]:
     """On the file system of the checkout, which is a disk; /tmp often is memory."""
     with TemporaryDirectory(prefix=".bench-", dir=Path(__file__).parent) as directory:
-        for subject in (at_rest, notification, event):
+        for subject in (at_rest, notification, event, server):
             yield from subject.measure(Path(directory) / subject.__name__)
 
 
