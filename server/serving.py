@@ -96,10 +96,16 @@ def bound_socket(settings: ServerSettings) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=512)
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=512)
     except OSError as error:
         where = f"{settings.host} port {settings.port}"
         raise OSError(f"{where} cannot be listened on: {error.strerror or error}") from error
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # Else a client that reads nothing keeps what it was sent, and its connection, for ever:
+        # uvicorn waits for it even when it has closed the connection.
+        pause_ms = int(settings.body_pause_s * 1000)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, pause_ms)
+    return listener
 
 
 def address_of(listener: socket.socket, scheme: str = "http") -> str:

@@ -51,7 +51,8 @@ class ServerSettings:
     unfinished_uploads: int = _count(1000)
     #: The most bytes of one upload; for music the library's own limit counts, too.
     upload_bytes: int = _count(4 * _GIB)
-    #: The longest pause between two pieces of a body.
+    #: The longest pause between two pieces of a body, and the longest for which a client takes
+    #: nothing of what it is sent.
     body_pause_s: float = _seconds(60)
     #: The most bytes of a JSON body, and of a WebSocket's packet.
     json_bytes: int = _count(1 * _MIB)
