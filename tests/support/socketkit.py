@@ -12,10 +12,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from attrs import define, field
 from musictasks.music import MusicEngine
-from musictasks.server import ServerSettings, make_app
+from serverkit import serving
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -23,29 +22,10 @@ WAIT_S = 20.0
 
 
 @contextmanager
-def served(engine: MusicEngine, settings: ServerSettings | None = None) -> Iterator[str]:
+def socket_of(engine: MusicEngine, **settings: Any) -> Iterator[str]:
     """The address of MusicDB's WebSocket, as long as the block lasts."""
-    settings = settings or ServerSettings()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        pause_ms = int(settings.body_pause_s * 1000)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, pause_ms)
-        config = uvicorn.Config(
-            make_app(engine, settings),
-            ws="websockets-sansio",
-            ws_max_size=settings.packet_bytes,
-            ws_per_message_deflate=False,
-            log_config=None,
-            lifespan="off",
-            timeout_graceful_shutdown=2,
-        )
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        try:
-            yield f"ws://127.0.0.1:{listener.getsockname()[1]}/musicdb"
-        finally:
-            server.should_exit = True
-            thread.join()
+    with serving(engine, **settings) as served:
+        yield f"ws://{served.host}/musicdb"
 
 
 @define(eq=False)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from musictasks.music import MusicEngine, Settings, open_library
-from socketkit import Client, served
+from socketkit import Client, socket_of
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def engine(musictasks_settings: Settings) -> Iterator[MusicEngine]:
 @pytest.fixture
 def address(engine: MusicEngine) -> Iterator[str]:
     """Of MusicDB's WebSocket of `engine`."""
-    with served(engine) as address:
+    with socket_of(engine) as address:
         yield address
 
 

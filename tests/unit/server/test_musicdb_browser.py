@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from clikit import ALBUM, COVER, TARGETS, files_in
 from musictasks.music import MusicEngine, Settings, open_library
-from socketkit import BrowserClient, served
+from socketkit import BrowserClient, socket_of
 
 
 def bring_in(client: BrowserClient, folder: Path) -> str:
@@ -73,7 +73,7 @@ def test_a_cable_that_is_pulled(musictasks_settings: Settings, musictasks_album:
     settings = Settings.in_directory(
         musictasks_settings.music.parent, durability="none", chunk_size=2000, artwork_scales=(16,)
     )
-    with open_library(settings) as engine, served(engine) as address:
+    with open_library(settings) as engine, socket_of(engine) as address:
         browser = BrowserClient(address)
         sizes = {}
         for name in ("01 Morgenroete.flac", "02 Ebbe-Flut.mp3"):

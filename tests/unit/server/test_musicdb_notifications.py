@@ -10,8 +10,7 @@ from typing import Any
 from clikit import ALBUM, copy_album
 from enginekit import begin, upload
 from musictasks.music import MusicEngine, Settings, open_library
-from musictasks.server import ServerSettings
-from socketkit import Client, served
+from socketkit import Client, socket_of
 
 #: The documented keys of a status.
 KEYS = {"taskid", "offset", "chunksize", "state", "message", "task"}
@@ -103,7 +102,7 @@ def test_a_long_list_is_bounded(musictasks_settings: Settings):
     ticks = itertools.count(1_000_000)
     with (
         open_library(musictasks_settings, clock=lambda: next(ticks)) as engine,
-        served(engine, ServerSettings(listed_tasks=3)) as address,
+        socket_of(engine, listed_tasks=3) as address,
         Client(address) as client,
     ):
         scan = engine.scan()
@@ -135,10 +134,9 @@ def _annotations(packet: dict[str, Any]) -> dict[str, Any]:
 
 def test_chunks_that_are_asked_for_fit_into_packets(musictasks_settings: Settings):
     """A client that sends what it was asked for is never refused for the size."""
-    settings = ServerSettings(packet_bytes=128 * 1024)
     with (
         open_library(musictasks_settings) as engine,
-        served(engine, settings) as address,
+        socket_of(engine, packet_bytes=128 * 1024) as address,
         Client(address) as client,
     ):
         data = bytes(100_000)

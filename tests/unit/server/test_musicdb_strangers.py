@@ -17,9 +17,9 @@ import pytest
 from enginekit import begin
 from musictasks.engine import EngineSettings
 from musictasks.music import MusicEngine
-from musictasks.server import ServerSettings, make_app
+from musictasks.server import make_app
 from papers import open_papers
-from socketkit import Client, served
+from socketkit import Client, socket_of
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -37,7 +37,7 @@ PACKET = {
 @pytest.fixture
 def guarded(engine: MusicEngine) -> Iterator[str]:
     """The address of a server with a token."""
-    with served(engine, ServerSettings(token=TOKEN)) as address:
+    with socket_of(engine, token=TOKEN) as address:
         yield address
 
 
@@ -152,7 +152,7 @@ def test_a_thousand_mutated_packets(client: Client, engine: MusicEngine):
 
 def test_a_packet_that_is_too_large(engine: MusicEngine):
     """It ends the connection, at the bound and not before."""
-    with served(engine, ServerSettings(packet_bytes=10_000)) as address:
+    with socket_of(engine, packet_bytes=10_000) as address:
         with Client(address) as client:
             arguments = {"a": "x" * 9_000}
             assert client.request("Bounce", arguments) == arguments
@@ -185,9 +185,8 @@ def test_a_gigabyte_of_hex(address: str, engine: MusicEngine, in_frames: bool):
 
 def test_a_client_that_reads_nothing(engine: MusicEngine):
     """It holds nobody up, costs bounded memory, and is let go."""
-    settings = ServerSettings(body_pause_s=1, websockets=2)
     with (
-        served(engine, settings) as address,
+        socket_of(engine, body_pause_s=1, websockets=2) as address,
         connect(address, max_queue=1, close_timeout=0.1) as deaf,
     ):
         _stop_reading(deaf.socket)
@@ -233,7 +232,7 @@ def _wait_for_room(address: str) -> None:
 
 def test_a_client_that_asks_and_reads_nothing(engine: MusicEngine):
     """Its questions wait with it: no answers pile up, and in the end it is let go."""
-    with served(engine, ServerSettings(body_pause_s=1)) as address:
+    with socket_of(engine, body_pause_s=1) as address:
         with connect(address, max_queue=1, close_timeout=0.1) as deaf:
             _stop_reading(deaf.socket)
             question = json.dumps(PACKET | {"arguments": {"a": "x" * 1_000_000}})
@@ -257,7 +256,7 @@ def _memory() -> int:
 
 def test_the_most_clients(engine: MusicEngine):
     """One more is refused by HTTP; when one goes there is room."""
-    with served(engine, ServerSettings(websockets=2)) as address:
+    with socket_of(engine, websockets=2) as address:
         with Client(address), Client(address), pytest.raises(InvalidStatus) as refused:
             Client(address)
         assert refused.value.response.status_code == 403
