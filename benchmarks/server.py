@@ -30,6 +30,7 @@ from figures import Figure, ratio
 from musictasks.library import sample_album
 from musictasks.music import Settings, open_library
 from musictasks.server import ServerSettings, make_app
+from musictasks.server.serving import DoorServer, bound_socket
 from websockets.sync.client import ClientConnection, connect
 
 MB = 1_000_000
@@ -120,22 +121,21 @@ class Served:
 
 def _run(kind: str, place: Path) -> None:
     """What the process of a server does."""
+    settings = ServerSettings(port=0)
     with ExitStack() as stack:
-        app: Any = _Writer(place)
         if kind == "engine":
-            app = make_app(stack.enter_context(open_library(Settings.in_directory(place))))
-        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=500))
-        config = uvicorn.Config(
-            app,
-            ws="websockets-sansio",
-            ws_max_size=ServerSettings().packet_bytes,
-            ws_per_message_deflate=False,
-            log_level="error",
-            lifespan="off",
-            timeout_graceful_shutdown=1,
-        )
+            engine = stack.enter_context(open_library(Settings.in_directory(place)))
+            server = DoorServer(make_app(engine, settings), settings)
+        else:
+            server = uvicorn.Server(_config(_Writer(place)))
+        listener = stack.enter_context(bound_socket(settings))
         print(listener.getsockname()[1], flush=True)
-        uvicorn.Server(config).run([listener])
+        server.run(sockets=[listener])
+
+
+def _config(app: Any) -> uvicorn.Config:
+    """As uvicorn is by itself, but silent."""
+    return uvicorn.Config(app, lifespan="off", access_log=False, log_level="error")
 
 
 @define
