@@ -134,8 +134,8 @@ def _run(kind: str, place: Path) -> None:
 
 
 def _config(app: Any) -> uvicorn.Config:
-    """As uvicorn is by itself, but silent."""
-    return uvicorn.Config(app, lifespan="off", access_log=False, log_level="error")
+    """As the door is served."""
+    return uvicorn.Config(app, http="h11", lifespan="off", access_log=False, log_level="error")
 
 
 @define

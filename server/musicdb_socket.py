@@ -226,7 +226,7 @@ class _Client:
     async def _send(self, packet: str) -> None:
         async with self._sending:
             try:
-                async with asyncio.timeout(self.hub.door.settings.body_pause_s):
+                async with asyncio.timeout(self.hub.door.settings.body_pause_s or None):
                     await self.socket.send_text(packet)
             except TimeoutError:
                 raise _Ended(_TOO_SLOW) from None

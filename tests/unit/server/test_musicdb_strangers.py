@@ -10,6 +10,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +275,18 @@ def test_a_client_that_goes_in_the_middle(address: str, engine: MusicEngine):
             raw.shutdown(socket.SHUT_RDWR)
     with Client(address) as client:
         assert client.request("Bounce", {}) == {}
+
+
+def test_a_server_that_stops(engine: MusicEngine):
+    """It does not wait for its clients; they are told that it comes back."""
+    with ExitStack() as stack:
+        client = Client(stack.enter_context(socket_of(engine)))
+        client.request("Bounce")
+        begun = time.monotonic()
+        stack.close()
+        assert time.monotonic() - begun < 3
+    assert client.wait_until_closed() == 1012
+    client.close()
 
 
 def test_a_lifecycle_that_is_not_of_music(tmp_path: Path):
