@@ -18,7 +18,7 @@ from ..music import Settings
 from .opening import open_engine
 from .output import near, say, text
 
-_TOKEN_VARIABLE = "MUSICTASKS_TOKEN"  # noqa: S105
+_TOKEN_VARIABLE = "MUSICTASKS_TOKEN"
 
 
 def run_serve(arguments: argparse.Namespace, settings: Settings, console: Console) -> int:

@@ -93,6 +93,11 @@ class Engine(Generic[T]):
         """Whether the work has been started, also if the engine was closed since."""
         return self._started
 
+    @property
+    def is_working(self) -> bool:
+        """Whether it was started, is not closed, and the tasks directory is the one it took."""
+        return self._started and not self._closed and self._parts.owner.is_owned
+
     # -- life -------------------------------------------------------------------------------
 
     def start(self) -> None:

@@ -32,6 +32,7 @@ from .plans import (
     PlannedImport,
     PlannedUpload,
 )
+from .proposals import Proposal, placed, propose
 from .report import FileReport, ImportReport, Report
 from .scan import Found, scanned
 from .shelf import Shelf
@@ -50,12 +51,14 @@ __all__ = [
     "ImportReport",
     "Job",
     "LeftOut",
+    "Overrides",
     "Plan",
     "PlannedAlbum",
     "PlannedArchive",
     "PlannedFile",
     "PlannedImport",
     "PlannedUpload",
+    "Proposal",
     "Refusal",
     "Report",
     "Result",
@@ -69,8 +72,10 @@ __all__ = [
     "Wording",
     "bring",
     "moved_from",
+    "placed",
     "plan",
     "plan_imports",
+    "propose",
     "scanned",
 ]
 

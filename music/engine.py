@@ -200,6 +200,17 @@ class MusicEngine(Engine[MusicTask]):
             flags = {"trigger_import": bool(then_import), "include_artwork": bool(then_artwork)}
             return task.send("request_integration", changes={**changes, **flags})
 
+    def check_target(self, task: MusicTask, target: str) -> None:
+        """Whether an upload could be put at `target`; not whether something is there already.
+
+        Raises:
+            InvalidPath: It could not.
+        """
+        if task.content_type == "artwork":
+            targets.of_uploaded_artwork(task, target, self._music)
+        else:
+            targets.of_upload(task, target, self._music)
+
     def import_music(
         self, content_type: str, path: str, *, with_artwork: bool = False
     ) -> MusicTask:

@@ -42,6 +42,16 @@ class DirectoryOwner:
             raise ValueError(f"{self.directory.root} is not owned: take it first")
         return self._descriptor
 
+    @property
+    def is_owned(self) -> bool:
+        """Whether the directory that is locked is the one that its path leads to."""
+        if self._descriptor is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self.directory.root.stat())
+        except OSError:
+            return False
+
     def take(self) -> None:
         """Lock the directory.
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from ..engine import Engine
 from ..music import MusicEngine
 from ..uploads import Uploads
-from . import health, musicdb_socket
+from . import events, health, library, login, musicdb_socket, tasks
+from .access import Gate
 from .door import Door
 from .feed import Feed
+from .metrics import Metrics
 from .problems import STATUS_CODES, Problem, answer
 from .settings import ServerSettings
 
@@ -37,10 +40,13 @@ def make_app(
     if uploads is None and isinstance(engine, MusicEngine):
         uploads = engine.uploads
     feed = Feed(settings.kept_events)
+    metrics = Metrics(engine)
+    feed.listen(metrics.noted)
     feed.follow(engine)
-    door = Door(engine=engine, settings=settings, feed=feed, uploads=uploads)
+    door = Door(engine=engine, settings=settings, feed=feed, uploads=uploads, metrics=metrics)
     app = Starlette(
         routes=_routes(door),
+        middleware=[Middleware(Gate, door=door)],
         exception_handlers=dict.fromkeys((Problem, *STATUS_CODES), answer),
     )
     app.state.door = door
@@ -50,5 +56,9 @@ def make_app(
 def _routes(door: Door) -> list[BaseRoute]:
     return [
         *health.routes(door),
+        *login.routes(door),
+        *tasks.routes(door),
+        *library.routes(door),
+        *events.routes(door),
         *musicdb_socket.routes(door),
     ]

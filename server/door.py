@@ -10,6 +10,7 @@ from ..engine import Engine
 from ..music import MusicEngine
 from ..uploads import Uploads
 from .feed import Feed
+from .metrics import Metrics
 from .settings import ServerSettings
 
 
@@ -22,6 +23,7 @@ class Door:
     feed: Feed
     #: None: the lifecycle has no state that takes chunks, or nobody serves it.
     uploads: Uploads | None
+    metrics: Metrics
 
     @property
     def music(self) -> MusicEngine | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import Any
 from uuid import uuid4
@@ -41,6 +41,7 @@ class Feed:
     _last: int = field(default=0, init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
     _wakes: set[Callable[[], None]] = field(factory=set, init=False)
+    _listeners: list[Callable[[Event], object]] = field(factory=list, init=False)
     _closed: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -50,13 +51,20 @@ class Feed:
         """Takes in the notifications of `engine` from now on; the returned function ends it."""
         return engine.subscribe(self._take)
 
+    def listen(self, listener: Callable[[Event], object]) -> None:
+        """Calls `listener(event)` for each notification, in the feed's own thread."""
+        self._listeners.append(listener)
+
     def _take(self, name: str, status: dict[str, Any]) -> None:
         with self._lock:
             self._last += 1
-            self._ring.append(Event(self._last, name, status))
+            event = Event(self._last, name, status)
+            self._ring.append(event)
             wakes = list(self._wakes)
         for wake in wakes:
             wake()
+        for listener in self._listeners:
+            listener(event)
 
     def close(self) -> None:
         """Ends all readers, once they have what is there."""
@@ -79,11 +87,14 @@ class Feed:
             missing = self._last - number
             return [self._ring[i] for i in range(len(self._ring) - missing, len(self._ring))]
 
-    async def events(self, since: int | None = None) -> AsyncIterator[list[Event] | None]:
+    async def events(
+        self, since: int | None = None, *, pause_s: float | None = None
+    ) -> AsyncGenerator[list[Event] | None, None]:
         """Waits for notifications, and yields them in batches, in order.
 
         Args:
             since: The number of the last one that the reader has; None: those from now on.
+            pause_s: After so many seconds without one, an empty batch is yielded.
 
         Yields:
             A batch; or None where some were missed, and the reader has to read all tasks anew.
@@ -110,7 +121,10 @@ class Feed:
                 elif self._closed:
                     return
                 else:
-                    await woken.wait()
+                    try:
+                        await asyncio.wait_for(woken.wait(), pause_s)
+                    except TimeoutError:
+                        yield []
         finally:
             with self._lock:
                 self._wakes.discard(wake)

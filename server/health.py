@@ -1,29 +1,26 @@
-"""Whether the engine works: `/healthz`, for whoever restarts it."""
+"""How the engine is: `/healthz` for whoever restarts it, `/metrics` for whoever watches it."""
 
 from __future__ import annotations
 
+from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ..errors import EngineClosed
 from .door import Door
+from .metrics import CONTENT_TYPE
 
 
 def routes(door: Door) -> list[BaseRoute]:
-    """`/healthz`, which needs no token and tells nothing of the tasks."""
+    """`/healthz`, which needs no token and tells nothing of the tasks, and `/metrics`."""
 
     async def healthz(_request: Request) -> Response:
-        healthy = _works(door)
+        healthy = await to_thread.run_sync(lambda: door.engine.is_working)
         body = {"status": "ok" if healthy else "unavailable"}
         return JSONResponse(body, 200 if healthy else 503, {"Cache-Control": "no-store"})
 
-    return [Route("/healthz", healthz)]
+    async def metrics(_request: Request) -> Response:
+        text = await to_thread.run_sync(door.metrics.text)
+        return Response(text, media_type=CONTENT_TYPE)
 
-
-def _works(door: Door) -> bool:
-    try:
-        door.engine.check_open()
-    except EngineClosed:
-        return False
-    return door.engine.is_started
+    return [Route("/healthz", healthz), Route("/metrics", metrics)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 from attrs import fields, has
@@ -32,7 +33,7 @@ STATUS_CODES: dict[type[Exception], int] = {
     TypeError: 422,
     ValueError: 422,
     TimeoutError: 504,
-    OSError: 507,
+    OSError: 500,
 }
 
 
@@ -64,11 +65,24 @@ def document(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
     if isinstance(error, Problem):
         status, kind, members = error.status, error.kind, error.members
     else:
-        status = next(code for known, code in STATUS_CODES.items() if isinstance(error, known))
+        status = 507 if _is_full(error) else _code(error)
         kind, members = type(error).__name__, _data(error)
     headers = error.headers if isinstance(error, Problem) else {}
     body = {"type": kind, "title": kind, "status": status, "detail": str(error), **members}
     return status, body, headers
+
+
+def _code(error: Exception) -> int:
+    return next(code for known, code in STATUS_CODES.items() if isinstance(error, known))
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Whether a full disk is the reason: what is right now will be right when there is room."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            return True
+        error = error.__cause__
+    return False
 
 
 def _data(error: Exception) -> dict[str, Any]:
@@ -79,7 +93,12 @@ def _data(error: Exception) -> dict[str, Any]:
     return {name: getattr(error, name) for name in names}
 
 
-async def answer(_request: Request, error: Exception) -> Response:
-    """Starlette's exception handler for everything in the table, and for `Problem`."""
+def problem_response(error: Exception) -> Response:
+    """The answer to a request that ended in an exception that the table knows."""
     status, body, headers = document(error)
     return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+async def answer(_request: Request, error: Exception) -> Response:
+    """Starlette's exception handler for everything in the table, and for `Problem`."""
+    return problem_response(error)

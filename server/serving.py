@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from os import PathLike
 from typing import Any
 
@@ -82,10 +83,8 @@ def serve(
         server = DoorServer(app, settings, certificate=certificate, key=key)
         if listening is not None:
             listening(address_of(listener, "https" if certificate else "http"))
-        try:
+        with suppress(KeyboardInterrupt):  # uvicorn has stopped cleanly and raises it again
             server.run(sockets=[listener])
-        except KeyboardInterrupt:
-            pass  # uvicorn has stopped cleanly and raises the signal again
 
 
 def bound_socket(settings: ServerSettings) -> socket.socket:

@@ -1,0 +1,232 @@
+"""The gate before all routes: who gets in, and what every answer says to browsers."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+from typing import Any
+
+import anyio
+from attrs import field, frozen
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .door import Door
+from .hosts import host_allowed, is_foreign, through_proxies
+from .problems import Problem, problem_response
+
+_log = logging.getLogger(__name__)
+
+COOKIE = "musictasks"
+
+#: What is open to everybody whose Host and Origin are right: no task, no name is in it.
+_OPEN = frozenset({"/healthz", "/login", "/logout"})
+_OPEN_BELOW = "/page/"
+#: Its packets bring the token themselves.
+_OPEN_SOCKET = "/musicdb"
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "connect-src 'self'; font-src 'self'; worker-src 'self'; manifest-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+#: Of every answer; a route may say otherwise.
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+#: So many bytes of a body that was refused may still come; a client that sends more is cut off.
+_MOST_DISCARDED = 1024 * 1024
+
+_METHODS = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
+_ASKED = (
+    "Authorization, Content-Type, Last-Event-ID, Tus-Resumable, Upload-Checksum, "
+    "Upload-Defer-Length, Upload-Length, Upload-Metadata, Upload-Offset, X-HTTP-Method-Override, "
+    "X-Request-ID, X-Requested-With"
+)
+_EXPOSED = (
+    "Location, Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, "
+    "Tus-Version, Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset"
+)
+
+
+def cookie_value(token: str) -> str:
+    """What the cookie holds: it proves that the token is known, and does not tell it."""
+    return hmac.new(token.encode(), b"musictasks cookie", hashlib.sha256).hexdigest()
+
+
+def is_token(door: Door, given: str) -> bool:
+    """Whether this is the token, in a time that does not tell how much of it is right."""
+    token = door.settings.token
+    return token is None or hmac.compare_digest(given.encode(), token.encode())
+
+
+@frozen(eq=False)
+class Gate:
+    """Middleware: lets a request through to `app`, or answers it."""
+
+    app: ASGIApp
+    door: Door = field(kw_only=True)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in {"http", "websocket"}:
+            await self.app(scope, receive, send)
+            return
+        through_proxies(scope, self.door.settings)
+        refusal = self._refusal(scope)
+        if scope["type"] == "websocket":
+            await self._socket(refusal, scope, receive, send)
+        else:
+            await _Exchange(self, scope, receive, send).run(refusal)
+
+    async def _socket(
+        self, refusal: Problem | Response | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        if refusal is None:
+            await self.app(scope, self._counted(receive), send)
+            return
+        await receive()
+        self.door.metrics.refused(403)
+        await send({"type": "websocket.close", "code": 1008, "reason": ""})
+
+    def _counted(self, receive: Receive) -> Receive:
+        async def counted() -> Message:
+            message = await receive()
+            self.door.metrics.received(len(message.get("bytes") or message.get("text") or ""))
+            return message
+
+        return counted
+
+    def _refusal(self, scope: Scope) -> Problem | Response | None:
+        """Why the request is not let through, or the answer that it gets without a route."""
+        headers, settings = Headers(scope=scope), self.door.settings
+        host = headers.get("host", "")
+        if not host_allowed(host, scope, settings):
+            return Problem(421, "HostRefused", f"this server is not called {host[:100]!r}")
+        origin = headers.get("origin")
+        if is_foreign(origin, headers, scope, settings):
+            detail = f"pages of {(origin or 'other sites')[:100]!r} may not use this server"
+            return Problem(403, "OriginRefused", detail)
+        if _is_preflight(scope, headers):
+            return Response(status_code=204, headers={"Allow": _METHODS})
+        if self._is_open(scope) or self._knows_token(headers):
+            return None
+        if scope["type"] == "http" and "text/html" in headers.get("accept", ""):
+            return RedirectResponse(f"{scope.get('root_path', '')}/login", 303)
+        challenge = {"WWW-Authenticate": 'Bearer realm="musictasks"'}
+        return Problem(401, "TokenMissing", "this needs the server's token", headers=challenge)
+
+    def _is_open(self, scope: Scope) -> bool:
+        path = _path(scope)
+        if scope["type"] == "websocket":
+            return path == _OPEN_SOCKET
+        return path in _OPEN or path.startswith(_OPEN_BELOW)
+
+    def _knows_token(self, headers: Headers) -> bool:
+        token = self.door.settings.token
+        if token is None:
+            return True
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return is_token(self.door, given.strip())
+        cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
+        return hmac.compare_digest(cookie.encode(), cookie_value(token).encode())
+
+
+@frozen(eq=False)
+class _Exchange:
+    """One request of HTTP and its answer."""
+
+    gate: Gate
+    scope: Scope
+    receive: Receive
+    send: Send
+    #: What has been sent and received so far.
+    state: dict[str, bool] = field(factory=lambda: {"answered": False, "whole": False}, init=False)
+
+    async def run(self, refusal: Problem | Response | None) -> None:
+        if isinstance(refusal, Problem):
+            refusal = problem_response(refusal)
+        if refusal is not None:
+            await refusal(self.scope, self.receive, self._send)
+            return
+        try:
+            await self.gate.app(self.scope, self._receive, self._send)
+        except Exception as error:
+            if self.state["answered"]:
+                raise
+            _log.exception("%s %r was not answered", self.scope["method"], self.scope["path"])
+            detail = f"an error of the server's own, {type(error).__name__}: its log tells more"
+            await problem_response(Problem(500, "ServerError", detail))(
+                self.scope, self.receive, self._send
+            )
+
+    async def _receive(self) -> Message:
+        """The next piece of the body, which may not be waited for for ever."""
+        if self.state["whole"]:
+            return await self.receive()
+        pause_s = self.gate.door.settings.body_pause_s
+        try:
+            with anyio.fail_after(pause_s):
+                message = await self.receive()
+        except TimeoutError:
+            detail = f"nothing came for {pause_s:g} s"
+            raise Problem(408, "BodyTooSlow", detail, headers={"Connection": "close"}) from None
+        self.state["whole"] = not message.get("more_body", False)
+        self.gate.door.metrics.received(len(message.get("body", b"")))
+        return message
+
+    async def _send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.state["answered"] = True
+            if message["status"] >= 400:
+                self.gate.door.metrics.refused(message["status"])
+            headers = MutableHeaders(scope=message)
+            if message["status"] >= 400 and self._much_is_left():
+                headers["Connection"] = "close"  # else it would be read to its end
+            for name, value in self._headers().items():
+                headers.setdefault(name, value)
+            headers.add_vary_header("Origin")
+        await self.send(message)
+
+    def _much_is_left(self) -> bool:
+        headers = Headers(scope=self.scope)
+        if self.state["whole"]:
+            return False
+        size = headers.get("content-length", "0")
+        return "transfer-encoding" in headers or len(size) > 9 or int(size) > _MOST_DISCARDED
+
+    def _headers(self) -> dict[str, Any]:
+        said = dict(_HEADERS)
+        if not _path(self.scope).startswith(_OPEN_BELOW):
+            said["Cache-Control"] = "no-store"
+        origin = Headers(scope=self.scope).get("origin")
+        if origin in self.gate.door.settings.origins:
+            said["Access-Control-Allow-Origin"] = origin
+            said["Access-Control-Allow-Methods"] = _METHODS
+            said["Access-Control-Allow-Headers"] = _ASKED
+            said["Access-Control-Expose-Headers"] = _EXPOSED
+            said["Access-Control-Max-Age"] = "600"
+        else:
+            said["Cross-Origin-Resource-Policy"] = "same-origin"
+        return said
+
+
+def _is_preflight(scope: Scope, headers: Headers) -> bool:
+    return (
+        scope["type"] == "http"
+        and scope["method"] == "OPTIONS"
+        and "origin" in headers
+        and "access-control-request-method" in headers
+    )
+
+
+def _path(scope: Scope) -> str:
+    """The path below where the application is mounted."""
+    return scope["path"].removeprefix(scope.get("root_path", ""))

@@ -1,0 +1,82 @@
+"""Who a request says it is for and from: Host, Origin, and what trusted proxies add."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from .settings import LOCAL_NAMES, ServerSettings
+
+_FORWARDED = re.compile(r'(?:^|[;,\s])(host|proto)="?([^";,\s]+)"?', re.IGNORECASE)
+
+
+def through_proxies(scope: Scope, settings: ServerSettings) -> None:
+    """Writes what a trusted proxy says of scheme and host into the scope; of others nothing."""
+    client = scope.get("client")
+    if client is None or client[0] not in settings.trusted_proxies:
+        return
+    headers = Headers(scope=scope)
+    # A proxy adds its own at the end.
+    forwarded = headers.get("forwarded", "").rpartition(",")[2]
+    said = {name.lower(): value for name, value in _FORWARDED.findall(forwarded)}
+    host = said.get("host") or _last(headers, "x-forwarded-host")
+    scheme = (said.get("proto") or _last(headers, "x-forwarded-proto")).lower()
+    if scheme in {"http", "https"}:
+        secure = scheme == "https"
+        websocket = scope["type"] == "websocket"
+        scope["scheme"] = ("wss" if secure else "ws") if websocket else scheme
+    if host:
+        others = [(name, value) for name, value in scope["headers"] if name != b"host"]
+        scope["headers"] = [*others, (b"host", host.encode("latin-1"))]
+
+
+def _last(headers: Headers, name: str) -> str:
+    return headers.get(name, "").rpartition(",")[2].strip()
+
+
+def host_name(host: str) -> str:
+    """The name in a header `Host`, without port; empty where it is none."""
+    match = re.fullmatch(
+        r"(?:\[([0-9a-f:.]+)\]|([^\s:/?#@\[\]\\]+?)\.?)(?::[0-9]{1,5})?", host.lower()
+    )
+    return "" if match is None else match[1] or match[2]
+
+
+def host_allowed(host: str, scope: Scope, settings: ServerSettings) -> bool:
+    """Whether a client may call the server so.
+
+    A page whose name was made to lead to this machine (DNS rebinding) comes with its own name.
+    """
+    name = host_name(host)
+    if not name:
+        return False
+    own = {one.lower() for one in (*settings.host_names, settings.host)}
+    return name in LOCAL_NAMES or name in own or name == _listened_on(scope)
+
+
+def _listened_on(scope: Scope) -> str | None:
+    """The address that the connection came in by; a name in its place does not count."""
+    server = scope.get("server")
+    try:
+        return str(ipaddress.ip_address(server[0])) if server else None
+    except ValueError:
+        return None
+
+
+def is_foreign(
+    origin: str | None, headers: Headers, scope: Scope, settings: ServerSettings
+) -> bool:
+    """Whether a page of another origin, which is not one of those named, sent the request."""
+    if origin is None:
+        # What changes nothing and has no origin is a link that somebody follows, or no page's.
+        site = headers.get("sec-fetch-site", "none")
+        changes = scope["type"] == "websocket" or scope["method"] not in {"GET", "HEAD"}
+        return changes and site not in {"none", "same-origin"}
+    if origin in settings.origins:
+        return False
+    scheme, _, host = origin.lower().partition("://")
+    secure = scope["scheme"] in {"https", "wss"}
+    return scheme != ("https" if secure else "http") or host != headers.get("host", "").lower()
