@@ -73,6 +73,10 @@ def make_parser() -> Parser:
     add_serve_arguments(command("serve", "open the door: the page, uploads, and the API"))
     diagram = commands.add_parser("diagram", help="draw the lifecycle of tasks, or a part of it")
     add_diagram_arguments(diagram)
+    completion = commands.add_parser(
+        "completion", help="print what makes a shell complete commands, options and files"
+    )
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell")
     command("demo", "add a small album that comes with the program, and show what came of it")
     return parser
 

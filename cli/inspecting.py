@@ -6,6 +6,7 @@ import argparse
 import json
 import shlex
 import time
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -14,12 +15,13 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import DatabaseUnusable, InvalidTaskFile, TaskNotFound
-from ..intake import Shelf
+from ..intake import Found, Shelf
 from ..library import find_kbit_rows
 from ..music import Settings, as_dictionary, orphaned_uploads, read_tasks
 from ..statemachine import MUSIC, MusicTask, Role
 from .diagram import draw_task
 from .output import bytes_text, count, make_console, say, text
+from .scanning import show
 
 _STYLES = {Role.FAILED: "red", Role.FINISHED: "green", Role.WAITING: "yellow"}
 
@@ -81,15 +83,47 @@ def _since(task: MusicTask) -> str:
 
 def run_show(arguments: argparse.Namespace, settings: Settings, console: Console) -> int:
     task = _find(arguments.id, settings)
-    width = max(len(key) for key in as_dictionary(task))
-    for key, value in as_dictionary(task).items():
+    shown, found = as_dictionary(task), _scanned(task)
+    if found is not None:
+        shown["annotations"] = {k: v for k, v in task.annotations.items() if k not in found}
+    width = max(map(len, shown))
+    for key, value in shown.items():
         if key != "history" and value not in (None, {}, [], False):
             say(console, text(key.ljust(width + 2), "dim"), _value(key, value))
     say(console, text("history", "dim"))
     _show_history(console, task)
+    if found is not None:
+        say(console, text("found", "dim"))
+        show(found, console)
     if arguments.diagram is not None:
         draw_task(task, arguments.diagram, console)
     return 0
+
+
+#: What the lists of a scan's annotations hold, by key; in the two dictionaries, by kind.
+_PATHS = {
+    "newpaths": ("artists", "albums", "songs", "filteredsongs", "videos"),
+    "lostpaths": ("artists", "albums", "songs", "videos"),
+}
+_ENTRIES = {"movedpaths": ("lost", "new"), "skippedpaths": ("path", "reason")}
+
+
+def _scanned(task: MusicTask) -> Found | None:
+    """What a finished scan found; None where that is not there, or no more what a scan writes."""
+    found = {key: task.annotations.get(key) for key in (*_PATHS, *_ENTRIES)}
+    lists = [(found[key], names) for key, names in _ENTRIES.items()]
+    for key, kinds in _PATHS.items():
+        paths = task.annotations.get(key)
+        paths = paths if isinstance(paths, dict) else {}
+        lists += [(paths.get(kind), ("path",)) for kind in kinds]
+    return found if all(_holds(entries, names) for entries, names in lists) else None
+
+
+def _holds(entries: object, names: Iterable[str]) -> bool:
+    return isinstance(entries, list) and all(
+        isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in names)
+        for entry in entries
+    )
 
 
 def _show_history(console: Console, task: MusicTask) -> None:

@@ -35,6 +35,7 @@ COMMANDS = {
     "serve": "serve:run_serve",
     "demo": "demo:run_demo",
     "diagram": "diagram:run_diagram",
+    "completion": "completion:run_completion",
 }
 
 
@@ -56,7 +57,7 @@ def _run(arguments: argparse.Namespace) -> int:
     log.addHandler(handler)
     try:
         run = resolve_name(f"{__package__}.{COMMANDS[arguments.command]}")
-        if arguments.command == "diagram":  # of the declaration: it needs no library
+        if arguments.command in {"diagram", "completion"}:  # they need no library
             return run(arguments, console)
         return run(arguments, _settings(arguments), console)
     except (MusicTasksError, OSError) as error:

@@ -141,6 +141,23 @@ def test_scan_as_json(library, cli):
     assert not set(output) & {"\x7f", "\x1b"}
 
 
+def test_show_of_a_finished_scan(library, cli):
+    """What it found stands there as `scan` prints it, once; what a person broke, as it is."""
+    with open_library(library.settings) as engine:
+        task = engine.scan()
+        engine.wait(task.id, "fsscancomplete", timeout=30)
+    _, scanned, _ = cli("scan")
+    status, output, _ = cli("show", task.id)
+    assert status == 0
+    assert output.endswith(f"found\n{scanned}")
+    assert '"newpaths": ' not in output
+    file = library.settings.tasks / f"{task.id}.json"
+    file.write_text(file.read_text("utf-8").replace('"movedpaths": []', '"movedpaths": [7]'))
+    status, output, _ = cli("show", task.id)
+    assert status == 0
+    assert '"movedpaths": [7]' in output
+
+
 def test_scan_of_an_unmounted_directory(library, cli):
     """The reason is a complaint, the status is 1, and no task is left behind."""
     cli("import", "--new")
