@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from ..engine import Engine
 from ..music import MusicEngine
 from ..uploads import Uploads
-from . import events, health, library, login, musicdb_socket, tasks
+from . import events, health, library, login, musicdb_socket, openapi, tasks
 from .access import Gate
 from .door import Door
 from .feed import Feed
 from .metrics import Metrics
-from .problems import STATUS_CODES, Problem, answer
+from .problems import STATUS_CODES, Problem, answer, answer_http
 from .settings import ServerSettings
 
 
@@ -47,14 +48,17 @@ def make_app(
     app = Starlette(
         routes=_routes(door),
         middleware=[Middleware(Gate, door=door)],
-        exception_handlers=dict.fromkeys((Problem, *STATUS_CODES), answer),
+        exception_handlers={
+            **dict.fromkeys((Problem, *STATUS_CODES), answer),
+            HTTPException: answer_http,
+        },
     )
     app.state.door = door
     return app
 
 
 def _routes(door: Door) -> list[BaseRoute]:
-    return [
+    made = [
         *health.routes(door),
         *login.routes(door),
         *tasks.routes(door),
@@ -62,3 +66,4 @@ def _routes(door: Door) -> list[BaseRoute]:
         *events.routes(door),
         *musicdb_socket.routes(door),
     ]
+    return [*made, *openapi.routes(made)]

@@ -6,6 +6,7 @@ import errno
 from typing import Any
 
 from attrs import fields, has
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -97,6 +98,15 @@ def problem_response(error: Exception) -> Response:
     """The answer to a request that ended in an exception that the table knows."""
     status, body, headers = document(error)
     return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+async def answer_http(_request: Request, error: Exception) -> Response:
+    """The same for what no route, or not this method of one, answers."""
+    assert isinstance(error, HTTPException)
+    kind = error.detail.title().replace(" ", "")
+    detail = f"there is nothing here: {error.detail}"
+    headers = dict(error.headers or {})
+    return problem_response(Problem(error.status_code, kind, detail, headers=headers))
 
 
 async def answer(_request: Request, error: Exception) -> Response:

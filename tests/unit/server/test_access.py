@@ -20,6 +20,19 @@ EVIL = "http://evil.example"
 SCANS = "/api/scans"
 
 
+# One server for all attackers: none of them changes anything, and each test looks.
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served_library(tmp_path_factory.mktemp("open")) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served_library(tmp_path_factory.mktemp("guarded"), token=TOKEN) as served:
+        yield served
+
+
 @pytest.fixture
 def client(served: Served) -> Iterator[httpx.Client]:
     with served.client() as client:
@@ -78,9 +91,10 @@ def test_a_websocket_of_another_origin_is_refused(served, path):
     assert refused.value.response.status_code == 403
 
 
-def test_our_own_origin_and_none_get_in(served, client):
-    assert client.post(SCANS, headers={"Origin": served.url}).status_code == 201
-    assert client.post(SCANS).status_code == 201
+def test_our_own_origin_and_none_get_in(tmp_path: Path):
+    with served_library(tmp_path) as served, served.client() as client:
+        assert client.post(SCANS, headers={"Origin": served.url}).status_code == 201
+        assert client.post(SCANS).status_code == 201
 
 
 def test_a_preflight_of_another_origin_allows_nothing(client):
@@ -202,8 +216,8 @@ def test_without_the_token_nothing_is_open(guarded, method, path):
     assert guarded.engine.tasks() == []
 
 
-def test_with_the_token_it_is_open(guarded):
-    with guarded.client(headers=BEARER) as client:
+def test_with_the_token_it_is_open(tmp_path: Path):
+    with served_library(tmp_path, token=TOKEN) as served, served.client(headers=BEARER) as client:
         assert client.get("/api/tasks").status_code == 200
         assert client.post(SCANS).status_code == 201
 
