@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 from ..engine import Engine
 from ..music import MusicEngine
 from ..uploads import Uploads
-from . import events, health, library, login, musicdb_socket, openapi, tasks
+from . import events, health, library, login, musicdb_socket, openapi, pages, tasks
 from .access import Gate
 from .door import Door
 from .feed import Feed
@@ -66,4 +66,4 @@ def _routes(door: Door) -> list[BaseRoute]:
         *events.routes(door),
         *musicdb_socket.routes(door),
     ]
-    return [*made, *openapi.routes(made)]
+    return [*made, *openapi.routes(made), *pages.routes(door)]

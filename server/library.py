@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from ..errors import IllegalTransition, InvalidPath
 from ..files import check_relative
 from ..intake import Overrides, placed, propose
+from ..library import safe_album_path
 from ..music import MusicEngine
 from ..statemachine import MusicTask
 from .bodies import Member, Members, json_object, query
@@ -41,7 +42,7 @@ ARTWORK: Members = {
 }
 #: The parameters of `library/targets`.
 TARGET_QUERY = {
-    "task": "The id of an upload in `readyforintegration`.",
+    "task": "The id of an upload in `readyforintegration`; without it, an album is asked for.",
     "artist": "Instead of what tags or annotations say, as the next ones.",
     "album": "Of songs and albums.",
     "year": "Four digits.",
@@ -82,8 +83,22 @@ class LibraryRoutes:
     async def targets(self, request: Request) -> Response:
         asked = query(request, *TARGET_QUERY)
         if "task" not in asked:
-            raise Problem(422, "BadQuery", "the parameter 'task' is missing")
+            return JSON(await to_thread.run_sync(self._album, asked))
         return JSON(await to_thread.run_sync(self._proposal, asked))
+
+    def _album(self, asked: dict[str, str]) -> dict[str, Any]:
+        """Where an album goes that nobody has sent yet."""
+        artist, album = (asked.get(key, "").strip() for key in ("artist", "album"))
+        year = _year(asked.get("year"))
+        if not (artist and album and year):
+            raise Problem(422, "BadQuery", "name a task, or an artist, an album and a year")
+        known = {"artist": artist, "album": album, "year": year}
+        try:
+            target = safe_album_path(artist, year, album).path
+        except InvalidPath as error:
+            return known | {"target": None, "reason": error.reason, "usable": False}
+        reason = placed(self.engine.settings, target)
+        return known | {"target": target, "reason": reason, "usable": reason is None}
 
     def _proposal(self, asked: dict[str, str]) -> dict[str, Any]:
         task = self.engine.get(asked["task"])

@@ -1,0 +1,85 @@
+// Where an upload goes: what its tags say, to be changed, and one button.
+
+import { explained, get, post } from "./api.js";
+import { announce, h } from "./dom.js";
+
+let forms = 0;
+
+const FIELDS = {
+  album: ["artist", "album", "year"],
+  albumfile: ["artist", "album", "year", "name"],
+  video: ["artist", "year", "name"],
+  artwork: ["target"],
+};
+const LABELS = { artist: "Artist", album: "Album", year: "Year", name: "Title", target: "Album or video it is for" };
+
+/** What the server proposes for a task, with what a person says. */
+export function proposal(taskId, given = {}) {
+  const query = new URLSearchParams({ task: taskId });
+  for (const [name, value] of Object.entries(given)) if (value) query.set(name, value);
+  return get(`api/library/targets?${query}`);
+}
+
+/** Brings a task to a target, into the database, with artwork. */
+export function integrate(view, target) {
+  const artwork = view.task.contenttype === "artwork";
+  return post(`api/tasks/${view.id}/integration`, artwork ? { target } : { target, then_import: true, then_artwork: true });
+}
+
+/** A form that shows the place and changes it. */
+export function targetForm(view, given = {}) {
+  const id = `target-${(forms += 1)}`;
+  const inputs = Object.fromEntries((FIELDS[view.task.contenttype] ?? []).map((name) => [name, h("input", { id: `${id}-${name}`, value: given[name] ?? "", inputMode: name === "year" ? "numeric" : "text", maxLength: name === "year" ? 4 : 500, oninput: later })]));
+  const place = h("p", { class: "place", role: "status" }, "Looking at its tags…");
+  const button = h("button", { class: "primary", disabled: true }, "Bring it in");
+  let target = null, timer = 0, filled = false;
+
+  function later() {
+    clearTimeout(timer);
+    timer = setTimeout(look, 250);
+  }
+
+  async function look() {
+    try {
+      const said = Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, input.value.trim()]));
+      const found = await proposal(view.id, said);
+      if (!filled) {
+        for (const [name, input] of Object.entries(inputs)) input.value ||= found[name === "name" ? "title" : name] ?? "";
+        filled = true;
+      }
+      target = found.usable ? found.target : null;
+      place.className = found.usable ? "place" : "place bad";
+      place.replaceChildren(...(found.usable ? ["Goes to ", h("b", {}, found.target)] : [found.reason ?? "Say where it goes."]));
+    } catch (error) {
+      target = null;
+      place.className = "place bad";
+      place.textContent = explained(error);
+    }
+    button.disabled = target === null;
+  }
+
+  const form = h(
+    "form",
+    {
+      class: "target",
+      onsubmit: async (event) => {
+        event.preventDefault();
+        if (target === null) return;
+        button.disabled = true;
+        try {
+          await integrate(view, target);
+          announce("It is brought in");
+        } catch (error) {
+          place.className = "place bad";
+          place.textContent = explained(error);
+          button.disabled = false;
+        }
+      },
+    },
+    h("div", { class: "fields" }, Object.entries(inputs).map(([name, input]) => h("div", { class: name }, h("label", { for: input.id }, LABELS[name]), input))),
+    place,
+    button,
+  );
+  look();
+  return form;
+}
