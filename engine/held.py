@@ -104,6 +104,11 @@ class HeldTask:
         """Notes that somebody did something for the task, at this unix time: it is not idle."""
         self._entry.active_at = max(self._entry.active_at, when)
 
+    @property
+    def last_activity(self) -> float:
+        """When something last happened to it, in unix seconds: so long ago it is idle."""
+        return self._tasks.last_activity(self._entry)
+
     def tell(self, notification: str, message: str | None = None) -> None:
         """Notifies the record as it is now."""
         self._tasks.tell(notification, self.record, message)

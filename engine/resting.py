@@ -71,19 +71,13 @@ class Resting:
         """A task that waits for a client goes when nothing happens to it for `max_age_s`."""
         if entry.serial != serial:
             return
-        due = self._last_activity(entry) + self._settings.max_age_s
+        due = self._tasks.last_activity(entry) + self._settings.max_age_s
         if due > self._clock():
             self._dispatcher.call_at(entry, due, self._expire_if_idle, serial)
         else:
             self._events.fire(
                 entry, serial, "remove", message="no activity for as long as the settings say"
             )
-
-    def _last_activity(self, entry: Entry) -> float:
-        """When something last happened to a task that waits, in unix seconds."""
-        identity = self._tasks.table.store.identity(entry.record.id)
-        saved_at = 0.0 if identity is None else identity.mtime_ns / 1e9
-        return max(saved_at, entry.active_at)
 
     def pass_on(self, entry: Entry, serial: int) -> None:
         """A task in whose state nothing is to be done any more."""

@@ -196,6 +196,12 @@ class Tasks:
     def tell(self, name: str, record: Task, message: str | None = None) -> None:
         self._notifier.tell(name, record, message)
 
+    def last_activity(self, entry: Entry) -> float:
+        """When something last happened to a task that waits, in unix seconds."""
+        identity = self.table.store.identity(entry.record.id)
+        saved_at = 0.0 if identity is None else identity.mtime_ns / 1e9
+        return max(saved_at, entry.active_at)
+
     def deleted(self, entry: Entry) -> None:
         """The user deleted the task file: the task goes to `remove`, and its file comes back.
 

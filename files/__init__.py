@@ -22,7 +22,7 @@ from .placing import Placed, place, sweep
 from .roots import make_root
 from .syncing import SharedSync
 from .trees import remove_tree
-from .uploads import UploadData
+from .uploads import UploadData, counted_size
 
 __all__ = [
     "OWN_STEM",
@@ -38,6 +38,7 @@ __all__ = [
     "assemble",
     "check_name",
     "check_relative",
+    "counted_size",
     "effects",
     "make_root",
     "new_directory",

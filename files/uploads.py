@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -18,6 +19,26 @@ from .paths import check_name, check_relative
 #: So many bytes are taken before they are made durable (an fsync for each chunk costs up to 10x).
 SYNC_EVERY_BYTES = 64 * 1024 * 1024
 _BLOCK_BYTES = 1024 * 1024
+#: An empty file beside the data: what the data has beyond this offset does not count yet.
+_HELD_BACK = re.compile(r"\.held-back-([0-9]{1,19})")
+
+
+def counted_size(directory: Directory, path: str) -> int:
+    """The bytes of the upload at `path` that count; 0 where there is no file.
+
+    Raises:
+        InvalidPath, OSError: as for every method of `UploadData`.
+    """
+    found = directory.status(path)
+    size = 0 if found is None else found.st_size
+    if not size:
+        return 0
+    with directory.parent(path) as (dir_fd, _):
+        return min([size, *_offsets_held_back(dir_fd)])
+
+
+def _offsets_held_back(dir_fd: int) -> list[int]:
+    return [int(found[1]) for found in map(_HELD_BACK.fullmatch, os.listdir(dir_fd)) if found]
 
 
 @define(eq=False)
@@ -43,6 +64,10 @@ class UploadData:
     _name_is_durable: bool = field(default=False, init=False)
     #: An fsync failed: the next one has to be that of a new file.
     _suspect: bool = field(default=False, init=False)
+    #: Whether nothing is held back that an earlier object, or a failed call, left so.
+    _settled: bool = field(default=False, init=False)
+    #: The hash and its bytes at the offset from which on bytes are held back.
+    _hash_before: tuple[Any, int] | None = field(default=None, init=False)
 
     def size(self) -> int:
         """The bytes that the file has; 0 where there is none."""
@@ -53,15 +78,15 @@ class UploadData:
         """Add `data` at `offset`, which is where the upload stands; the first makes the file.
 
         Made durable every 64 MiB, and with the `last` chunk. Bytes beyond `offset` (of a write
-        that could not be taken back) are dropped first.
+        that could not be taken back) are dropped first, and so are those that an earlier run held
+        back.
 
         Raises:
             OSError: nothing was added, the file is as long as it was. ESTALE if it is shorter
                 than `offset`: somebody has changed it, and `size()` is where to go on.
         """
-        above = self.path.rpartition("/")[0]
-        if offset == 0 and above:
-            self.directory.make_directories(above)
+        self._make_parent(offset)
+        self.settle()
         with self.directory.parent(self.path) as (dir_fd, name):
             flags = os.O_RDWR | (os.O_CREAT if offset == 0 else 0)
             fd = open_regular(name, dir_fd, self.path, flags)
@@ -82,6 +107,76 @@ class UploadData:
                     raise
             finally:
                 os.close(fd)
+
+    def _make_parent(self, offset: int) -> None:
+        above = self.path.rpartition("/")[0]
+        if offset == 0 and above:
+            self.directory.make_directories(above)
+
+    def hold_back(self, offset: int) -> None:
+        """What is appended from here on counts only once it is accepted.
+
+        `offset` is where the upload stands. Until then `take_back` drops it, and so does `settle`
+        of the object that an upload has after a restart.
+        """
+        self._make_parent(offset)
+        self.settle()
+        self._settled = False  # until what follows has happened as a whole
+        with self.directory.parent(self.path) as (dir_fd, _):
+            os.close(steps.new_file(f".held-back-{offset}", dir_fd, 0o600))
+            if self.durable:
+                # Invariant: durable before any of the bytes are.
+                effects.current.fsync(dir_fd)
+        if self._hashed_bytes == offset:
+            self._hash_before = (self._hash.copy(), offset)
+        self._settled = True
+
+    def accept(self, *, last: bool = False) -> None:
+        """What was held back counts from now on; made durable first, if the upload is whole.
+
+        Raises:
+            OSError: it does not count yet: call `take_back`, or this again.
+        """
+        if last:
+            self.make_durable()
+        with self.directory.parent(self.path) as (dir_fd, _):
+            # Not made durable: after a power cut the bytes may not count, as any that came last.
+            _drop_marks(dir_fd)
+        self._hash_before = None
+
+    def take_back(self) -> None:
+        """Drop what is held back, if something is.
+
+        Raises:
+            OSError: it stays, does not count, and the next append tries again.
+        """
+        self._settled = False
+        self.settle()
+
+    def settle(self) -> None:
+        """Drop what an earlier run, or a call that failed, left held back; raises as `take_back`.
+
+        Once for each object: `append` calls it.
+        """
+        if self._settled:
+            return
+        with suppress(FileNotFoundError), self.directory.parent(self.path) as (dir_fd, _):
+            offsets = _offsets_held_back(dir_fd)
+            if offsets:
+                self._cut_durably(min(offsets))
+                # Invariant: only when the bytes are gone for good.
+                _drop_marks(dir_fd)
+        self._hash_before = None
+        self._settled = True
+
+    def _cut_durably(self, offset: int) -> None:
+        with suppress(FileNotFoundError), self._open() as (fd, dir_fd):
+            if os.fstat(fd).st_size > offset:
+                effects.current.truncate(fd, offset)
+            self._durable_bytes = min(self._durable_bytes, offset)
+            if self._hash_before is not None and self._hash_before[1] == offset:
+                self._hash, self._hashed_bytes = self._hash_before
+            self._make_durable(fd, dir_fd)
 
     def make_durable(self) -> None:
         """Make what the file has survive a power cut; nothing to do where there is none."""
@@ -147,6 +242,7 @@ class UploadData:
     def _forget(self) -> None:
         self._hash, self._hashed_bytes = hashlib.sha1(usedforsecurity=False), 0
         self._durable_bytes, self._name_is_durable, self._suspect = 0, False, False
+        self._settled, self._hash_before = False, None
 
     def _stand_at(self, fd: int, offset: int) -> None:
         size = os.fstat(fd).st_size
@@ -208,3 +304,9 @@ class UploadData:
             steps.drop(temporary, dir_fd)
             raise
         self._suspect, self._name_is_durable = False, False
+
+
+def _drop_marks(dir_fd: int) -> None:
+    for offset in _offsets_held_back(dir_fd):
+        with suppress(FileNotFoundError):
+            effects.current.unlink(f".held-back-{offset}", dir_fd=dir_fd)

@@ -4,10 +4,12 @@ from ..statemachine import UploadTask, is_complete, is_incomplete
 from .admission import check_announcement, is_checksum
 from .naming import data_name, extension_of
 from .uploads import Uploads, measured
+from .whole import WholeChunk
 
 __all__ = [
     "UploadTask",
     "Uploads",
+    "WholeChunk",
     "check_announcement",
     "data_name",
     "extension_of",

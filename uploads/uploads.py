@@ -8,64 +8,29 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from ..engine import CHUNK_REQUEST, Engine, EngineSettings, HeldTask
 from ..errors import (
     ChunkRefused,
+    EngineClosed,
     IllegalTransition,
     InvalidPath,
     InvalidTaskFile,
-    LifecycleError,
     TaskExists,
     TaskInvalid,
     TaskNotFound,
     TaskNotSaved,
     UploadRefused,
 )
-from ..files import Directory, UploadData
-from ..statemachine import Lifecycle, Sender, UploadTask
+from ..files import Directory, UploadData, counted_size
+from ..statemachine import Lifecycle, Role, UploadTask
 from .admission import check_announcement
 from .naming import upload_name
+from .way import Way
+from .whole import WholeChunk
 
 _log = logging.getLogger(__name__)
-
-
-@frozen
-class _Way:
-    """The state that takes chunks, and the events by which an upload goes its way."""
-
-    state: str
-    request: str
-    chunk: str
-    complete: str
-    fail: str = "fail"
-
-    @classmethod
-    def of(cls, lifecycle: Lifecycle) -> _Way:
-        state = _only(
-            "state that takes chunks", [s.name for s in lifecycle.states if s.takes_chunks]
-        )
-        where = f"state {state!r}"
-        first = {e.event for e in lifecycle.edges_from(lifecycle.initial) if e.target == state}
-        ours = [e for e in lifecycle.edges_from(state) if e.sender is Sender.UPLOAD]
-        chunk = {e.event for e in ours if e.target is None and not e.stored}
-        ends = {e.event for e in ours if e.target is not None}
-        if "fail" not in ends:
-            raise LifecycleError(where, "it needs an edge 'fail' with the sender 'upload'")
-        return cls(
-            state,
-            _only(f"event that leads from {lifecycle.initial!r} to {state!r}", first),
-            _only(f"internal, not stored edge of {where} with the sender 'upload'", chunk),
-            _only(f"edge of {where} with the sender 'upload' besides 'fail'", ends - {"fail"}),
-        )
-
-
-def _only(what: str, found: list[str] | set[str]) -> str:
-    if len(found) != 1:
-        shown = ", ".join(sorted(found)) or "none"
-        raise LifecycleError("uploads", f"there has to be one {what}, and there is: {shown}")
-    return next(iter(found))
 
 
 @define(eq=False)
@@ -89,7 +54,7 @@ class Uploads:
     _engine: Engine[Any]
     _name: Callable[[Any], str] = field(default=upload_name, kw_only=True, alias="name")
     _max_size_bytes: int | None = field(default=None, kw_only=True, alias="max_size_bytes")
-    _way: _Way = field(init=False)
+    _way: Way = field(init=False)
     _directory: Directory = field(init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
     #: The data under way by task, with the number of the entry that it belongs to.
@@ -97,9 +62,12 @@ class Uploads:
         factory=WeakKeyDictionary, init=False
     )
 
+    #: The chunk of a task that is coming in piece by piece, and counts only as a whole.
+    _whole: WeakKeyDictionary[Any, WholeChunk] = field(factory=WeakKeyDictionary, init=False)
+
     def __attrs_post_init__(self) -> None:
         lifecycle = self._engine.lifecycle
-        self._way = _Way.of(lifecycle)
+        self._way = Way.of(lifecycle)
         settings = self._engine.settings
         self._directory = Directory(settings.uploads, durable=settings.durability == "fsync")
         self._engine.on_resume(self._way.state, self._resume)
@@ -207,6 +175,17 @@ class Uploads:
             return self._receive(task, bytes(data), offset)
 
     def _receive(self, task: HeldTask, data: bytes, offset: int | None) -> Any:
+        at = self._check(task, len(data), offset)
+        if not data:
+            task.tell(CHUNK_REQUEST)
+            return task.record
+        self._end_whole(task)
+        size = at + len(data)
+        self._write(task, data, at, last=size == task.record.file_size)
+        return self._advance(task, at, size)
+
+    def _check(self, task: HeldTask, count: int, offset: int | None) -> int:
+        """Where the upload stands, if so many bytes may come there now."""
         record = task.record
         if record.state != self._way.state:
             raise ChunkRefused(record.id, f"it is in state {record.state!r}, not waiting for one")
@@ -216,17 +195,17 @@ class Uploads:
         at, total = record.offset or 0, record.file_size or 0
         if offset is not None and offset != at:
             raise ChunkRefused(record.id, f"it begins at byte {offset}", at)
-        if not data:
-            task.tell(CHUNK_REQUEST)
-            return record
-        size = at + len(data)
-        if size > total:
-            reason = f"{at} + {len(data)} bytes are more than the announced {total}"
+        if at + count > total:
+            reason = f"{at} + {count} bytes are more than the announced {total}"
             raise ChunkRefused(record.id, reason, at)
-        self._write(task, data, at, last=size == total)
+        return at
+
+    def _advance(self, task: HeldTask, at: int, size: int) -> Any:
+        """The bytes from `at` to `size` are in the file: the upload goes on, or is complete."""
+        record = task.record
         task.note_activity(self._engine.now())
         try:
-            if size == total:
+            if size == record.file_size:
                 return self._complete(task, size)
             record = task.send(self._way.chunk, changes={"offset": size}, payload={"size": size})
         except IllegalTransition as error:
@@ -240,6 +219,118 @@ class Uploads:
             raise ChunkRefused(record.id, reason, at) from error
         task.tell(CHUNK_REQUEST)
         return record
+
+    # -- chunks that count as a whole, or not at all -------------------------------------------
+
+    def whole_chunk(self, task_id: str, *, offset: int | None = None) -> WholeChunk:
+        """Begins a chunk that comes in piece by piece and counts only once it is accepted.
+
+        For clients that send a checksum with it: no half of it ever counts, also after a kill.
+
+        Args:
+            task_id: The id of the task.
+            offset: Where it belongs, if the client knows it: a wrong one is refused.
+
+        Raises:
+            ChunkRefused: Wrong offset, not waiting for a chunk, or no room.
+            TaskNotFound, InvalidTaskFile: Nothing has changed.
+        """
+        with self._engine.hold(task_id) as task:
+            at = self._check(task, 0, offset)
+            self._end_whole(task)
+            try:
+                self._data(task).hold_back(at)
+            except (OSError, InvalidPath) as error:
+                raise self._not_written(task, at, error) from error
+            chunk = WholeChunk(self, task_id, at)
+            self._whole[task.key] = chunk
+            return chunk
+
+    def write_piece(self, chunk: WholeChunk, data: bytes) -> None:
+        """Writes the next bytes of a chunk that counts as a whole; see `WholeChunk.write`."""
+        with self._engine.hold(chunk.task_id) as task:
+            self._check_whole(task, chunk)
+            self._check(task, chunk.size + len(data), chunk.offset)
+            try:
+                self._data(task).append(data, chunk.offset + chunk.size)
+            except (OSError, InvalidPath) as error:
+                self._end_whole(task)
+                raise self._not_written(task, chunk.offset, error) from error
+            task.note_activity(self._engine.now())
+
+    def accept(self, chunk: WholeChunk) -> Any:
+        """Lets a chunk count; see `WholeChunk.accept`."""
+        with self._engine.hold(chunk.task_id) as task:
+            self._check_whole(task, chunk)
+            size = self._check(task, chunk.size, chunk.offset) + chunk.size
+            try:
+                self._data(task).accept(last=size == task.record.file_size)
+            except (OSError, InvalidPath) as error:
+                self._end_whole(task)
+                raise self._not_written(task, chunk.offset, error) from error
+            del self._whole[task.key]
+            return self._advance(task, chunk.offset, size) if chunk.size else task.record
+
+    def take_back(self, chunk: WholeChunk) -> None:
+        """Drops a chunk; see `WholeChunk.take_back`."""
+        try:
+            with self._engine.hold(chunk.task_id) as task:
+                if self._whole.get(task.key) is chunk:
+                    self._end_whole(task)
+        except (EngineClosed, InvalidTaskFile, TaskNotFound):
+            pass  # its data goes with the task, or the next start drops it
+
+    def _check_whole(self, task: HeldTask, chunk: WholeChunk) -> None:
+        if self._whole.get(task.key) is not chunk:
+            raise ChunkRefused(chunk.task_id, "another chunk has come", task.record.offset)
+
+    def _end_whole(self, task: HeldTask) -> None:
+        """Drops the chunk that is coming in, if one is: what comes now takes its place."""
+        if self._whole.pop(task.key, None) is None:
+            return
+        try:
+            self._data(task).take_back()
+        except (OSError, InvalidPath) as error:
+            _log.warning("task %s: %s; the next chunk cuts its data", task.record.id, error)
+
+    def _not_written(self, task: HeldTask, at: int, error: OSError | InvalidPath) -> ChunkRefused:
+        """What is told of a chunk that the disk refused; the upload stands where its data does."""
+        self._measure_quietly(task)
+        if (task.record.offset or 0) > at:
+            task.amend(offset=at)  # what could not be taken back, the next chunk cuts
+        offset = task.record.offset
+        if offset != at:
+            task.tell(CHUNK_REQUEST)
+        reason = error.reason if isinstance(error, InvalidPath) else error.strerror or error
+        return ChunkRefused(task.record.id, f"it could not be written: {reason}", offset)
+
+    # -- what is asked about an upload ---------------------------------------------------------
+
+    @property
+    def max_size_bytes(self) -> int | None:
+        """The most bytes of an upload; None: any number."""
+        return self._max_size_bytes
+
+    @property
+    def state(self) -> str:
+        """The state in which an upload waits for its next chunk."""
+        return self._way.state
+
+    def has_failed(self, record: UploadTask) -> bool:
+        """Whether its bytes are not those that were announced: they are gone, nothing is due."""
+        failed = self._engine.lifecycle.role(record.state) is Role.FAILED
+        return failed and record.came_from == self._way.state
+
+    def expires_at(self, task_id: str) -> float | None:
+        """When an upload goes if no chunk comes, in unix seconds; None: it waits for none.
+
+        Raises:
+            TaskNotFound, InvalidTaskFile: There is no such task.
+        """
+        with self._engine.hold(task_id) as task:
+            if task.record.state != self._way.state:
+                return None
+            return task.last_activity + self._engine.settings.max_age_s
 
     # -- the file -----------------------------------------------------------------------------
 
@@ -258,16 +349,7 @@ class Uploads:
         try:
             self._data(task).append(data, at, last=last)
         except (OSError, InvalidPath) as error:
-            self._measure_quietly(task)
-            if (task.record.offset or 0) > at:
-                task.amend(offset=at)  # what could not be taken back, the next chunk cuts
-            offset = task.record.offset
-            if offset != at:
-                task.tell(CHUNK_REQUEST)
-            reason = error.reason if isinstance(error, InvalidPath) else error.strerror or error
-            raise ChunkRefused(
-                task.record.id, f"it could not be written: {reason}", offset
-            ) from error
+            raise self._not_written(task, at, error) from error
 
     def _cut(self, task: HeldTask, at: int) -> None:
         try:
@@ -303,6 +385,8 @@ class Uploads:
 
     def _resume(self, task: HeldTask) -> None:
         """An upload that was loaded: asks for its next chunk, or ends it if all is there."""
+        if _is_own(task.record):
+            self._data(task).settle()
         self._measure(task)
         record = task.record
         if not _is_own(record) or record.offset != record.file_size:
@@ -316,7 +400,7 @@ class Uploads:
         if not _is_own(record):
             return
         status = self._directory.status(record.upload_path)
-        size = 0 if status is None else min(status.st_size, record.file_size or 0)
+        size = min(counted_size(self._directory, record.upload_path), record.file_size or 0)
         if size != record.offset:
             task.amend(offset=size)
         if status is not None:
@@ -343,8 +427,7 @@ def measured(task: UploadTask, settings: EngineSettings, lifecycle: Lifecycle) -
     if not lifecycle.state(task.state).takes_chunks or not _is_own(task):
         return task
     try:
-        status = Directory(settings.uploads).status(task.upload_path or "")
+        size = counted_size(Directory(settings.uploads), task.upload_path or "")
     except (OSError, InvalidPath):
-        status = None
-    size = 0 if status is None else status.st_size
+        size = 0
     return evolve(task, offset=min(size, task.file_size or 0))

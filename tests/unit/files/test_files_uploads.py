@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from musictasks.errors import InvalidPath
-from musictasks.files import Directory, UploadData, uploads, using
+from musictasks.files import Directory, UploadData, counted_size, uploads, using
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -255,6 +256,116 @@ def test_without_durability_nothing_is_synced(root: Directory, breaks: Any) -> N
     """With durable=False the bytes are written, and that is all."""
     data = UploadData(root, "upload.flac", durable=False)
     assert breaks.count(lambda: data.append(b"one", 0, last=True)) == ["open", "write"]
+
+
+# -- bytes that count only once they are accepted -------------------------------------------------
+
+
+def test_what_is_held_back_counts_when_it_is_accepted(root: Directory, data: UploadData) -> None:
+    """Until then the size that counts is the one before; the SHA-1 is that of all bytes."""
+    data.append(b"one", 0)
+    data.hold_back(3)
+    data.append(b"t", 3)
+    data.append(b"wo", 4)
+    assert counted_size(root, "upload.flac") == 3
+    data.accept()
+    assert counted_size(root, "upload.flac") == 6
+    assert data.hexdigest() == sha1(b"onetwo")
+    data.append(b"!", 6)
+    assert content(root) == b"onetwo!"
+    assert root.names() == ["upload.flac"]
+
+
+def test_what_is_held_back_can_be_taken_back(root: Directory, data: UploadData) -> None:
+    """Bytes and SHA-1 are as before, also where nothing had come yet; once more does no harm."""
+    data.hold_back(0)
+    data.append(b"one", 0)
+    data.take_back()
+    assert (counted_size(root, "upload.flac"), data.size()) == (0, 0)
+    data.append(b"one", 0)
+    data.hold_back(3)
+    data.append(b"two", 3)
+    data.take_back()
+    data.take_back()
+    assert content(root) == b"one"
+    assert data.hexdigest() == sha1(b"one")
+    assert root.names() == ["upload.flac"]
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_after_a_kill_all_of_it_counts_or_nothing(
+    tmp_path_factory: pytest.TempPathFactory, breaks: Any, durable: bool
+) -> None:
+    """Killed at each effect, also while the next run tidies up: the size tells which."""
+
+    def write(root: Directory) -> None:
+        data = UploadData(root, "a/upload", durable=durable)
+        data.append(b"one", 0)
+        data.hold_back(3)
+        data.append(b"t", 3)
+        data.append(b"wo", 4)
+        data.accept()
+        data.make_durable()
+        data.append(b"!", 6)
+
+    total = len(
+        breaks.count(lambda: write(Directory(tmp_path_factory.mktemp("r"), durable=durable)))
+    )
+    sizes = set()
+    for at in range(2, total + 1):
+        for again in range(1, 5):
+            root = Directory(tmp_path_factory.mktemp("uploads"), durable=durable)
+            with using(breaks.crash(at)), pytest.raises(SystemExit):
+                write(root)
+            counted = counted_size(root, "a/upload")
+            sizes.add(counted)
+            data = UploadData(root, "a/upload", durable=durable)
+            if root.is_directory("a"):
+                try:
+                    with using(breaks.crash(again)):
+                        data.settle()
+                except SystemExit:
+                    assert counted_size(root, "a/upload") == counted
+            data = UploadData(root, "a/upload", durable=durable)
+            data.append(b"xyz", counted)
+            assert (root.root / "a/upload").read_bytes() == b"onetwo!"[:counted] + b"xyz"
+            assert data.hexdigest() == sha1(b"onetwo!"[:counted] + b"xyz")
+            assert root.names("a") == ["upload"]
+    assert sizes == {0, 3, 6}  # at the last effect, the write, it has not happened
+
+
+def test_that_it_is_held_back_is_durable_before_its_bytes_are(
+    root: Directory, data: UploadData, breaks: Any
+) -> None:
+    """And it counts only when the whole file is durable."""
+    assert breaks.count(lambda: data.hold_back(0)) == ["open", "fsync"]
+    data.append(b"one", 0)
+    assert breaks.count(lambda: data.accept(last=True)) == ["open", "fsync", "fsync", "unlink"]
+    data.hold_back(3)
+    data.append(b"two", 3)
+    assert breaks.count(data.take_back) == ["open", "truncate", "fsync", "unlink"]
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_an_error_leaves_nothing_that_is_held_back(root: Directory, breaks: Any, code: int) -> None:
+    """Whatever fails, then and in the taking back: the next append begins where it stood."""
+    for at in range(1, 12):
+        data = UploadData(root, "upload.flac")
+        data.append(b"one", 0)
+        try:
+            with using(breaks.fail(at, code)):
+                data.hold_back(3)
+                data.append(b"two", 3)
+                data.take_back()
+        except OSError:
+            for again in range(1, 4):
+                with using(breaks.fail(again, code)), contextlib.suppress(OSError):
+                    data.take_back()
+        data.append(b"xy", 3)
+        assert content(root) == b"onexy"
+        assert data.hexdigest() == sha1(b"onexy")
+        assert root.names() == ["upload.flac"]
+        data.discard()
 
 
 @settings(

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from attrs import evolve
 from musictasks.engine import CHUNK_REQUEST, Engine, EngineSettings, open_engine, read_tasks
-from musictasks.errors import ChunkRefused, LifecycleError, TaskNotSaved, UploadRefused
+from musictasks.errors import (
+    ChunkRefused,
+    LifecycleError,
+    TaskNotFound,
+    TaskNotSaved,
+    UploadRefused,
+)
 from musictasks.files import Effects, using
 from musictasks.statemachine import Edge, Lifecycle, Role, Sender, StateSpec, UploadTask
-from musictasks.testing import FaultInjector, Recorder
+from musictasks.testing import FaultInjector, Recorder, Struck
 from musictasks.uploads import Uploads, extension_of, measured
 from papers import HANDLERS, PAPERS, open_papers
 
@@ -369,3 +378,115 @@ def test_a_write_that_cannot_be_taken_back_is_cut_by_the_next(settings: EngineSe
         assert caught.value.offset == 4
         uploads.receive(task.id, DATA[4:], offset=4)
         assert engine.wait(task.id, "review", timeout=30).source_checksum == SHA1
+
+
+# -- chunks that count as a whole, or not at all ------------------------------------------------
+
+
+def test_a_whole_chunk_counts_when_it_is_accepted(settings: EngineSettings):
+    """Piece by piece; at the end of its block it is dropped otherwise."""
+    engine, uploads = open_papers(settings)
+    with engine:
+        task = uploads.begin(file_size=len(DATA))
+        uploads.receive(task.id, DATA[:2])
+        with uploads.whole_chunk(task.id, offset=2) as chunk:
+            chunk.write(DATA[2:5])
+            assert engine.get(task.id).offset == 2
+            assert measured(engine.get(task.id), settings, PAPERS).offset == 2
+        assert (settings.uploads / task.upload_path).read_bytes() == DATA[:2]
+        with uploads.whole_chunk(task.id) as chunk:
+            chunk.write(DATA[2:5])
+            chunk.write(DATA[5:])
+            done = chunk.accept()
+        assert done.source_checksum == SHA1
+        engine.wait(task.id, "review", timeout=30)
+
+
+def test_whatever_comes_meanwhile_takes_its_place(settings: EngineSettings):
+    """A plain chunk, another whole one; the first one is told."""
+    engine, uploads = open_papers(settings)
+    with engine:
+        task = uploads.begin(file_size=len(DATA))
+        first = uploads.whole_chunk(task.id)
+        first.write(b"xx")
+        second = uploads.whole_chunk(task.id)
+        for call in (lambda: first.write(b"x"), first.accept):
+            with pytest.raises(ChunkRefused, match="another chunk"):
+                call()
+        first.take_back()
+        second.write(b"yyy")
+        uploads.receive(task.id, DATA[:4], offset=0)
+        with pytest.raises(ChunkRefused, match="another chunk"):
+            second.accept()
+        uploads.receive(task.id, DATA[4:], offset=4)
+        assert engine.wait(task.id, "review", timeout=30).source_checksum == SHA1
+
+
+def test_a_whole_chunk_is_refused_as_any(settings: EngineSettings):
+    """Another offset, more than announced, a task that is gone or does not wait."""
+    engine, uploads = open_papers(settings)
+    with engine:
+        task = uploads.begin(file_size=4)
+        with pytest.raises(ChunkRefused, match="begins at byte 1"):
+            uploads.whole_chunk(task.id, offset=1)
+        with uploads.whole_chunk(task.id) as chunk:
+            chunk.write(b"abc")
+            with pytest.raises(ChunkRefused, match="more than the announced"):
+                chunk.write(b"de")
+            engine.discard(task.id)
+            for call in (lambda: chunk.write(b"d"), chunk.accept):
+                with pytest.raises(TaskNotFound):
+                    call()
+        done = uploads.begin(file_size=4)
+        uploads.receive(done.id, b"abcd")
+        with pytest.raises(ChunkRefused, match="not waiting"):
+            uploads.whole_chunk(done.id)
+
+
+def test_half_of_a_whole_chunk_is_dropped_by_the_next_start(settings: EngineSettings):
+    """The engine was closed, or killed, in the middle of it."""
+    engine, uploads = open_papers(settings)
+    with engine:
+        task = uploads.begin(file_size=len(DATA))
+        uploads.receive(task.id, DATA[:2])
+        chunk = uploads.whole_chunk(task.id)
+        chunk.write(DATA[2:])
+    chunk.take_back()
+    directory = settings.uploads / task.id
+    assert sorted(path.name for path in directory.iterdir()) == [
+        ".held-back-2",
+        f"upload-{task.id}",
+    ]
+    engine, uploads = open_papers(settings)
+    with engine:
+        assert engine.get(task.id).offset == 2
+        uploads.receive(task.id, DATA[2:], offset=2)
+        assert engine.wait(task.id, "review", timeout=30).source_checksum == SHA1
+        assert not (directory / ".held-back-2").exists()
+
+
+def test_a_disk_that_refuses_drops_a_whole_chunk(settings: EngineSettings):
+    """At each effect; the next one comes in where the upload stands."""
+    for at in range(1, 9):
+        engine, uploads = open_papers(settings)
+        with engine:
+            task = uploads.begin(file_size=len(DATA))
+            uploads.receive(task.id, DATA[:2])
+
+            def send(task_id: str = task.id, uploads: Uploads = uploads) -> None:
+                with uploads.whole_chunk(task_id, offset=2) as chunk:
+                    chunk.write(DATA[2:5])
+                    chunk.accept()
+
+            with using(Struck(partial(fail_at, at))), suppress(ChunkRefused):
+                send()
+            if engine.get(task.id).offset == 2:
+                send()
+            assert engine.get(task.id).offset == 5
+            uploads.receive(task.id, DATA[5:], offset=5)
+            assert engine.wait(task.id, "review", timeout=30).source_checksum == SHA1
+
+
+def fail_at(at: int, number: int, _name: str) -> None:
+    if number == at:
+        raise OSError(errno.ENOSPC, "No space left on device")
