@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 from ..engine import Engine
 from ..music import MusicEngine
 from ..uploads import Uploads
-from . import events, health, library, login, musicdb_socket, openapi, pages, tasks
+from . import events, health, library, login, musicdb_socket, openapi, pages, tasks, tus
 from .access import Gate
 from .door import Door
 from .feed import Feed
@@ -65,5 +65,6 @@ def _routes(door: Door) -> list[BaseRoute]:
         *library.routes(door),
         *events.routes(door),
         *musicdb_socket.routes(door),
+        *tus.routes(door),
     ]
     return [*made, *openapi.routes(made), *pages.routes(door)]

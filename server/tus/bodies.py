@@ -1,0 +1,139 @@
+"""The body of a request, in pieces: some come in while others are written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+from attrs import define, field
+from starlette.types import Receive
+
+from ..problems import Problem
+
+#: So many bytes are written at once.
+PIECE_BYTES = 1024 * 1024
+#: So many may wait; then the client has to.
+_MOST_WAITING = 2 * PIECE_BYTES
+#: Bytes of a slow client are written after so long.
+_PATIENCE_S = 0.5
+
+
+@define(eq=False)
+class Body:
+    """What comes in, inside `async with`.
+
+    Taken from the connection as soon as it is there: what waits there when the connection drops
+    would be lost.
+    """
+
+    _receive: Receive
+    #: The connection dropped before the end.
+    dropped: bool = field(default=False, init=False)
+    #: Another request of the same upload has taken over.
+    superseded: bool = field(default=False, init=False)
+    #: Why nothing more comes, if that is an error.
+    error: Exception | None = field(default=None, init=False)
+    #: When bytes came last, by the clock `time.monotonic`.
+    _heard_s: float = field(factory=monotonic, init=False)
+    _parts: list[bytes] = field(factory=list, init=False)
+    _size: int = field(default=0, init=False)
+    _ended: bool = field(default=False, init=False)
+    _changed: asyncio.Event = field(factory=asyncio.Event, init=False)
+    _room: asyncio.Event = field(factory=asyncio.Event, init=False)
+    _pump: asyncio.Task[None] | None = field(default=None, init=False)
+
+    async def __aenter__(self) -> Self:
+        self._pump = asyncio.create_task(self._take())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._pump is not None:
+            self._pump.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._pump
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it has come."""
+        return self._ended and not (self.dropped or self.superseded or self.error)
+
+    @property
+    def silent_s(self) -> float:
+        """For how long nothing has come."""
+        return monotonic() - self._heard_s
+
+    def end(self) -> None:
+        """Takes nothing more from a connection that is dead; what came still counts."""
+        if self._pump is not None and not self._ended:
+            self.superseded = True
+            self._pump.cancel()
+
+    async def is_empty(self) -> bool:
+        """Waits for the first byte, or for the end."""
+        await self._wait_for(1, None)
+        return not self._size
+
+    async def pieces(self, most_bytes: int) -> AsyncIterator[bytes]:
+        """Its bytes, about 1 MiB at once; the last that may come only when the end has come, too.
+
+        Raises:
+            Problem: 413, there are more; those of them that were not yielded are dropped.
+        """
+        while True:
+            await self._wait_for(PIECE_BYTES, _PATIENCE_S)
+            if self._size == most_bytes and not self._ended:
+                await self._wait_for(most_bytes + 1, None)
+            if self._size > most_bytes:
+                raise Problem(413, "TooLong", "the body is longer than what is left of the upload")
+            if not self._size:
+                if self._ended:
+                    return
+                continue
+            piece = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+            self._parts, self._size = [], 0
+            most_bytes -= len(piece)
+            self._room.set()
+            yield piece
+
+    async def _wait_for(self, size: int, patience_s: float | None) -> None:
+        """Waits until so many bytes are there, until the end, or (with any byte) for so long."""
+        until_s = None if patience_s is None else asyncio.get_running_loop().time() + patience_s
+        while not self._ended and self._size < size:
+            self._changed.clear()
+            try:
+                async with asyncio.timeout_at(until_s if self._size else None):
+                    await self._changed.wait()
+            except TimeoutError:
+                return
+
+    async def _take(self) -> None:
+        try:
+            while True:
+                message = await self._receive()
+                if message["type"] == "http.disconnect":
+                    self.dropped = True
+                    return
+                if data := message.get("body", b""):
+                    self._parts.append(data)
+                    self._size += len(data)
+                    self._heard_s = monotonic()
+                if not message.get("more_body", False):
+                    return
+                self._changed.set()
+                while self._size >= _MOST_WAITING:
+                    self._room.clear()
+                    await self._room.wait()
+        except Exception as error:
+            self.error = error
+        finally:
+            self._ended = True
+            self._changed.set()

@@ -1,0 +1,298 @@
+"""The requests of tus, by method."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from anyio import to_thread
+from attrs import define, field
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from ...errors import ChunkRefused, TaskNotFound
+from ...statemachine import Role, UploadTask
+from ...uploads import Uploads
+from ..door import Door
+from ..problems import STATUS_CODES, Problem, problem_response
+from . import headers as tus
+from .bodies import Body
+from .creation import METADATA_KEY, Announcement
+from .receiving import Receiving, refused
+from .running import Running, Unfinished
+
+#: So many uploads that clients ended are told from those that expired.
+_MOST_TERMINATED = 1000
+
+
+@define(eq=False)
+class TusEndpoint:
+    """An ASGI application for the uploads of one engine."""
+
+    _door: Door
+    _uploads: Uploads
+    _running: Running = field(factory=Running, init=False)
+    _unfinished: Unfinished = field(init=False)
+    _terminated: deque[str] = field(factory=lambda: deque(maxlen=_MOST_TERMINATED), init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._unfinished = Unfinished(self._door, self._uploads)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            response = await self._answer(Request(scope, receive))
+        except (Problem, *STATUS_CODES) as error:
+            response = problem_response(error)
+        response.headers["Tus-Resumable"] = tus.VERSION
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        method = request.headers.get("x-http-method-override", request.method).upper()
+        task_id = request.path_params.get("id", "")
+        if method == "OPTIONS":
+            return self._options()
+        if tus.single(request.headers, "tus-resumable") != tus.VERSION:
+            detail = f"the header Tus-Resumable has to be there, and be {tus.VERSION}"
+            raise Problem(412, "WrongVersion", detail, headers={"Tus-Version": tus.VERSION})
+        if not task_id:
+            calls = {"POST": lambda: self._post(request)}
+        else:
+            calls = {
+                "HEAD": lambda: self._head(task_id),
+                "PATCH": lambda: self._patch(request, task_id),
+                "DELETE": lambda: self._delete(task_id),
+            }
+        if method not in calls:
+            allowed = ", ".join([*calls, "OPTIONS"])
+            detail = f"{method[:40]!r} is not allowed here, but: {allowed}"
+            raise Problem(405, "MethodNotAllowed", detail, headers={"Allow": allowed})
+        return await calls[method]()
+
+    def _options(self) -> Response:
+        said = {
+            "Tus-Version": tus.VERSION,
+            "Tus-Extension": tus.EXTENSIONS,
+            "Tus-Max-Size": str(self._most_bytes),
+            "Tus-Checksum-Algorithm": ",".join(tus.ALGORITHMS),
+        }
+        return Response(headers=said)
+
+    @property
+    def _most_bytes(self) -> int:
+        music = self._door.music
+        limits = [
+            self._door.settings.upload_bytes,
+            self._uploads.max_size_bytes,
+            music and music.settings.max_upload_size_bytes,
+        ]
+        return min(limit for limit in limits if limit is not None)
+
+    # -- POST ---------------------------------------------------------------------------------
+
+    async def _post(self, request: Request) -> Response:
+        given = request.headers
+        if "upload-defer-length" in given:
+            raise tus.bad_header("Upload-Defer-Length", "the length has to be known: Upload-Length")
+        size = tus.number(given, "Upload-Length")
+        header = tus.single(given, "Upload-Metadata") or ""
+        announced = Announcement.of(size, header, music=self._door.music is not None)
+        expected = tus.checksum(given)
+        self._check_size(size)
+        async with Body(request.receive) as body:
+            has_body = await self._has_body(given, body)
+            if (tus.body_size(given) or 0) > size:
+                raise Problem(413, "TooLong", "the body is longer than Upload-Length")
+            record = await self._begin(announced)
+            location = f"{_base(request)}/{record.id}"
+            said = {"Location": location}
+            if has_body:
+                record, offset = await self._first_bytes(record, body, expected, location)
+                said["Upload-Offset"] = str(offset)
+        said |= await to_thread.run_sync(self._expiry, record.id)
+        return Response(status_code=201, headers=said)
+
+    def _check_size(self, size: int) -> None:
+        if size > self._most_bytes:
+            detail = f"{size} bytes are more than the {self._most_bytes} that are allowed"
+            said = {"Tus-Max-Size": str(self._most_bytes)}
+            raise Problem(413, "UploadTooLarge", detail, headers=said)
+
+    async def _has_body(self, given: Headers, body: Body) -> bool:
+        if tus.body_size(given) == 0:
+            return False
+        if not tus.is_body_type(given):
+            # One in chunks may turn out to be empty.
+            if tus.body_size(given) is None and await body.is_empty():
+                return False
+            raise _wrong_type()
+        return True
+
+    async def _begin(self, announced: Announcement) -> Any:
+        task_id = announced.task_id
+        if task_id is None:
+            task_id = self._door.engine.new_id()
+        new = self._unfinished.reserve(task_id, announced.size)
+        try:
+            begin = announced.begin
+            return await to_thread.run_sync(begin, self._door, self._uploads, task_id)
+        except BaseException:
+            if new:
+                self._unfinished.forget(task_id)
+            raise
+
+    async def _first_bytes(
+        self, record: Any, body: Body, expected: tus.Checksum | None, location: str
+    ) -> tuple[Any, int]:
+        """Takes the bytes that came with the announcement; a client that sends wrong ones would
+        not know where the upload is, so it goes.
+        """
+        if record.offset:
+            return record, record.offset  # it goes on: the client is told where
+        try:
+            return await self._take(record, 0, body, expected)
+        except Problem as error:
+            if error.kind == "UploadFailed":
+                error.headers["Location"] = location
+            elif not (body.dropped or body.superseded):
+                await self._terminate(record.id)
+            raise
+
+    # -- HEAD ---------------------------------------------------------------------------------
+
+    async def _head(self, task_id: str) -> Response:
+        await self._running.end_dead(task_id)
+        record = await to_thread.run_sync(self._find, task_id)
+        said = {
+            "Upload-Offset": str(self._offset(record)),
+            "Upload-Length": str(record.file_size),
+            "Cache-Control": "no-store",
+        }
+        metadata = record.unknown.get(METADATA_KEY)
+        if isinstance(metadata, str) and metadata.isascii() and metadata.isprintable():
+            said["Upload-Metadata"] = metadata
+        said |= await to_thread.run_sync(self._expiry, task_id)
+        return Response(headers=said)
+
+    def _find(self, task_id: str) -> Any:
+        """The record of an upload that still takes bytes, or has all of them.
+
+        Raises:
+            Problem: 404, there is none; 410, it expired; 460, its bytes were not those announced.
+        """
+        engine = self._door.engine
+        try:
+            record = engine.get(task_id)
+        except TaskNotFound:
+            raise self._gone(task_id) from None
+        if engine.lifecycle.role(record.state) in {Role.REMOVING, Role.GONE}:
+            raise self._gone(task_id, was_there=True)
+        if not isinstance(record, UploadTask) or record.file_size is None:
+            raise self._gone(task_id)
+        if self._uploads.has_failed(record):
+            message = record.history[-1].message or "its bytes are not those that were announced"
+            raise Problem(460, "UploadFailed", message, state=record.state)
+        return record
+
+    def _gone(self, task_id: str, *, was_there: bool = False) -> Problem:
+        was_there = was_there or self._door.engine.was_removed(task_id)
+        if was_there and task_id not in self._terminated:
+            return Problem(
+                410, "UploadGone", "this upload was removed, as one that waited too long"
+            )
+        return Problem(404, "TaskNotFound", f"there is no upload {task_id[:80]!r}")
+
+    def _offset(self, record: Any) -> int:
+        waits = record.state == self._uploads.state
+        return (record.offset or 0) if waits else record.file_size
+
+    def _expiry(self, task_id: str) -> dict[str, str]:
+        try:
+            expires_at = self._uploads.expires_at(task_id)
+        except TaskNotFound:
+            return {}
+        return {} if expires_at is None else {"Upload-Expires": tus.http_date(expires_at)}
+
+    # -- PATCH --------------------------------------------------------------------------------
+
+    async def _patch(self, request: Request, task_id: str) -> Response:
+        given = request.headers
+        if not tus.is_body_type(given):
+            raise _wrong_type()
+        offset = tus.number(given, "Upload-Offset")
+        expected = tus.checksum(given)
+        await to_thread.run_sync(self._find, task_id)
+        body = Body(request.receive)
+        async with self._running.turn(task_id, body):
+            record = await to_thread.run_sync(self._find, task_id)
+            at = self._offset(record)
+            if offset != at:
+                detail = f"the upload stands at byte {at}, not {offset}"
+                said = {"Upload-Offset": str(at)}
+                raise Problem(409, "WrongOffset", detail, headers=said, offset=at)
+            if at + (tus.body_size(given) or 0) > record.file_size:
+                raise Problem(413, "TooLong", "the body is longer than what is left of the upload")
+            _, at = await self._take(record, at, body, expected)
+        said = {"Upload-Offset": str(at), **await to_thread.run_sync(self._expiry, task_id)}
+        return Response(status_code=204, headers=said)
+
+    async def _take(
+        self, record: Any, at: int, body: Body, expected: tus.Checksum | None
+    ) -> tuple[Any, int]:
+        if at == record.file_size:  # nothing is missing, and nothing may come
+            if not await body.is_empty():
+                raise Problem(413, "TooLong", "the upload is complete")
+            return record, at
+        receiving = Receiving(self._uploads, record.id, at, record.file_size, body)
+        try:
+            after, at = await receiving.run(expected)
+        except ChunkRefused as error:
+            await to_thread.run_sync(self._find, record.id)  # it may be gone by now
+            raise refused(error) from error
+        except TaskNotFound:
+            raise self._gone(record.id) from None
+        if after is not None and self._uploads.has_failed(after):
+            message = after.history[-1].message or "its bytes are not those that were announced"
+            raise Problem(460, "UploadFailed", message, state=after.state)
+        return after or record, at
+
+    # -- DELETE -------------------------------------------------------------------------------
+
+    async def _delete(self, task_id: str) -> Response:
+        try:
+            await to_thread.run_sync(self._find, task_id)
+        except Problem as error:
+            if error.kind != "UploadFailed":
+                raise
+        await self._terminate(task_id)
+        return Response(status_code=204)
+
+    async def _terminate(self, task_id: str) -> None:
+        await self._running.end(task_id)
+        try:
+            await to_thread.run_sync(self._door.engine.remove, task_id)
+        except TaskNotFound:
+            raise self._gone(task_id) from None
+        self._terminated.append(task_id)
+        self._unfinished.forget(task_id)
+
+
+def _wrong_type() -> Problem:
+    return Problem(415, "WrongType", f"bytes of an upload have the type {tus.BODY_TYPE}")
+
+
+def _base(request: Request) -> str:
+    """Where the uploads are, as the client has to say it."""
+    scope = request.scope
+    host = request.headers.get("host", "")
+    return f"{scope['scheme']}://{host}{scope.get('root_path', '').rstrip('/')}/uploads"
+
+
+def routes(door: Door) -> list[BaseRoute]:
+    """None where nothing receives uploads."""
+    if door.uploads is None:
+        return []
+    endpoint = TusEndpoint(door, door.uploads)
+    return [Route("/uploads", endpoint), Route("/uploads/{id:path}", endpoint)]
