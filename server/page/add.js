@@ -2,7 +2,7 @@
 
 import { remove } from "./api.js";
 import { about } from "./store.js";
-import { announce, count, h, notice } from "./dom.js";
+import { announce, count, fill, h, notice } from "./dom.js";
 import { Item } from "./item.js";
 import { chosen, dropped, sorted } from "./sorting.js";
 import { confirmed, progressText } from "./tasks.js";
@@ -103,11 +103,10 @@ export class Add {
     const ready = this.#items.filter((item) => item.phase === "ready");
     const done = this.#items.filter((item) => item.phase === "done");
     this.bar.hidden = ready.length < 2 && done.length < 2;
-    this.bar.replaceChildren(
-      ...[
+    fill(
+      this.bar,
         ready.length > 1 ? h("button", { type: "button", class: "primary", onclick: () => ready.forEach((item) => item.begin()) }, `Bring all ${ready.length} in`) : null,
         done.length > 1 ? h("button", { type: "button", onclick: () => done.forEach((item) => item.drop()) }, `Close ${done.length} that are done`) : null,
-      ].filter(Boolean),
     );
     this.#hint();
   }

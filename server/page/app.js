@@ -5,7 +5,7 @@ import { Add } from "./add.js";
 import { announce, h, notice } from "./dom.js";
 import { Machine, history } from "./machine.js";
 import { Scan } from "./scan.js";
-import { Store } from "./store.js";
+import { Store, about } from "./store.js";
 import { Tasks } from "./tasks.js";
 
 const VIEWS = ["add", "tasks", "machine", "scan"];
@@ -41,8 +41,8 @@ function marked(view) {
   machine.mark(view);
   walked.replaceChildren(...(view === null ? [] : [
     h("div", { class: "card" },
-      h("div", { class: "title" }, h("h2", {}, "The way of one task"), h("button", { type: "button", class: "quiet", "aria-label": "Mark no way", onclick: () => tasks.select(null) }, "✕")),
-      history(view)),
+      h("div", { class: "title" }, h("h2", {}, "The way of ", about(view)), h("button", { type: "button", class: "quiet", "aria-label": "Mark no way", onclick: () => tasks.select(null) }, "✕")),
+      h("details", {}, h("summary", {}, "As a list, with what was said"), history(view))),
   ]));
 }
 

@@ -14,6 +14,11 @@ export function h(tag, properties = {}, ...children) {
   return element;
 }
 
+/** Puts these children in place of those that were there; null and false ones are left out. */
+export function fill(element, ...children) {
+  element.replaceChildren(...children.flat().filter((one) => one !== null && one !== undefined && one !== false));
+}
+
 /** Says something to people who listen to a screen reader. */
 export function announce(text) {
   document.getElementById("announcer").textContent = text;
@@ -48,7 +53,7 @@ export function count(number, one, many = `${one}s`) {
 }
 
 export function clock(unixSeconds) {
-  return new Date(unixSeconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  return new Date(unixSeconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 }
 
 /** The words of an event or a state for people: `request_scan` is "request scan". */

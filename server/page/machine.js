@@ -1,6 +1,6 @@
 // The picture of the lifecycle, with the tasks in it.
 
-import { about, lastMessage } from "./store.js";
+import { about } from "./store.js";
 import { clock, count, h, words } from "./dom.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -245,5 +245,3 @@ export function history(view) {
     ),
   );
 }
-
-export { lastMessage };

@@ -1,7 +1,7 @@
 // A scan: its start, its progress, what it found, and imports of what is new.
 
 import { explained, post, remove } from "./api.js";
-import { announce, count, h, notice } from "./dom.js";
+import { announce, count, fill, h, notice } from "./dom.js";
 
 export class Scan {
   #store;
@@ -128,8 +128,8 @@ export class Scan {
     ];
     const open = importable.filter(({ path }) => !this.#imports.has(path));
     const nothing = !importable.length && !lost.length && !movedpaths.length && !skippedpaths.length;
-    this.result.replaceChildren(
-      ...[
+    fill(
+      this.result,
         nothing ? h("p", { class: "notice good" }, "The database has what is in the Music Directory, and nothing else.") : null,
         importable.length
           ? section("New", importable.length, h("ul", { class: "found" }, importable.map((one) => this.#item(one))),
@@ -138,7 +138,6 @@ export class Scan {
         lost.length ? section("Lost", lost.length, list(lost), h("p", { class: "faint" }, "Put it back and scan again, or delete it in MusicDB. Nothing is deleted from the database here.")) : null,
         movedpaths.length ? section("Moved", movedpaths.length, list(movedpaths.map((pair) => ({ path: pair.lost, note: `→ ${pair.new}` })))) : null,
         skippedpaths.length ? section("Skipped", skippedpaths.length, list(skippedpaths.map(({ path, reason }) => ({ path, note: reason })))) : null,
-      ].filter(Boolean),
     );
   }
 

@@ -1,8 +1,8 @@
 // The list of all tasks, and one of them in detail.
 
-import { explained, get, post, remove } from "./api.js";
+import { explained, post, remove } from "./api.js";
 import { about, lastMessage } from "./store.js";
-import { announce, bytes, count, duration, h, words } from "./dom.js";
+import { announce, bytes, count, duration, fill, h, words } from "./dom.js";
 import { history } from "./machine.js";
 import { targetForm } from "./target.js";
 
@@ -118,7 +118,7 @@ export class Tasks {
     this.detail.hidden = view === null;
     if (view !== null) this.#showDetail(view);
     this.#soon();
-    if (view !== null && focus) this.detail.focus();
+    if (view !== null && focus) this.detail.focus({ preventScroll: true });
   }
 
   #showDetail(view) {
@@ -133,7 +133,8 @@ export class Tasks {
       ["Since", task.updatetime ? `${duration(Math.max(1, now - task.updatetime))} ago` : null],
     ].filter(([, value]) => value);
     const problem = h("p", { class: "notice error", role: "alert", hidden: true });
-    this.detail.replaceChildren(
+    fill(
+      this.detail,
       h(
         "div",
         { class: "title" },
@@ -194,5 +195,3 @@ export function progressText(view) {
   if (task.filesize && (task.offset ?? 0) < task.filesize && task.offset !== null) return `${Math.floor((100 * task.offset) / task.filesize)} %`;
   return null;
 }
-
-export { get };
