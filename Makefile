@@ -4,10 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= demo-library
 
-.PHONY: demo test check test-long test-mutants bench diagrams docs format clean
+.PHONY: demo serve test check test-long test-mutants bench diagrams docs format clean
 
 demo: $(VENV)/ready
 	$(BIN)/musictasks demo --library $(DEMO)
+
+# The demo's library, by a browser, at the address that it prints; Ctrl-C ends it.
+serve: $(VENV)/ready
+	test -d $(DEMO) || $(BIN)/musictasks demo --library $(DEMO)
+	$(BIN)/musictasks serve --library $(DEMO)
 
 test: check
 	$(BIN)/python -m pytest -m "not long and not mutants"

@@ -28,7 +28,7 @@ MODULES = (
 )  # fmt: skip
 #: Code that is shown on one page.
 EXAMPLES = (
-    "examples/documents.py", "examples/test_documents.py",
+    "examples/documents.py", "examples/test_documents.py", "examples/served_documents.py",
     "examples/transcoding.py", "examples/test_transcoding.py",
 )  # fmt: skip
 PICTURES = {".svg", ".png", ".mmd", ".json"}

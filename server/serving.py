@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import signal
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from os import PathLike
 from typing import Any
 
@@ -83,8 +85,22 @@ def serve(
         server = DoorServer(app, settings, certificate=certificate, key=key)
         if listening is not None:
             listening(address_of(listener, "https" if certificate else "http"))
-        with suppress(KeyboardInterrupt):  # uvicorn has stopped cleanly and raises it again
+        # Uvicorn stops cleanly and raises the signal again, which must not end the process: the
+        # engine is still open.
+        with suppress(KeyboardInterrupt), _terminates_as_interrupt():
             server.run(sockets=[listener])
+
+
+@contextmanager
+def _terminates_as_interrupt() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def bound_socket(settings: ServerSettings) -> socket.socket:

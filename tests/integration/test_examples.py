@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shutil
 import subprocess
 import sys
 import wave
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from musictasks.diagrams import source_of
+from musictasks.engine import Engine
+from musictasks.uploads import Uploads
 from pages import run
+from serverkit import serving
 from wheels import build
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -89,6 +95,48 @@ print([name for name in sys.modules if re.fullmatch(r"({OF_MUSIC})(\\..*)?", nam
     assert run([sys.executable, "-c", code], directory).splitlines()[-1] == "[]"
 
 
+def test_documents_are_served(directory: Path, monkeypatch: pytest.MonkeyPatch):
+    """Uploads, approval and figures by HTTP, and nothing of music."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    documents = importlib.import_module("documents")
+    documents.main(directory / "work", door=use_the_door)
+    (filed,) = (directory / "work" / "archive").iterdir()
+    assert filed.name.startswith("Invoice ")
+
+
+def use_the_door(engine: Engine[Any], *, uploads: Uploads, listening: Any) -> None:
+    with serving(engine, uploads=uploads) as served, served.client() as client:
+        task = uploads.begin(file_size=9, source_filename="scan.txt")
+        uploads.receive(task.id, b"Invoice 7")
+        engine.wait(task.id, "review", timeout=30)
+        url = f"/api/tasks/{task.id}"
+        assert client.get(url).json()["allowed"] == ["remove", "approve", "decline"]
+        body = {"annotations": {"title": None}}
+        assert client.post(f"{url}/annotations", json=body).status_code == 200
+        refused = client.post(f"{url}/events/approve").json()
+        assert (refused["type"], refused["guards"]) == ("TransitionRefused", ["has_title"])
+        client.post(f"{url}/annotations", json={"annotations": {"title": "Invoice"}})
+        assert client.post(f"{url}/events/approve", json={"message": "paid"}).status_code == 200
+        engine.wait(task.id, "filed", timeout=30)
+        assert 'musictasks_tasks{state="filed"} 1.0' in client.get("/metrics").text
+        for path in ("/api/scans", "/api/imports", f"{url}/integration"):
+            assert client.post(path).status_code == 404
+
+
+def test_the_served_documents_listen(directory: Path):
+    """As the file says it: only its port is another, as that may be taken here."""
+    port = "import musictasks.server.settings as s; s.ServerSettings.__init__.__kwdefaults__"
+    code = f"{port}['port'] = 0; import runpy; runpy.run_path('served_documents.py', "
+    code += "run_name='__main__')"
+    command = [sys.executable, "-u", "-c", code, "work"]
+    with subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert httpx.get(f"{url}healthz", trust_env=False).json() == {"status": "ok"}
+        process.terminate()
+        assert process.wait(30) == 0
+
+
 def test_transcoding_runs(directory: Path):
     """The song is mono: half of its samples, and it waits in its task's directory."""
     command = [sys.executable, "transcoding.py"]
@@ -121,7 +169,8 @@ def test_transcoding_goes_on_after_a_kill(directory: Path):
 @pytest.mark.parametrize(
     ("name", "most"),
     [
-        ("documents.py", 89),
+        ("documents.py", 92),
+        ("served_documents.py", 9),
         ("test_documents.py", 39),
         ("transcoding.py", 89),
         ("test_transcoding.py", 59),
