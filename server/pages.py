@@ -21,6 +21,8 @@ _FILES = Path(__file__).parent / "page"
 #: The browser asks each time whether a file has changed: after an update nobody has to know how to
 #: empty a cache.
 _FRESH = {"Cache-Control": "no-cache"}
+#: With `no-referrer`, browsers send a page's own forms with `Origin: null`, as strangers'.
+_WITH_FORMS = {**_FRESH, "Referrer-Policy": "same-origin"}
 
 
 class _Files(StaticFiles):
@@ -35,10 +37,10 @@ def routes(door: Door) -> list[BaseRoute]:
     pictures: list[bytes] = []
 
     async def index(_request: Request) -> Response:
-        return FileResponse(_FILES / "index.html", headers=_FRESH)
+        return FileResponse(_FILES / "index.html", headers=_WITH_FORMS)
 
     async def login(_request: Request) -> Response:
-        return FileResponse(_FILES / "login.html", headers=_FRESH)
+        return FileResponse(_FILES / "login.html", headers=_WITH_FORMS)
 
     async def picture(_request: Request) -> Response:
         if not pictures:

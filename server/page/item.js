@@ -157,6 +157,7 @@ export class Item extends EventTarget {
 
   #progress() {
     const { upload } = this;
+    if (this.phase !== "sending") return;
     const sent = upload.sent ?? upload.offset;
     this.bar.value = sent;
     const rest = this.blob.size - sent;

@@ -1,0 +1,133 @@
+"""The page for everybody: screen readers, phones, dark rooms, and a library with 10,000 tasks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browserkit import Visit, visiting
+from clikit import FLAC, copy_album
+from musictasks.music import MusicEngine
+from nodekit import node_modules
+from serverkit import Served, served_library
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+VIEWS = ("add", "tasks", "machine", "scan")
+
+
+def shot(visit: Visit, name: str) -> None:
+    """A picture for people, where they ask for it."""
+    place = os.environ.get("MUSICTASKS_SCREENSHOTS")
+    if place:
+        visit.page.screenshot(path=Path(place) / f"{name}.png")
+
+
+def fill(engine: MusicEngine, number: int) -> None:
+    """Tasks that wait for their files."""
+    for i in range(number):
+        engine.begin_upload(
+            content_type="albumfile", file_size=1000 + i, source_filename=f"{i:05}.flac"
+        )
+
+
+def some_of_each(visit: Visit, served: Served, folder: Path) -> None:
+    """An album to add, a song that failed, one that waits for its place, one that is done."""
+    album = copy_album(folder / "My Album")
+    bad = copy_album(folder / "bad", FLAC) / FLAC
+    bad.write_bytes(bad.read_bytes()[:5000])
+    visit.add(bad)
+    visit.press("Bring it in")
+    visit.wait_for_phase("failed")
+    visit.add(album)
+    visit.page.wait_for_selector("text=Goes to")
+    fill(served.engine, 3)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_accessibility(browser: Any, served: Served, tmp_path: Path, scheme: str) -> None:
+    """axe-core finds nothing serious in any view, in either scheme, with things in it."""
+    axe = (node_modules("axe-core@4") / "axe-core" / "axe.min.js").read_text("utf-8")
+    options: Any = {"color_scheme": scheme, "bypass_csp": True}
+    with visiting(browser, served.url, **options) as visit:
+        visit.open()
+        some_of_each(visit, served, tmp_path)
+        for view in VIEWS:
+            visit.show(view)
+            if view == "tasks":
+                visit.page.locator("button.task").first.click()
+            visit.page.evaluate(axe)
+            found = visit.page.evaluate("() => axe.run(document)")
+            serious = [
+                f"{one['id']}: {one['help']} {[node['html'][:120] for node in one['nodes'][:3]]}"
+                for one in found["violations"]
+                if one["impact"] in {"serious", "critical"}
+            ]
+            assert serious == [], (view, serious)
+
+
+@pytest.mark.parametrize("name", ["desktop", "desktop dark", "phone", "phone dark"])
+def test_it_fits(browser: Any, served: Served, tmp_path: Path, name: str) -> None:
+    """Nothing is wider than the window, on any screen."""
+    options: Any = dict(PHONE) if "phone" in name else {}
+    options["color_scheme"] = "dark" if "dark" in name else "light"
+    with visiting(browser, served.url, **options) as visit:
+        visit.open()
+        shot(visit, f"{name} empty")
+        some_of_each(visit, served, tmp_path)
+        for view in VIEWS:
+            visit.show(view)
+            if view == "tasks":
+                visit.page.locator("button.task").first.click()
+            shot(visit, f"{name} {view}")
+            wide = visit.page.evaluate("() => document.documentElement.scrollWidth")
+            assert wide <= visit.page.evaluate("() => window.innerWidth"), view
+
+
+def test_by_keyboard(browser: Any, served: Served) -> None:
+    """Tab leads through the views and the machine's states; Enter does what a click does."""
+    fill(served.engine, 1)
+    with visiting(browser, served.url) as visit:
+        visit.open("machine")
+        visit.page.locator('g.node[data-state="waitforchunk"]').focus()
+        visit.page.keyboard.press("Enter")
+        visit.page.wait_for_selector("#view-tasks:not([hidden])")
+        assert visit.page.input_value("#task-state") == "waitforchunk"
+        visit.page.locator("button.task").focus()
+        visit.page.keyboard.press("Enter")
+        visit.page.wait_for_selector(".detail:not([hidden])")
+
+
+@pytest.mark.long
+def test_many_tasks(browser: Any, tmp_path: Path) -> None:
+    """10,000 tasks: dots are numbers, the list shows some, and the page answers at once."""
+    with served_library(tmp_path / "library") as served:
+        fill(served.engine, 10_000)
+        with visiting(browser, served.url) as visit:
+            visit.open("machine")
+            name = "waitforchunk: 10,000 tasks"
+            visit.page.get_by_role("button", name=name).wait_for()
+            assert visit.page.locator("circle.dot").count() == 0
+            shot(visit, "many machine")
+            visit.show("tasks")
+            assert visit.page.locator("button.task").count() == 200
+            shot(visit, "many tasks")
+            visit.page.fill("#task-search", "09999.flac")
+            visit.page.wait_for_function(
+                "() => document.querySelectorAll('button.task').length === 1"
+            )
+            frames = """async () => {
+                let longest = 0, last = performance.now();
+                for (let i = 0; i < 60; i += 1) {
+                    await new Promise(requestAnimationFrame);
+                    longest = Math.max(longest, performance.now() - last);
+                    last = performance.now();
+                }
+                return longest;
+            }"""
+            visit.show("machine")
+            for task in served.engine.tasks()[:100]:
+                served.engine.remove(task.id)
+            visit.page.evaluate(frames)
+            visit.page.get_by_role("button", name="waitforchunk: 9,900 tasks").wait_for()

@@ -1,0 +1,300 @@
+"""The page in a real Chromium: music is dropped, watched, refused, and goes on after cuts."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browserkit import Visit, visiting
+from clikit import ALBUM, ARTIST, BOOKLET, COVER, FLAC, MP3, TARGETS, copy_album, files_in, retag
+from relaykit import relay
+from serverkit import TOKEN, Served, ServerProcess, served_library, wait_until
+
+#: So slow that a person could pull the plug; the album takes some seconds then.
+SLOW_BYTES_PER_S = 4_000_000
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    return copy_album(tmp_path / "My Album")
+
+
+def large_album(folder: Path) -> Path:
+    """The sample album with a booklet of 12 MB: long enough to be cut in the middle."""
+    album = copy_album(folder)
+    (album / BOOKLET).write_bytes(b"%PDF-1.4 " + random.Random(1).randbytes(12_000_000))
+    return album
+
+
+def expected(album: Path) -> dict[str, str]:
+    """What the Music Directory holds when the album is in it."""
+    return {TARGETS[name]: checksum for name, checksum in files_in(album).items()}
+
+
+def offset(visit: Visit, root: Path) -> int:
+    """The bytes of the one upload that are on the server's disk."""
+    files = [path for path in (root / "data/uploads").rglob("album-*") if path.is_file()]
+    return files[0].stat().st_size if files else 0
+
+
+def test_an_empty_library_says_what_to_do(browser: Any, served: Served) -> None:
+    with visiting(browser, served.url) as visit:
+        visit.open()
+        assert "Drop the first album" in visit.text("#view-add")
+        visit.show("tasks")
+        assert "There are no tasks" in visit.text("#view-tasks")
+
+
+def test_an_album_is_added_and_watched(browser: Any, served: Served, album: Path) -> None:
+    """A folder becomes one task, which goes its way to the library; the machine shows it."""
+    with visiting(browser, served.url) as visit:
+        visit.open()
+        visit.add(album)
+        visit.page.wait_for_function("() => document.querySelector('.artist input').value !== ''")
+        assert visit.page.input_value(".artist input") == ARTIST
+        visit.page.wait_for_selector(f"text=Goes to {ALBUM}")
+        visit.press("Bring it in")
+        visit.wait_for_phase("done")
+        assert ALBUM in visit.text(".item")
+        (task,) = served.engine.tasks()
+        assert task.state == "importcomplete"
+        visit.show("machine")
+        state = visit.page.get_by_role("button", name="importcomplete: 1 task")
+        state.wait_for()
+        assert visit.page.locator("circle.dot").count() == 1
+        state.click()
+        visit.page.click("button.task")
+        assert "importcomplete" in visit.text(".detail")
+        assert visit.page.locator("g.edge.way").count() == 11
+        assert visit.page.locator(".when:not(:empty)").count() == 11
+    assert files_in(served.engine.settings.music) == expected(album)
+
+
+def test_files_are_really_dropped(browser: Any, served: Served, tmp_path: Path) -> None:
+    """By a drop event, with their bytes; a song goes to the album of its tags."""
+    song = copy_album(tmp_path / "one", FLAC) / FLAC
+    drop = """async ({bytes, name}) => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([new Uint8Array(bytes)], name, {type: "audio/flac"}));
+        const event = new DragEvent("drop", {dataTransfer: transfer, bubbles: true});
+        document.querySelector(".zone").dispatchEvent(event);
+    }"""
+    with visiting(browser, served.url) as visit:
+        visit.open()
+        visit.page.evaluate(drop, {"bytes": list(song.read_bytes()), "name": FLAC})
+        visit.press("Bring it in")
+        visit.wait_for_phase("done")
+    assert set(files_in(served.engine.settings.music)) == {TARGETS[FLAC]}
+
+
+def test_a_conflict_is_shown_before_anything_is_sent(
+    browser: Any, served: Served, album: Path
+) -> None:
+    """And what a person writes instead of the tags counts."""
+    with visiting(browser, served.url) as visit:
+        visit.open()
+        (served.engine.settings.music / ALBUM).mkdir(parents=True)
+        visit.add(album)
+        visit.page.wait_for_selector(f"text={ALBUM} is there already")
+        assert served.engine.tasks() == []
+        visit.page.fill(".album input", "Another")
+        visit.page.wait_for_selector(f"text=Goes to {ARTIST}/2020 - Another")
+        visit.press("Bring it in")
+        visit.wait_for_phase("done")
+    assert (served.engine.settings.music / ARTIST / "2020 - Another").is_dir()
+
+
+def test_a_bad_file_is_refused_in_words(browser: Any, served: Served, tmp_path: Path) -> None:
+    """With what is wrong, and a way to go on; nothing is left of it afterwards."""
+    song = copy_album(tmp_path / "bad", FLAC) / FLAC
+    song.write_bytes(song.read_bytes()[:5000])
+    with visiting(browser, served.url) as visit:
+        visit.open()
+        visit.add(song)
+        visit.press("Bring it in")
+        visit.wait_for_phase("failed")
+        assert "it is broken" in visit.text(".item")
+        visit.press("Leave it out")
+        wait_until(lambda: served.engine.tasks() == [])
+        visit.page.locator(".item").wait_for(state="detached")
+
+
+def test_what_a_state_does_not_allow(browser: Any, served: Served, album: Path) -> None:
+    """A task has exactly the buttons of its state; what is refused says what is allowed."""
+    with visiting(browser, served.url, expects_errors=True) as visit:
+        visit.open()
+        task = served.engine.begin_upload(
+            content_type="albumfile", file_size=5, source_filename="a.pdf"
+        )
+        visit.show("tasks")
+        visit.page.click("button.task")
+        buttons = visit.page.locator(".detail .buttons button").all_inner_texts()
+        assert buttons == ["Remove"]
+        refused = """async (id) => {
+            const api = await import("/page/api.js");
+            try { await api.post(`api/tasks/${id}/events/retry`); } catch (error) {
+                return api.explained(error);
+            }
+        }"""
+        said = visit.page.evaluate(refused, task.id)
+        assert "not allowed; allowed there:" in said
+        assert "remove" in said
+        visit.press("Remove")
+        visit.press("Remove")
+        wait_until(lambda: not served.engine.is_known(task.id))
+
+
+def test_markup_in_names_is_text(browser: Any, served: Served, tmp_path: Path) -> None:
+    """In file names, in tags and in annotations."""
+    evil = "<img src=x onerror=document.title='owned'>"
+    folder = copy_album(tmp_path / "songs", FLAC, COVER)
+    song = retag(folder / FLAC, artist=evil, albumartist=evil, title=evil)
+    song = song.rename(folder / "<b>01<b>.flac")
+    with visiting(browser, served.url) as visit:
+        visit.open()
+        visit.add(folder)
+        visit.press("Bring it in")
+        visit.wait_for_phase("done")
+        served.engine.begin_upload(
+            content_type="albumfile",
+            file_size=5,
+            source_filename="a.pdf",
+            annotations={"source": evil, "progress": {"done": 1, "total": 2, "path": evil}},
+        )
+        visit.show("tasks")
+        visit.page.wait_for_selector(f'#view-tasks >> text="{evil}"')
+        visit.page.locator("button.task").first.click()
+        visit.show("machine")
+        assert visit.page.locator("img[src=x], main b b").count() == 0
+        assert "owned" not in visit.page.title()
+
+
+def test_the_connection_is_cut(browser: Any, served: Served, tmp_path: Path) -> None:
+    """It says so, goes on by itself, and the library is that of an undisturbed upload."""
+    album = large_album(tmp_path / "Large")
+    root = served.engine.settings.music.parent
+    with (
+        relay(served.port, SLOW_BYTES_PER_S) as wire,
+        visiting(browser, wire.url, expects_errors=True) as visit,
+    ):
+        visit.open()
+        visit.add(album)
+        visit.press("Bring it in")
+        wait_until(lambda: offset(visit, root) > 2_000_000)
+        wire.cut()
+        visit.page.wait_for_selector("text=goes on by itself")
+        visit.page.wait_for_selector("#connection.offline")
+        before = offset(visit, root)
+        wire.bytes_per_s = None
+        wire.mend()
+        visit.wait_for_phase("done")
+        visit.page.wait_for_selector("#connection.online")
+        assert before > 0
+        assert len(served.engine.tasks()) == 1
+    assert files_in(served.engine.settings.music) == expected(album)
+
+
+def test_the_server_is_killed(browser: Any, tmp_path: Path) -> None:
+    """kill -9 in the middle of an upload, and a new start: the page goes on by itself."""
+    album, root = large_album(tmp_path / "Large"), tmp_path / "library"
+    with (
+        ServerProcess(root) as server,
+        relay(server.port, SLOW_BYTES_PER_S) as wire,
+        visiting(browser, wire.url, expects_errors=True) as visit,
+    ):
+        visit.open()
+        visit.add(album)
+        visit.press("Bring it in")
+        wait_until(lambda: offset(visit, root) > 2_000_000)
+        server.kill()
+        visit.page.wait_for_selector("#connection.offline")
+        assert offset(visit, root) > 0
+        wire.bytes_per_s = None
+        server.start()
+        visit.wait_for_phase("done")
+    assert files_in(root / "music") == expected(album)
+
+
+def test_the_page_is_loaded_again(browser: Any, served: Served, tmp_path: Path) -> None:
+    """The same files dropped again go on where the upload was, as the same task."""
+    album = large_album(tmp_path / "Large")
+    root = served.engine.settings.music.parent
+    with relay(served.port, SLOW_BYTES_PER_S) as wire, visiting(browser, wire.url) as visit:
+        visit.open()
+        visit.add(album)
+        visit.press("Bring it in")
+        wait_until(lambda: offset(visit, root) > 2_000_000)
+        visit.page.reload()
+        visit.page.wait_for_selector("text=Drop the same files again")
+        (task,) = served.engine.tasks()
+        before = offset(visit, root)
+        assert 0 < before < sum(path.stat().st_size for path in album.iterdir())
+        wire.bytes_per_s = None
+        sent: list[int] = []
+        visit.page.on(
+            "request",
+            lambda asked: (
+                sent.append(int(asked.headers["upload-offset"]))
+                if asked.method == "PATCH"
+                else None
+            ),
+        )
+        visit.add(album)
+        visit.wait_for_phase("done")
+        assert [one.id for one in served.engine.tasks()] == [task.id]
+        assert sent[0] >= before
+    assert files_in(served.engine.settings.music) == expected(album)
+
+
+def test_a_scan_and_its_imports(browser: Any, served: Served, album: Path) -> None:
+    """What lies in the Music Directory already is found, listed and imported."""
+    place = served.engine.settings.music / ALBUM
+    place.mkdir(parents=True)
+    for name, target in TARGETS.items():
+        shutil.copyfile(album / name, served.engine.settings.music / target)
+    with visiting(browser, served.url) as visit:
+        visit.open("scan")
+        visit.press("Scan the Music Directory")
+        visit.page.wait_for_selector(f"text={ALBUM}")
+        visit.page.get_by_role("button", name=f"Import {ALBUM}").click()
+        visit.page.wait_for_selector("text=imported")
+        visit.press("Scan the Music Directory")
+        visit.page.wait_for_selector("text=and nothing else")
+
+
+def test_the_token(browser: Any, tmp_path: Path) -> None:
+    """Without it there is a form; a wrong one is refused; with it one is in, and out again."""
+    with (
+        served_library(tmp_path / "library", token=TOKEN) as served,
+        visiting(browser, served.url) as visit,
+    ):
+        visit.page.goto(served.url)
+        visit.page.fill("#token", "a-wrong-token")
+        visit.press("Enter")
+        assert "not the server's token" in visit.text("main")
+        visit.page.fill("#token", TOKEN)
+        visit.press("Enter")
+        visit.page.wait_for_selector("body[data-ready]")
+        visit.press("Log out")
+        visit.page.wait_for_selector("#token")
+
+
+def test_two_kinds_of_one_drop(browser: Any, served: Served, tmp_path: Path) -> None:
+    """Two albums in a folder are two tasks; what is near none is left out, and said."""
+    folder = tmp_path / "Downloads"
+    retag(copy_album(folder / "One", FLAC) / FLAC, album="One")
+    retag(copy_album(folder / "Two", MP3, COVER) / MP3, album="Two")
+    copy_album(folder / "Notes", BOOKLET)
+    with visiting(browser, served.url) as visit:
+        visit.open()
+        visit.add(folder)
+        visit.page.wait_for_selector("text=Left out, as no song is near")
+        visit.press("Bring all 2 in")
+        visit.page.wait_for_function(
+            "() => document.querySelectorAll('.item[data-phase=done]').length === 2"
+        )
+    albums = {path.name for path in (served.engine.settings.music / ARTIST).iterdir()}
+    assert albums == {"2020 - One", "2020 - Two"}
