@@ -50,6 +50,12 @@ class DoorServer(uvicorn.Server):
             ssl_certfile=certificate,
             ssl_keyfile=key,
         )
+        try:
+            config.load()
+        except OSError as error:
+            files = f"{certificate}{f' with the key {key}' if key else ''}"
+            reason = error.strerror or error
+            raise OSError(f"the certificate {files} cannot be used: {reason}") from error
         super().__init__(config)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -38,3 +41,76 @@ def test_without_a_token_it_does_not_listen_to_other_machines(tmp_path: Path) ->
     assert "there is no token" in complaints
     assert "--token-file" in complaints
     assert not any(tmp_path.iterdir())
+
+
+def config(tmp_path: Path, *lines: str) -> Path:
+    """A musicdb.ini of a library, with these lines in [websocket]."""
+    path = tmp_path / "musicdb.ini"
+    directories = f"[directories]\nmusic={tmp_path}/l/music\ndata={tmp_path}/l/data\n"
+    path.write_text(directories + "\n".join(["[websocket]", *lines, ""]), "utf-8")
+    return path
+
+
+def test_it_listens_where_musicdb_did(tmp_path: Path) -> None:
+    """`bind` and `port` count, and an option counts more."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        path = config(tmp_path, "bind = 127.0.0.1", f"port = {port}", "url = ignored")
+        status, _, complaints = run("serve", "--config", path)
+        assert status == 1
+        assert f"127.0.0.1 port {port} cannot be listened on" in complaints
+    options = ("--config", str(path), "--port", "0", "--host", "localhost")
+    with ServerProcess(None, options=options) as server:
+        assert server.port != port
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("port = 70000", "[websocket] port: '70000' is not a port"),
+        ("bind = 0.0.0.0", "there is no token"),
+        ("cert = /none.pem", "the certificate /none.pem cannot be used: No such file"),
+    ],
+)
+def test_what_cannot_be_in_its_settings_is_said(tmp_path: Path, line: str, said: str) -> None:
+    status, output, complaints = run("serve", "--config", config(tmp_path, line))
+    assert (status, output) == (1, "")
+    assert said in complaints.replace("\n", " ")
+    assert "Traceback" not in complaints
+
+
+def test_it_speaks_tls_with_musicdb_s_certificate(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl to make a certificate with")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
+    made += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(cert)]
+    subprocess.run(made, check=True, capture_output=True)
+    path = config(tmp_path, f"cert = {cert}", f"key = {key}", "port = 0")
+    with ServerProcess(None, options=("--config", str(path)), certificate=cert) as server:
+        assert server.url.startswith("https://")
+
+
+def test_the_token_of_a_file_and_of_the_environment_count(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("token-of-the-file\n")
+    options = ("--token-file", str(file))
+    with ServerProcess(tmp_path / "a", token="token-of-the-environment", options=options) as one:
+        assert status_of(one, "token-of-the-file") == 200
+        assert status_of(one, "token-of-the-environment") == 401
+    with ServerProcess(tmp_path / "b", token="token-of-the-environment") as two:
+        assert status_of(two, "token-of-the-environment") == 200
+        assert status_of(two, "another-token") == 401
+
+
+def status_of(server: ServerProcess, token: str) -> int:
+    with server.client() as client:
+        headers = {"Authorization": f"Bearer {token}"}
+        return client.get("/api/tasks", headers=headers).status_code
+
+
+def test_a_second_server_of_a_library_says_who_has_it(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server:
+        status, _, complaints = run("serve", "--library", tmp_path, "--port", "0")
+        assert status == 1
+        assert f"in use by process {server.pid}" in complaints

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -99,14 +100,19 @@ def wait_until(condition: Any, timeout_s: float = 30) -> None:
 class ServerProcess:
     """`musictasks serve` as a process, which can be killed and started again at its address."""
 
-    root: Path
+    #: None: the options say which library.
+    root: Path | None
     token: str | None = None
     options: tuple[str, ...] = ()
     port: int = 0
+    #: Of a server that speaks TLS.
+    certificate: Path | None = None
     _process: subprocess.Popen[str] | None = field(default=None, init=False)
 
     @property
     def url(self) -> str:
+        if self.certificate is not None:
+            return f"https://localhost:{self.port}"
         return f"http://127.0.0.1:{self.port}"
 
     @property
@@ -115,12 +121,15 @@ class ServerProcess:
         return self._process.pid
 
     def client(self, **options: Any) -> httpx.Client:
+        if self.certificate is not None:
+            options["verify"] = ssl.create_default_context(cafile=self.certificate)
         return httpx.Client(base_url=self.url, trust_env=False, timeout=30, **options)
 
     def start(self) -> None:
         """Starts it, and waits until it answers."""
         environment = {**os.environ, **({"MUSICTASKS_TOKEN": self.token} if self.token else {})}
-        command = [sys.executable, "-m", "musictasks.cli", "serve", "--library", str(self.root)]
+        command = [sys.executable, "-m", "musictasks.cli", "serve"]
+        command += [] if self.root is None else ["--library", str(self.root)]
         self._process = subprocess.Popen(
             [*command, "--port", str(self.port), *self.options],
             stdout=subprocess.PIPE,
