@@ -27,10 +27,12 @@ class Body:
     """What comes in, inside `async with`.
 
     Taken from the connection as soon as it is there: what waits there when the connection drops
-    would be lost.
+    would be lost. Only a client that asks first (`Expect: 100-continue`) is let wait until
+    somebody wants the body.
     """
 
     _receive: Receive
+    _asks_first: bool
     #: The connection dropped before the end.
     dropped: bool = field(default=False, init=False)
     #: Another request of the same upload has taken over.
@@ -47,8 +49,13 @@ class Body:
     _pump: asyncio.Task[None] | None = field(default=None, init=False)
 
     async def __aenter__(self) -> Self:
-        self._pump = asyncio.create_task(self._take())
+        if not self._asks_first:
+            self._start()
         return self
+
+    def _start(self) -> None:
+        if self._pump is None and not self._ended:
+            self._pump = asyncio.create_task(self._take())
 
     async def __aexit__(
         self,
@@ -73,8 +80,12 @@ class Body:
 
     def end(self) -> None:
         """Takes nothing more from a connection that is dead; what came still counts."""
-        if self._pump is not None and not self._ended:
-            self.superseded = True
+        if self._ended:
+            return
+        self.superseded = True
+        if self._pump is None:
+            self._ended = True
+        else:
             self._pump.cancel()
 
     async def is_empty(self) -> bool:
@@ -106,6 +117,7 @@ class Body:
 
     async def _wait_for(self, size: int, patience_s: float | None) -> None:
         """Waits until so many bytes are there, until the end, or (with any byte) for so long."""
+        self._start()
         until_s = None if patience_s is None else asyncio.get_running_loop().time() + patience_s
         while not self._ended and self._size < size:
             self._changed.clear()

@@ -42,14 +42,17 @@ class TusEndpoint:
         self._unfinished = Unfinished(self._door, self._uploads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        asks_first = request.headers.get("expect", "").lower() == "100-continue"
         try:
-            response = await self._answer(Request(scope, receive))
+            async with Body(receive, asks_first) as body:
+                response = await self._answer(request, body)
         except (Problem, *STATUS_CODES) as error:
             response = problem_response(error)
         response.headers["Tus-Resumable"] = tus.VERSION
         await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request, body: Body) -> Response:
         method = request.headers.get("x-http-method-override", request.method).upper()
         task_id = request.path_params.get("id", "")
         if method == "OPTIONS":
@@ -58,11 +61,11 @@ class TusEndpoint:
             detail = f"the header Tus-Resumable has to be there, and be {tus.VERSION}"
             raise Problem(412, "WrongVersion", detail, headers={"Tus-Version": tus.VERSION})
         if not task_id:
-            calls = {"POST": lambda: self._post(request)}
+            calls = {"POST": lambda: self._post(request, body)}
         else:
             calls = {
                 "HEAD": lambda: self._head(task_id),
-                "PATCH": lambda: self._patch(request, task_id),
+                "PATCH": lambda: self._patch(request, body, task_id),
                 "DELETE": lambda: self._delete(task_id),
             }
         if method not in calls:
@@ -92,7 +95,7 @@ class TusEndpoint:
 
     # -- POST ---------------------------------------------------------------------------------
 
-    async def _post(self, request: Request) -> Response:
+    async def _post(self, request: Request, body: Body) -> Response:
         given = request.headers
         if "upload-defer-length" in given:
             raise tus.bad_header("Upload-Defer-Length", "the length has to be known: Upload-Length")
@@ -101,16 +104,15 @@ class TusEndpoint:
         announced = Announcement.of(size, header, music=self._door.music is not None)
         expected = tus.checksum(given)
         self._check_size(size)
-        async with Body(request.receive) as body:
-            has_body = await self._has_body(given, body)
-            if (tus.body_size(given) or 0) > size:
-                raise Problem(413, "TooLong", "the body is longer than Upload-Length")
-            record = await self._begin(announced)
-            location = f"{_base(request)}/{record.id}"
-            said = {"Location": location}
-            if has_body:
-                record, offset = await self._first_bytes(record, body, expected, location)
-                said["Upload-Offset"] = str(offset)
+        has_body = await self._has_body(given, body)
+        if (tus.body_size(given) or 0) > size:
+            raise Problem(413, "TooLong", "the body is longer than Upload-Length")
+        record = await self._begin(announced)
+        location = f"{_base(request)}/{record.id}"
+        said = {"Location": location}
+        if has_body:
+            record, offset = await self._first_bytes(record, body, expected, location)
+            said["Upload-Offset"] = str(offset)
         said |= await to_thread.run_sync(self._expiry, record.id)
         return Response(status_code=201, headers=said)
 
@@ -164,7 +166,7 @@ class TusEndpoint:
 
     async def _head(self, task_id: str) -> Response:
         await self._running.end_dead(task_id)
-        record = await to_thread.run_sync(self._find, task_id)
+        record = self._find(task_id)
         said = {
             "Upload-Offset": str(self._offset(record)),
             "Upload-Length": str(record.file_size),
@@ -217,16 +219,16 @@ class TusEndpoint:
 
     # -- PATCH --------------------------------------------------------------------------------
 
-    async def _patch(self, request: Request, task_id: str) -> Response:
+    async def _patch(self, request: Request, body: Body, task_id: str) -> Response:
         given = request.headers
         if not tus.is_body_type(given):
             raise _wrong_type()
         offset = tus.number(given, "Upload-Offset")
         expected = tus.checksum(given)
-        await to_thread.run_sync(self._find, task_id)
-        body = Body(request.receive)
+        self._find(task_id)
+        # Invariant: no await before, so that whoever comes later knows of this request.
         async with self._running.turn(task_id, body):
-            record = await to_thread.run_sync(self._find, task_id)
+            record = self._find(task_id)
             at = self._offset(record)
             if offset != at:
                 detail = f"the upload stands at byte {at}, not {offset}"
@@ -249,7 +251,7 @@ class TusEndpoint:
         try:
             after, at = await receiving.run(expected)
         except ChunkRefused as error:
-            await to_thread.run_sync(self._find, record.id)  # it may be gone by now
+            self._find(record.id)  # it may be gone by now
             raise refused(error) from error
         except TaskNotFound:
             raise self._gone(record.id) from None
@@ -262,7 +264,7 @@ class TusEndpoint:
 
     async def _delete(self, task_id: str) -> Response:
         try:
-            await to_thread.run_sync(self._find, task_id)
+            self._find(task_id)
         except Problem as error:
             if error.kind != "UploadFailed":
                 raise

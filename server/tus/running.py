@@ -17,7 +17,7 @@ from ..problems import Problem
 from .bodies import Body
 
 #: So long the end of a request is waited for, whose connection may have dropped just now.
-_GRACE_S = 0.3
+GRACE_S = 0.3
 #: A request from which nothing has come for so long is dead for the next one that comes.
 SILENT_S = 5.0
 
@@ -41,14 +41,14 @@ class Running:
         Raises:
             Problem: 423, another one does.
         """
-        await self.end_dead(task_id)
+        if task_id in self._turns:
+            await self.end_dead(task_id)
         if task_id in self._turns:
             detail = "another request brings bytes for this upload: wait for its end"
             raise Problem(423, "UploadLocked", detail, headers={"Retry-After": "1"})
         turn = self._turns[task_id] = _Turn(body)
         try:
-            async with body:
-                yield
+            yield
         finally:
             del self._turns[task_id]
             turn.over.set()
@@ -59,7 +59,7 @@ class Running:
         if turn is None:
             return
         with suppress(TimeoutError):
-            async with asyncio.timeout(_GRACE_S):
+            async with asyncio.timeout(GRACE_S):
                 await turn.over.wait()
         if not turn.over.is_set() and turn.body.silent_s >= SILENT_S:
             turn.body.end()

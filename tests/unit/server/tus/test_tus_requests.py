@@ -389,11 +389,11 @@ def test_what_expired_is_gone(serve: Callable[..., Served]):
 
 
 def test_every_chunk_puts_the_end_off(serve: Callable[..., Served]):
-    served = serve(engine={"max_age_s": 2})
+    served = serve(engine={"max_age_s": 1.5})
     tus = Tus(served.port)
     target = tus.create(9)
-    for number in range(5):
-        time.sleep(0.7)
+    for number in range(3):
+        time.sleep(0.6)
         answer = tus.patch(target, number, b"x")
         assert answer.status == 204
         at = parsedate_to_datetime(answer.headers["upload-expires"]).timestamp()
