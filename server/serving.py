@@ -20,7 +20,7 @@ from .app import make_app
 from .settings import ServerSettings
 
 #: So long requests under way may go on when the server stops.
-_GRACE_S = 5
+GRACE_S = 5
 
 
 class DoorServer(uvicorn.Server):
@@ -46,7 +46,7 @@ class DoorServer(uvicorn.Server):
             access_log=False,
             proxy_headers=False,  # the gate reads them, of proxies that are trusted
             server_header=False,
-            timeout_graceful_shutdown=_GRACE_S,
+            timeout_graceful_shutdown=GRACE_S,
             ssl_certfile=certificate,
             ssl_keyfile=key,
         )

@@ -12,6 +12,8 @@ import pytest
 from musictasks.errors import SettingsError
 from musictasks.server import ServerSettings
 from serverkit import BEARER, TOKEN, Served, served_library
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
@@ -214,6 +216,22 @@ def test_without_the_token_nothing_is_open(guarded, method, path):
             assert answer.headers["www-authenticate"].startswith("Bearer")
         assert client.request(method, f"{path}?token={TOKEN}&key={TOKEN}").status_code == 401
     assert guarded.engine.tasks() == []
+
+
+def test_a_websocket_of_one_s_own_needs_the_token(guarded):
+    """Only MusicDB's brings it in its packets."""
+
+    async def endpoint(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.send_text("in")
+        await socket.close()
+
+    guarded.app.router.routes.append(WebSocketRoute("/own", endpoint))
+    url = f"ws://{guarded.host}/own"
+    with pytest.raises(InvalidStatus), connect(url, proxy=None):
+        pass
+    with connect(url, proxy=None, additional_headers=BEARER) as socket:
+        assert socket.recv() == "in"
 
 
 def test_with_the_token_it_is_open(tmp_path: Path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from attrs import frozen
-from musictasks.server import events
+from musictasks.server import events, serving
 from serverkit import Served, ServerProcess, served_library, wait_until
 
 
@@ -211,9 +212,12 @@ def test_many_readers_get_the_same(served):
 
 
 def test_the_server_stops_while_streams_are_open(tmp_path: Path):
+    """At once: it does not wait until those who are under way have had their time."""
     with served_library(tmp_path) as served:
         client = httpx.Client(base_url=served.url, trust_env=False)
         opened = client.stream("GET", "/api/events")
         opened.__enter__()
+        stopped_at = time.monotonic()
+    assert time.monotonic() - stopped_at < serving.GRACE_S - 1
     opened.__exit__(None, None, None)
     client.close()
