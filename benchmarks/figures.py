@@ -25,15 +25,20 @@ class Figure:
         return self.wanted is None or self.value < self.wanted
 
 
-def us_per_call(calls: Callable[[int], object], count: int) -> float:
+def us_per_call(
+    calls: Callable[[int], object], count: int, clock: Callable[[], float] = perf_counter
+) -> float:
     """µs for one of `count` calls that `calls(count)` makes."""
-    begun = perf_counter()
+    begun = clock()
     calls(count)
-    return (perf_counter() - begun) / count * 1e6
+    return (clock() - begun) / count * 1e6
 
 
 def interleaved(
-    rounds: int, count: int, *subjects: Callable[[int], object]
+    rounds: int,
+    count: int,
+    *subjects: Callable[[int], object],
+    clock: Callable[[], float] = perf_counter,
 ) -> tuple[list[float], ...]:
     """µs per call of each subject, round by round, so that noise hits all of them alike."""
     measured: tuple[list[float], ...] = tuple([] for _ in subjects)
@@ -41,7 +46,7 @@ def interleaved(
         subject(count)  # warm
     for _ in range(rounds):
         for subject, found in zip(subjects, measured, strict=True):
-            found.append(us_per_call(subject, count))
+            found.append(us_per_call(subject, count, clock))
     return measured
 
 

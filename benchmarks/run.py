@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import adding
 import at_rest
 import event
+import imports
 import notification
+import scan
+import way
 from figures import Figure
 from rich.console import Console
 from rich.table import Table
@@ -32,12 +36,12 @@ def main() -> None:
 def _measure() -> Iterator[Figure]:
     """On the file system of the checkout, which is a disk; /tmp often is memory."""
     with TemporaryDirectory(prefix=".bench-", dir=Path(__file__).parent) as directory:
-        for subject in (at_rest, notification, event, server):
+        for subject in (imports, notification, event, at_rest, way, adding, scan, server):
             yield from subject.measure(Path(directory) / subject.__name__)
 
 
 def _text(value: float, unit: str) -> str:
-    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+    return f"{value:,.0f} {unit}" if abs(value) >= 100 else f"{value:.3g} {unit}"
 
 
 if __name__ == "__main__":
