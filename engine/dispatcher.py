@@ -163,10 +163,12 @@ class Dispatcher:
         return bool(due)
 
     def _pop_due(self) -> list[Job]:
-        now, monotonic = self._clock(), time.monotonic()
-        is_due = [when <= now or other <= monotonic for when, other, _ in self._later]
-        due = [job for (_, _, job), yes in zip(self._later, is_due, strict=True) if yes]
-        self._later = [one for one, yes in zip(self._later, is_due, strict=True) if not yes]
+        now, due = self._clock(), list[Job]()
+        if self._later:  # seldom, and this is done after every job
+            monotonic = time.monotonic()
+            is_due = [when <= now or other <= monotonic for when, other, _ in self._later]
+            due = [job for (_, _, job), yes in zip(self._later, is_due, strict=True) if yes]
+            self._later = [one for one, yes in zip(self._later, is_due, strict=True) if not yes]
         while self._due and self._due[0][0] <= now:
             when = heapq.heappop(self._due)
             if self._counts(when) and (owner := when[2]()) is not None:

@@ -71,8 +71,12 @@ class Resting:
         """A task that waits for a client goes when nothing happens to it for `max_age_s`."""
         if entry.serial != serial:
             return
-        due = self._tasks.last_activity(entry) + self._settings.max_age_s
-        if due > self._clock():
+        max_age_s, now = self._settings.max_age_s, self._clock()
+        # The file is looked at only when the time is up by what is known without a look.
+        due = max(entry.file.modified_s or 0.0, entry.active_at) + max_age_s
+        if due <= now:
+            due = self._tasks.last_activity(entry) + max_age_s
+        if due > now:
             self._dispatcher.call_at(entry, due, self._expire_if_idle, serial)
         else:
             self._events.fire(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 from collections import OrderedDict
@@ -146,11 +147,12 @@ class Table:
     def load_all(self) -> None:
         """Takes in all tasks of the directory, once, before the start."""
         self.store.sweep()
-        for loaded in self.store.load_all():
-            if isinstance(loaded, InvalidTaskFile):
-                self.refuse(loaded)
-            else:
-                self._add(*loaded)
+        with _no_collection():
+            for loaded in self.store.load_all():
+                if isinstance(loaded, InvalidTaskFile):
+                    self.refuse(loaded)
+                else:
+                    self._add(*loaded)
 
     def _add(self, file: TaskFile, record: Task) -> Entry | None:
         """Takes in a task that was loaded from its file; None if it cannot be taken over."""
@@ -170,10 +172,10 @@ class Table:
     def _bring_up_to_date(self, entry: Entry) -> None:
         if self._take_over is None:
             return
-        place = str(self.store.directory.root / f"{entry.record.id}.json")
         try:
             entry.record = self._take_over(entry.record)
         except (InvalidPath, OSError) as error:
+            place = str(self.store.directory.root / f"{entry.record.id}.json")
             reason = error.reason if isinstance(error, InvalidPath) else str(error)
             raise InvalidTaskFile(place, f"its data cannot be taken over: {reason}") from error
         if entry.record is not entry.saved:
@@ -212,3 +214,15 @@ class Table:
         except InvalidTaskFile as error:
             self.refuse(error)
             return None
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """All that is loaded stays: to look through it for garbage, again and again, finds nothing."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -71,12 +71,15 @@ class DurableFile:
         """
         with self._descriptor() as dir_fd:
             fd = open_regular(self.name, dir_fd, self.name)
-        with os.fdopen(fd, "rb") as file:
+        try:
             # Invariant: looked at before the bytes are read, so that a change while they are
             # read makes the next save raise FileChanged.
-            found = os.fstat(file.fileno())
-            if found.st_size > limit_bytes or len(data := file.read(limit_bytes + 1)) > limit_bytes:
+            found = os.fstat(fd)
+            data = b"" if found.st_size > limit_bytes else _read_all(fd, found.st_size, limit_bytes)
+            if max(found.st_size, len(data)) > limit_bytes:
                 raise InvalidPath(self.name, f"it is larger than {limit_bytes} bytes")
+        finally:
+            os.close(fd)
         self.identity = Identity.of(found)
         return data
 
@@ -201,3 +204,13 @@ class DurableFile:
     def _sync_names(self, dir_fd: int) -> None:
         if self.durable:
             self.shared(dir_fd)
+
+
+def _read_all(fd: int, size_bytes: int, limit_bytes: int) -> bytes:
+    """All that is there, or more than the limit; it had `size_bytes` when it was looked at."""
+    data = os.read(fd, size_bytes + 1)
+    if len(data) == size_bytes:
+        return data  # one byte more was asked for: that was the end
+    while len(data) <= limit_bytes and (more := os.read(fd, limit_bytes + 1 - len(data))):
+        data += more
+    return data

@@ -15,6 +15,7 @@ from cattrs import BaseValidationError
 from ..errors import InvalidPath, InvalidTaskFile
 from ..files import check_relative
 from ..statemachine import Lifecycle, Task
+from .canonical import OPTIONS, parse
 from .format import RecordFormat, record_format
 
 #: Turns the object of an older file into one of today, before it is checked.
@@ -38,8 +39,7 @@ class TaskConverter:
 
     def dump(self, task: Task) -> bytes:
         """The file's content: indented and sorted, so that a person can read a diff."""
-        options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-        return orjson.dumps(self.format.to_json(task), option=options)
+        return orjson.dumps(self.format.to_json(task), option=OPTIONS)
 
     def load(self, data: bytes, task_id: str, *, edited: bool = False) -> Task:
         """The task of the file `{task_id}.json`.
@@ -51,10 +51,9 @@ class TaskConverter:
             InvalidTaskFile: with everything that is wrong, and where.
         """
         try:
-            values = _parse(data)
-            if self.upgrade is not None:
-                values = self.upgrade(values)
-            task = self.format.from_json(values)
+            task = self._load_canonical(data)
+            if task is None:
+                task = self.format.from_json(self._upgraded(_parse(data)))
             self._check(task, task_id, edited)
         except BaseValidationError as error:
             raise InvalidTaskFile(
@@ -65,6 +64,14 @@ class TaskConverter:
         except ValueError as error:
             raise InvalidTaskFile(f"{task_id}.json", str(error)) from None
         return task
+
+    def _load_canonical(self, data: bytes) -> Task | None:
+        """The task of a file that is as `dump` writes it; None for every other one."""
+        values = parse(data)
+        return None if values is None else self.format.from_canonical(self._upgraded(values))
+
+    def _upgraded(self, values: dict[str, Any]) -> dict[str, Any]:
+        return values if self.upgrade is None else self.upgrade(values)
 
     def check(self, task: Task, names: Collection[str]) -> None:
         """Checks fields that somebody has set, by their Python names, without a file.

@@ -17,6 +17,7 @@ from cattrs.preconf.orjson import make_converter as make_orjson_converter
 
 from ..errors import LifecycleError
 from ..statemachine import HistoryEntry, JSONObject, Task
+from .canonical import Reader, make_reader
 
 _ENTRY_KEYS = {"source": "from", "target": "to"}
 _UNKNOWN = "_unknown"
@@ -38,6 +39,7 @@ class RecordFormat:
     #: The fields in which a person's edit of the file counts.
     editable: tuple[str, ...]
     _converter: OrjsonConverter = field(alias="converter", repr=False)
+    _read: Reader = field(alias="read", repr=False)
 
     def to_json(self, task: Task) -> dict[str, Any]:
         """The record as its file has it, the unknown keys too; a copy that is the caller's own."""
@@ -54,6 +56,10 @@ class RecordFormat:
         known = set(self.keys.values())
         unknown = {key: value for key, value in values.items() if key not in known}
         return evolve(task, unknown=unknown) if unknown else task
+
+    def from_canonical(self, values: dict[str, Any]) -> Task | None:
+        """The same for an object that `canonical.parse` gave; None: ask `from_json`."""
+        return self._read(values)
 
     def check_fields(self, task: Task, names: Container[str]) -> None:
         """Checks that fields, by their Python names, hold what their types say.
@@ -117,6 +123,7 @@ def record_format(record: type[Task]) -> RecordFormat:
             if item.metadata.get("editable", True) and not item.name.startswith("_")
         ),
         converter=converter,
+        read=make_reader(record, keys, converter.structure),
     )
 
 

@@ -104,7 +104,6 @@ class TaskFile:
         self._dump(task)
 
     def _load(self, *, edited: bool = False) -> Task:
-        place = str(self._file.directory.root / self._file.name)
         known = self._file.identity
         try:
             data = self._file.read(FILE_MAX_BYTES)
@@ -114,11 +113,15 @@ class TaskFile:
         except (InvalidPath, InvalidTaskFile) as error:
             # Invariant: no save expects a file that does not load, so none writes over it.
             self._file.identity = known
-            raise InvalidTaskFile(place, error.reason) from None
+            raise InvalidTaskFile(self._place, error.reason) from None
         except OSError as error:
             if error.errno in _OUT_OF_MEANS:
                 raise
-            raise InvalidTaskFile(place, error.strerror or str(error)) from error
+            raise InvalidTaskFile(self._place, error.strerror or str(error)) from error
+
+    @property
+    def _place(self) -> str:
+        return str(self._file.directory.root / self._file.name)
 
 
 @frozen

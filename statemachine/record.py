@@ -101,10 +101,16 @@ def _same(one: Any, other: Any) -> bool:
     return one == other
 
 
+#: Most records have nothing of it; one is enough for all of them.
+EMPTY = JSONObject({})
+
+
 def _json_object(value: Mapping[str, Any] | JSONObject | None) -> JSONObject:
     if isinstance(value, JSONObject):
         return value
-    return JSONObject({} if value is None else value)
+    if value is None:
+        return EMPTY
+    return JSONObject(value)
 
 
 @frozen
