@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= demo-library
+# So many tests run side by side; 0: all in one process, as a debugger wants them.
+TEST_JOBS ?= auto
 
 .PHONY: demo serve test check test-long test-mutants bench diagrams docs format clean
 
@@ -15,7 +17,7 @@ serve: $(VENV)/ready
 	$(BIN)/musictasks serve --library $(DEMO)
 
 test: check
-	$(BIN)/python -m pytest -m "not long and not mutants"
+	$(BIN)/python -m pytest -m "not long and not mutants" -n $(TEST_JOBS) --dist worksteal
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -36,7 +37,8 @@ def test_the_tutorial(directory: Path):
     assert "edges taken (100 %)" in proof
     assert "packingfailed" in (directory / "packing.mmd").read_text()
     assert "packingfailed" in (directory / "packing.md").read_text()
-    result = Path(program.splitlines()[-1].partition(": ")[2])
+    # The last notification may be printed after it.
+    (result,) = re.findall(r"^\d+ bytes: (.+)$", program, re.MULTILINE)
     assert (directory / result).is_file()
 
 
