@@ -170,15 +170,15 @@ class Table:
         return entry
 
     def _bring_up_to_date(self, entry: Entry) -> None:
-        if self._take_over is None:
-            return
         try:
-            entry.record = self._take_over(entry.record)
+            if self._take_over is not None:
+                entry.record = self._take_over(entry.record)
         except (InvalidPath, OSError) as error:
             place = str(self.store.directory.root / f"{entry.record.id}.json")
             reason = error.reason if isinstance(error, InvalidPath) else str(error)
             raise InvalidTaskFile(place, f"its data cannot be taken over: {reason}") from error
-        if entry.record is not entry.saved:
+        # Old names go from the disk at once, so that a later version need not know them any more.
+        if entry.record is not entry.saved or entry.file.has_old_names:
             try:
                 entry.file.save(entry.record)
                 entry.saved = entry.record

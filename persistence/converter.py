@@ -42,7 +42,7 @@ class TaskConverter:
         return orjson.dumps(self.format.to_json(task), option=OPTIONS)
 
     def load(self, data: bytes, task_id: str, *, edited: bool = False) -> Task:
-        """The task of the file `{task_id}.json`.
+        """The task of the file `{task_id}.json`, with the names of today.
 
         With `edited`, state and history may be anything of the right type: for `merge_edit`,
         which takes neither from a person.
@@ -50,10 +50,15 @@ class TaskConverter:
         Raises:
             InvalidTaskFile: with everything that is wrong, and where.
         """
+        return self.read(data, task_id, edited=edited)[0]
+
+    def read(self, data: bytes, task_id: str, *, edited: bool = False) -> tuple[Task, bool]:
+        """As `load`, and whether the file has names that states had before (`renamed`)."""
         try:
-            task = self._load_canonical(data)
-            if task is None:
-                task = self.format.from_json(self._upgraded(_parse(data)))
+            written = self._load_canonical(data)
+            if written is None:
+                written = self.format.from_json(self._upgraded(_parse(data)))
+            task = self.lifecycle.taken_over(written)
             self._check(task, task_id, edited)
         except BaseValidationError as error:
             raise InvalidTaskFile(
@@ -63,7 +68,7 @@ class TaskConverter:
             raise InvalidTaskFile(f"{task_id}.json", "it is nested too deeply") from None
         except ValueError as error:
             raise InvalidTaskFile(f"{task_id}.json", str(error)) from None
-        return task
+        return task, task is not written
 
     def _load_canonical(self, data: bytes) -> Task | None:
         """The task of a file that is as `dump` writes it; None for every other one."""

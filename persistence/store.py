@@ -37,6 +37,8 @@ class TaskFile:
     task_id: str
     _file: DurableFile = field(alias="file")
     _converter: TaskConverter = field(alias="converter")
+    #: The file names states as they were called before; the next save has the names of today.
+    has_old_names: bool = field(default=False, init=False)
 
     @property
     def modified_s(self) -> float | None:
@@ -63,6 +65,7 @@ class TaskFile:
         """
         try:
             self._file.save(self._dump(task))
+            self.has_old_names = False
         except FileNotFoundError:
             raise TaskFileDeleted(self.task_id) from None
         except FileChanged:
@@ -107,7 +110,7 @@ class TaskFile:
         known = self._file.identity
         try:
             data = self._file.read(FILE_MAX_BYTES)
-            return self._converter.load(data, self.task_id, edited=edited)
+            task, self.has_old_names = self._converter.read(data, self.task_id, edited=edited)
         except FileNotFoundError:
             raise TaskFileDeleted(self.task_id) from None
         except (InvalidPath, InvalidTaskFile) as error:
@@ -118,6 +121,7 @@ class TaskFile:
             if error.errno in _OUT_OF_MEANS:
                 raise
             raise InvalidTaskFile(self._place, error.strerror or str(error)) from error
+        return task
 
     @property
     def _place(self) -> str:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property, partial
+from typing import Any, TypeVar
 
 from attrs import NOTHING, evolve, field, fields, frozen
 
 from ..errors import LifecycleError
 from .declaration import Edge, Guard, Kind, Role, Sender, Stage, StateSpec, Target
 from .record import Task
+from .renaming import check_renamed, with_new_names
 from .upload_record import UploadTask, is_complete, is_incomplete
+
+T = TypeVar("T", bound=Task)
+
+
+def _copied(renamed: Any) -> Any:
+    return dict(renamed) if isinstance(renamed, Mapping) else renamed
 
 
 @frozen(repr=False)
@@ -33,6 +41,9 @@ class Lifecycle:
     free_edges: tuple[Edge, ...] = field(converter=tuple)
     #: The class of its tasks' records.
     record: type[Task] = field(default=Task, kw_only=True)
+    #: The states that had another name before: each old name with the name of today. Task files
+    #: with old names are taken over when they are loaded.
+    renamed: Mapping[str, str] = field(factory=dict, converter=_copied, kw_only=True, hash=False)
     #: A step of a derivation, which need not be whole yet.
     _draft: bool = field(default=False, kw_only=True, eq=False, repr=False, alias="draft")
 
@@ -41,6 +52,7 @@ class Lifecycle:
         _check_states(self)
         _check_stages(self)
         _check_edges(self)
+        check_renamed(self.renamed, self._by_name)
         if not self._draft:
             self.check()
 
@@ -220,6 +232,28 @@ class Lifecycle:
         """This lifecycle with another class of records, derived from the present one."""
         return evolve(self, record=record)
 
+    def with_renamed(self, renamed: Mapping[str, str]) -> Lifecycle:
+        """This lifecycle with old names of its states, besides those it has: `{"old": "new"}`.
+
+        What was stored under the old name is taken over when it is loaded: in its state and in its
+        history, in memory and in the file. Several old names may have become one.
+
+        Raises:
+            LifecycleError: The lifecycle has no state of the new name, or still has one of the old
+                name, or a new name is an old one, too.
+        """
+        if not isinstance(renamed, Mapping):
+            check_renamed(renamed, ())
+        return evolve(self, renamed={**self.renamed, **renamed}, draft=self._draft)
+
+    def today(self, name: str) -> str:
+        """The present name of a state by its old one; any other name as it is."""
+        return self.renamed.get(name, name)
+
+    def taken_over(self, task: T) -> T:
+        """The record with the names of today; the same one where it has no old name."""
+        return with_new_names(task, self.renamed)
+
     def with_target(
         self, source: str, event: str, target: str, *, guard: Guard | None = None
     ) -> Lifecycle:
@@ -261,6 +295,7 @@ class Lifecycle:
             self.stages if stages is None else stages,
             self.free_edges if free_edges is None else free_edges,
             record=self.record,
+            renamed=self.renamed,
             draft=True,
         )
 
