@@ -7,7 +7,9 @@ from ..engine import (
     Callback,
     Reading,
     Status,
+    TaskCheck,
     as_dictionary,
+    check_tasks,
 )
 from .engine import MusicEngine
 from .opening import (
@@ -31,8 +33,10 @@ __all__ = [
     "RelativePaths",
     "Settings",
     "Status",
+    "TaskCheck",
     "archive_limits",
     "as_dictionary",
+    "check_tasks",
     "default_handlers",
     "music_directory",
     "open_library",

@@ -17,6 +17,7 @@ from cattrs.preconf.orjson import make_converter as make_orjson_converter
 
 from ..errors import LifecycleError
 from ..statemachine import HistoryEntry, JSONObject, Task
+from ..statemachine.record import file_key
 from .canonical import Reader, make_reader
 
 _ENTRY_KEYS = {"source": "from", "target": "to"}
@@ -101,7 +102,7 @@ def record_format(record: type[Task]) -> RecordFormat:
         LifecycleError: Two fields have the same key, or one has a type that JSON cannot hold.
     """
     items = [item for item in fields(record) if item.name != _UNKNOWN]
-    keys = {item.name: item.metadata.get("key") or item.name.replace("_", "") for item in items}
+    keys = {item.name: file_key(item) for item in items}
     twice = [key for key in keys.values() if list(keys.values()).count(key) > 1]
     if twice:
         raise LifecycleError(

@@ -181,6 +181,10 @@ class TaskStore:
             except InvalidPath as error:
                 yield InvalidTaskFile(str(self.directory.root / (stem + _SUFFIX)), error.reason)
 
+    def all_names(self) -> list[str]:
+        """The names of all files without `.json`, also of those that are no id, sorted."""
+        return list(self._stems())
+
     def names(self) -> list[str]:
         """The ids that have a file, sorted; whether it loads is another question."""
         return [stem for stem in self._stems() if TASK_ID.fullmatch(stem)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .comparing import compare
+from .comparison import Change, Comparison, Difference, Part, Stored, Verdict
 from .declaration import Edge, Guard, Kind, Role, Sender, Stage, StateSpec, Target, attempts_left
 from .lifecycle import Lifecycle, bare_lifecycle
 from .machine import TaskMachine
@@ -14,7 +16,10 @@ __all__ = [
     "HISTORY_LIMIT",
     "MUSIC",
     "ArtworkSource",
+    "Change",
+    "Comparison",
     "ContentType",
+    "Difference",
     "Edge",
     "Guard",
     "Handler",
@@ -24,19 +29,23 @@ __all__ = [
     "Lifecycle",
     "MusicTask",
     "Outcome",
+    "Part",
     "Role",
     "Sender",
     "Stage",
     "State",
     "StateSpec",
+    "Stored",
     "Target",
     "Task",
     "TaskMachine",
     "UploadTask",
+    "Verdict",
     "Work",
     "WorkStopped",
     "attempts_left",
     "bare_lifecycle",
+    "compare",
     "fail",
     "in_file",
     "is_complete",

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import Attribute, evolve, field, frozen
 
 #: Deeper annotations are refused: no JSON reader has to take them.
 MAX_DEPTH = 100
@@ -156,6 +156,11 @@ def in_file(
         "count": count,
         "examples": tuple(examples),
     }
+
+
+def file_key(item: Attribute[Any]) -> str:
+    """The key of a record's field in the task file."""
+    return item.metadata.get("key") or item.name.replace("_", "")
 
 
 #: Of a field that only the engine writes.
