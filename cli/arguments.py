@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from musictasks import __version__
+
 from .printable import printable
 
 _DESCRIPTION = """\
@@ -30,6 +32,7 @@ class Parser(argparse.ArgumentParser):
 
 def make_parser() -> Parser:
     parser = Parser(prog="musictasks", description=_DESCRIPTION, epilog=_EPILOG)
+    parser.add_argument("--version", action="version", version=f"musictasks {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     command = _command_maker(commands)
 
@@ -67,10 +70,14 @@ def make_parser() -> Parser:
         ("retry", "try again what failed"),
     ):
         command(name, about).add_argument("id", metavar="ID", help="the id of a task")
-    command(
-        "check", "list what is to be repaired: task files, upload data without a task, bitrates"
+    add_check_arguments(
+        command(
+            "check", "list what is to be repaired: task files, upload data without a task, bitrates"
+        )
     )
     add_serve_arguments(command("serve", "open the door: the page, uploads, and the API"))
+    compare = commands.add_parser("compare", help="say what is different between two lifecycles")
+    add_compare_arguments(compare)
     diagram = commands.add_parser("diagram", help="draw the lifecycle of tasks, or a part of it")
     add_diagram_arguments(diagram)
     completion = commands.add_parser(
@@ -95,6 +102,14 @@ def _command_maker(commands: Any) -> Callable[[str, str], argparse.ArgumentParse
         where.add_argument(
             "--config", type=Path, metavar="FILE", help="MusicDB's musicdb.ini, in its place"
         )
+        if name == "check":
+            where.add_argument(
+                "--tasks",
+                type=Path,
+                dest="task_files",
+                metavar="DIR",
+                help="with --lifecycle: the task files of another program than a music library",
+            )
         return parser
 
     return make
@@ -149,6 +164,49 @@ def _port(text: str) -> int:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def add_check_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--lifecycle",
+        type=_lifecycle,
+        metavar="MODULE:NAME",
+        help="instead, say what this lifecycle would make of every stored task",
+    )
+    parser.add_argument(
+        "--upgrade",
+        type=_function,
+        metavar="MODULE:NAME",
+        help="with --lifecycle: what brings the content of older task files up to date",
+    )
+    parser.add_argument("--json", action="store_true", help="with --lifecycle: for programs")
+
+
+def contradiction(arguments: argparse.Namespace) -> str | None:
+    """What of the options does not go together, beyond what the parser says."""
+    if arguments.command == "check" and arguments.lifecycle is None:
+        for option in ("task_files", "upgrade", "json"):
+            if getattr(arguments, option):
+                return f"--{option.replace('task_files', 'tasks')} goes with --lifecycle"
+    return None
+
+
+def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "old", type=_lifecycle, metavar="OLD", help="MODULE:NAME of the lifecycle as it was"
+    )
+    parser.add_argument(
+        "new",
+        nargs="?",
+        type=_lifecycle,
+        default="musictasks.statemachine:MUSIC",
+        metavar="NEW",
+        help="as it is (default: the music lifecycle)",
+    )
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument(
+        "--diagram", type=Path, metavar="FILE", help="draw it, too: .svg, .png, .mmd, .dot or .md"
+    )
+
+
 def add_diagram_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file",
@@ -175,23 +233,40 @@ def add_diagram_arguments(parser: argparse.ArgumentParser) -> None:
     part.add_argument(
         "--overview", action="store_true", help="each stage as one box, without failures"
     )
+    part.add_argument(
+        "--compare",
+        type=_lifecycle,
+        metavar="MODULE:NAME",
+        help="what came, went and changed since this lifecycle",
+    )
 
 
 def _lifecycle(name: str) -> Any:
     """The lifecycle that an integrator declared, from wherever Python finds modules."""
+    from ..statemachine import Lifecycle
+
+    found = _resolved(name)
+    if not isinstance(found, Lifecycle):
+        raise argparse.ArgumentTypeError(f"{name} is no Lifecycle")
+    return found
+
+
+def _function(name: str) -> Any:
+    found = _resolved(name)
+    if not callable(found):
+        raise argparse.ArgumentTypeError(f"{name} is no function")
+    return found
+
+
+def _resolved(name: str) -> Any:
     # What a program of this name finds that `python -m` would: modules of the current directory.
     sys.path.insert(0, str(Path.cwd()))
     try:
-        found = pkgutil.resolve_name(name)
+        return pkgutil.resolve_name(name)
     except (ValueError, ImportError, AttributeError) as error:
         raise argparse.ArgumentTypeError(f"cannot be found: {error}") from None
     finally:
         sys.path.pop(0)
-    from ..statemachine import Lifecycle
-
-    if not isinstance(found, Lifecycle):
-        raise argparse.ArgumentTypeError(f"{name} is no Lifecycle")
-    return found
 
 
 def _format(name: str) -> str:

@@ -16,7 +16,11 @@ from .output import say
 
 def run_diagram(arguments: argparse.Namespace, console: Console) -> int:
     """Needs no library: the picture is of the lifecycle, not of any task."""
-    choice = {"only": arguments.only, "overview": arguments.overview}
+    choice = {
+        "only": arguments.only,
+        "overview": arguments.overview,
+        "compare": arguments.compare,
+    }
     if arguments.file is not None:
         write(arguments.lifecycle, arguments.file, arguments.format, **choice)
         say(console, arguments.file)

@@ -11,7 +11,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from ..errors import MusicTasksError, NoLibrary
-from .arguments import make_parser
+from .arguments import contradiction, make_parser
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,6 +33,8 @@ COMMANDS = {
     "remove": "changing:run_remove",
     "retry": "changing:run_retry",
     "serve": "serve:run_serve",
+    "check --lifecycle": "comparing:run_check_lifecycle",
+    "compare": "comparing:run_compare",
     "demo": "demo:run_demo",
     "diagram": "diagram:run_diagram",
     "completion": "completion:run_completion",
@@ -45,7 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             # A name that the terminal's encoding lacks is shown as escapes, instead of an error.
             stream.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
-    arguments = make_parser().parse_args(argv)
+    parser = make_parser()
+    arguments = parser.parse_args(argv)
+    if (reason := contradiction(arguments)) is not None:
+        parser.error(reason)
     return _run(arguments)
 
 
@@ -56,10 +61,14 @@ def _run(arguments: argparse.Namespace) -> int:
     log, handler = logging.getLogger("musictasks"), _Complaints(complaints)
     log.addHandler(handler)
     try:
-        run = resolve_name(f"{__package__}.{COMMANDS[arguments.command]}")
-        if arguments.command in {"diagram", "completion"}:  # they need no library
+        command = arguments.command
+        if command == "check" and arguments.lifecycle is not None:
+            command = "check --lifecycle"
+        run = resolve_name(f"{__package__}.{COMMANDS[command]}")
+        if command in {"compare", "completion", "diagram"}:  # they need no library
             return run(arguments, console)
-        return run(arguments, _settings(arguments), console)
+        named = getattr(arguments, "task_files", None)
+        return run(arguments, None if named else _settings(arguments), console)
     except (MusicTasksError, OSError) as error:
         if str(error) not in handler.said:
             say(complaints, text("musictasks: ", "bold"), error)

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 
 from attrs import evolve
 
-from ..statemachine import Kind, Role, Stage
+from ..statemachine import Change, Kind, Role, Stage
 from . import style
 from .boxes import boxes_of
+from .difference import sign
 from .graph import Arrow, Graph, Node
 from .text import html
 from .text import line as one_line
@@ -83,17 +84,26 @@ def _node(node: Node) -> str:
         attributes += [f'color="{style.NOW}"', "penwidth=3"]
     if node.light:
         attributes.append('style="rounded,filled,dashed"')
+    if node.change is not None:
+        line = style.CHANGES[node.change]
+        attributes += [f'style="rounded,filled,{line.dash}"', f"penwidth={line.width}"]
     if node.whole_stage is not None:
         attributes += [f'fillcolor="{style.STAGE_FILL}"', f'color="{style.STAGE_FILL}"']
         label = f"<{_stage_label(node.whole_stage)}>"
     else:
-        label = _label([look.sign + node.name, *node.notes])
-        attributes.append(f'fontname="{style.FONT if node.light else style.BOLD_FONT}"')
+        label = _label([sign(node.change) + look.sign + node.name, *node.notes])
+        is_faint = node.light or node.change in {Change.SAME, Change.WENT}
+        attributes.append(f'fontname="{style.FONT if is_faint else style.BOLD_FONT}"')
     return f"{_quoted(node.name)} [label={label}, {', '.join(attributes)}]"
 
 
 def _look(node: Node) -> style.Look:
     look = style.UNKNOWN if node.role is None else style.LOOKS[node.role]
+    if node.change is not None:
+        line = style.CHANGES[node.change].color
+        if node.change in {Change.SAME, Change.WENT}:
+            return evolve(look, fill=style.GROUND, text=line, line=line)
+        return evolve(look, line=line)
     if not node.light:
         return look
     return evolve(look, fill=style.GROUND, text=style.FAINT_TEXT, line=style.FAINT_LINE)
@@ -119,10 +129,10 @@ def _cell(look: style.Look, content: str) -> str:
 
 
 def _arrow(graph: Graph, arrow: Arrow) -> str:
-    line = style.LINES[arrow.kind]
+    line = style.LINES[arrow.kind] if arrow.change is None else style.CHANGES[arrow.change]
     color = style.FAINT_LINE if arrow.light else line.color
     text = style.FAINT_TEXT if arrow.light else line.color
-    rows = [arrow.event]
+    rows = [sign(arrow.change) + arrow.event]
     if arrow.guard is not None:
         rows.append(f"[{arrow.guard}]")
     rows += arrow.notes
@@ -167,7 +177,8 @@ def _folded(graph: Graph) -> Iterator[str]:
 
 def _legend(graph: Graph) -> str:
     """The caption, the looks of the states and the kinds of the edges, in rows."""
-    roles = {node.role for node in graph.nodes if not node.light}
+    light = {Change.SAME, Change.WENT}
+    roles = {node.role for node in graph.nodes if not node.light and node.change not in light}
     if any(node.whole_stage for node in graph.nodes):
         roles.add(Role.WORKING)
     looks = {style.LOOKS[role].about: style.LOOKS[role] for role in style.LOOKS if role in roles}
@@ -175,7 +186,9 @@ def _legend(graph: Graph) -> str:
     if Kind.DOCUMENTED not in kinds:
         kinds.discard(Kind.ADDED)  # the contrast to what is documented: here it says nothing
     rows = ["".join(_cell(look, html(look.sign + about)) for about, look in looks.items())]
-    if kinds - {Kind.DOCUMENTED}:
+    if graph.is_comparison:
+        rows.append("".join(map(_line_cell, style.CHANGES.values())))
+    elif kinds - {Kind.DOCUMENTED}:
         rows.append("".join(_line_cell(style.LINES[kind]) for kind in Kind if kind in kinds))
     rows += [f"<TD>{html(line)}</TD>" for line in graph.caption]
     tables = "".join(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import DiagramError
 from ..statemachine import Lifecycle, Task
+from .difference import difference_of
 from .dot import dot
 from .graph import Graph, graph_of, overview_of
 from .image import png, svg
@@ -44,6 +45,7 @@ def draw(
     only: str | None = None,
     overview: bool = False,
     task: Task | None = None,
+    compare: Lifecycle | None = None,
 ) -> str | bytes:
     """A picture or a table of a lifecycle: bytes for svg and png, else text.
 
@@ -54,16 +56,19 @@ def draw(
             the group's.
         overview: Each stage as one box, without failures, recovery and retries.
         task: Not the lifecycle, but this task's walk through it.
+        compare: An older lifecycle: what came, went and changed since.
 
     Raises:
         DiagramError: Format, group or stage are unknown, pygraphviz is missing, or more than one
-            of `only`, `overview` and `task` was given.
+            of `only`, `overview`, `task` and `compare` was given.
         LifecycleError: The lifecycle is not whole.
     """
     if format not in _WRITERS:
         raise DiagramError(f"there is no format {format!r}: choose one of {', '.join(FORMATS)}")
-    if (only is not None) + overview + (task is not None) > 1:
-        raise DiagramError("only, overview and task exclude each other: give one of them")
+    if (only is not None) + overview + (task is not None) + (compare is not None) > 1:
+        raise DiagramError("only, overview, task and compare exclude each other: give one of them")
+    if compare is not None:
+        return _WRITERS[format](difference_of(compare, lifecycle))
     if task is not None:
         return _WRITERS[format](walk(task, lifecycle))
     return _WRITERS[format](overview_of(lifecycle) if overview else graph_of(lifecycle, only))
@@ -91,6 +96,7 @@ def write(
     only: str | None = None,
     overview: bool = False,
     task: Task | None = None,
+    compare: Lifecycle | None = None,
 ) -> None:
     """Writes what `draw` gives to a file, which is replaced if it is there.
 
@@ -102,5 +108,5 @@ def write(
         OSError: The file could not be written.
     """
     chosen = format or format_of(path)
-    drawn = draw(lifecycle, chosen, only=only, overview=overview, task=task)
+    drawn = draw(lifecycle, chosen, only=only, overview=overview, task=task, compare=compare)
     path.write_bytes(drawn.encode() if isinstance(drawn, str) else drawn)

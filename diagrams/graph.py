@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import evolve, field, frozen
 
 from ..errors import DiagramError
-from ..statemachine import Edge, Kind, Lifecycle, Role, Stage
+from ..statemachine import Change, Edge, Kind, Lifecycle, Role, Stage
 
 
 @frozen(kw_only=True)
@@ -26,6 +26,8 @@ class Node:
     notes: tuple[str, ...] = ()
     #: The state a task is in.
     now: bool = False
+    #: In the comparison of two lifecycles: what became of it.
+    change: Change | None = None
 
 
 @frozen(kw_only=True)
@@ -46,6 +48,8 @@ class Arrow:
     folded: bool = False
     #: What else is written on it.
     notes: tuple[str, ...] = ()
+    #: In the comparison of two lifecycles: what became of it.
+    change: Change | None = None
 
 
 @frozen(kw_only=True)
@@ -63,6 +67,8 @@ class Graph:
     caption: tuple[str, ...] = ()
     #: A task's walk: its steps, oldest first.
     steps: tuple[Step, ...] | None = None
+    #: Of two lifecycles: each state and edge says what became of it.
+    is_comparison: bool = False
 
     @property
     def drawn(self) -> tuple[Arrow, ...]:
@@ -153,7 +159,7 @@ def _nodes(lifecycle: Lifecycle, core: set[str]) -> list[Node]:
 
 
 def _arrows(lifecycle: Lifecycle) -> tuple[Arrow, ...]:
-    return tuple(evolve(arrow_of(edge), folded=_folds(lifecycle, edge)) for edge in lifecycle.edges)
+    return tuple(evolve(arrow_of(edge), folded=folds(lifecycle, edge)) for edge in lifecycle.edges)
 
 
 def arrow_of(edge: Edge) -> Arrow:
@@ -169,7 +175,7 @@ def arrow_of(edge: Edge) -> Arrow:
     )
 
 
-def _folds(lifecycle: Lifecycle, edge: Edge) -> bool:
+def folds(lifecycle: Lifecycle, edge: Edge) -> bool:
     """Every state has a way into the removal; only where it follows by itself is it drawn."""
     passing = lifecycle.role(edge.source) is Role.PASSING
     plain = edge.guard is None and edge.event == "remove"

@@ -42,7 +42,15 @@ def _node(node: Node) -> dict[str, Any]:
         "role": None if node.role is None else node.role.value,
         "stage": node.stage,
         "neighbour": node.light,
+        **_change(node),
     }
+
+
+def _change(part: Node | Arrow) -> dict[str, Any]:
+    """Of a comparison of two lifecycles."""
+    if part.change is None:
+        return {}
+    return {"change": part.change.value, "differences": list(part.notes)}
 
 
 def _stage(stage: Stage) -> dict[str, Any]:
@@ -70,4 +78,5 @@ def _arrow(arrow: Arrow) -> dict[str, Any]:
         "guard": None if arrow.guard is None else guard,
         "kind": arrow.kind.value,
         "stored": arrow.stored,
+        **_change(arrow),
     }

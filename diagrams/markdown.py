@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from .difference import ABOUT
 from .graph import Arrow, Graph, Node, Step
 from .text import line
 from .walk import offset_text
@@ -23,8 +24,9 @@ def markdown(graph: Graph) -> str:
         head = ("step", "after", "event", "from", "to", "message")
         parts.append(_table(head, (_step(n, step) for n, step in enumerate(graph.steps, 1))))
         return "\n\n".join(parts) + "\n"
-    parts.append(_table(("state", "group", "role", "stage"), map(_node, graph.nodes)))
-    head = ("event", "from", "to", "guard", "kind")
+    more = ("change", "differences") if graph.is_comparison else ()
+    parts.append(_table(("state", "group", "role", "stage", *more), map(_node, graph.nodes)))
+    head = ("event", "from", "to", "guard", "kind", *more)
     parts.append(_table(head, map(_arrow, graph.arrows)))
     return "\n\n".join(parts) + "\n"
 
@@ -40,6 +42,7 @@ def _node(node: Node) -> Iterator[str]:
     yield _escaped(node.group)
     yield "" if node.role is None else node.role.value
     yield _escaped(node.whole_stage.name if node.whole_stage else node.stage or "")
+    yield from _change(node)
 
 
 def _arrow(arrow: Arrow) -> Iterator[str]:
@@ -50,6 +53,13 @@ def _arrow(arrow: Arrow) -> Iterator[str]:
     about = f": {_escaped(arrow.guard_about)}" if arrow.guard_about else ""
     yield "" if arrow.guard is None else _code(arrow.guard) + about
     yield arrow.kind.value
+    yield from _change(arrow)
+
+
+def _change(part: Node | Arrow) -> Iterator[str]:
+    if part.change is not None:
+        yield ABOUT[part.change]
+        yield _escaped("; ".join(part.notes))
 
 
 def _step(number: int, step: Step) -> Iterator[str]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..statemachine import Kind, Role
+from ..statemachine import Change, Kind, Role
 from . import style
 from .boxes import boxes_of
+from .difference import ABOUT, sign
 from .graph import Arrow, Graph, Node
 from .text import line
 
@@ -59,7 +60,7 @@ def _box(
 
 def _state(node: Node, ids: dict[str, str]) -> str:
     look = style.UNKNOWN if node.role is None else style.LOOKS[node.role]
-    label = look.sign + node.name
+    label = sign(node.change) + look.sign + node.name
     if node.whole_stage is not None:
         stage = node.whole_stage
         label = f"{stage.name}: {stage.queued}, {stage.working}"
@@ -78,7 +79,8 @@ def _ends(graph: Graph, ids: dict[str, str]) -> Iterator[str]:
 def _arrow(arrow: Arrow, ids: dict[str, str]) -> str:
     target = ids[arrow.source if arrow.target is None else arrow.target]
     guard = "" if arrow.guard is None else f" [{arrow.guard}]"
-    text = _text(f"{_SIGNS[arrow.kind]}{arrow.event}{guard}")
+    mark = _SIGNS[arrow.kind] if arrow.change is None else sign(arrow.change)
+    text = _text(f"{mark}{arrow.event}{guard}")
     text = "<br/>".join((text, *map(_text, arrow.notes)))
     return f"{ids[arrow.source]} --> {target} : {text}"
 
@@ -92,15 +94,30 @@ def _classes(graph: Graph, ids: dict[str, str]) -> Iterator[str]:
         look = style.UNKNOWN if node.role is None else style.LOOKS[node.role]
         if node.light:
             name, look = "light", style.Look(style.GROUND, style.FAINT_TEXT, style.FAINT_LINE)
+        if node.change is Change.SAME or node.change is Change.WENT:
+            color = style.CHANGES[node.change].color
+            name, look = node.change.value, style.Look(style.GROUND, color, color)
         members.setdefault(name, []).append(ids[node.name])
         looks[name] = look
     for name, look in looks.items():
         yield f"classDef {name} fill:{look.fill},color:{look.text},stroke:{look.line}"
         yield f"class {','.join(members[name])} {name}"
+    yield from _changes(graph, ids)
     here = [ids[node.name] for node in graph.nodes if node.now]
     if here:
         yield f"classDef now stroke:{style.NOW},stroke-width:4px"
         yield f"class {','.join(here)} now"
+
+
+def _changes(graph: Graph, ids: dict[str, str]) -> Iterator[str]:
+    """The lines around the states of a comparison, over the looks of their roles."""
+    dashes = {"solid": "", "dashed": ",stroke-dasharray:6 4", "dotted": ",stroke-dasharray:2 3"}
+    for change, look in style.CHANGES.items():
+        members = [ids[node.name] for node in graph.nodes if node.change is change]
+        if members and change is not Change.SAME:
+            width = f"stroke-width:{look.width}px{dashes[look.dash]}"
+            yield f"classDef is_{ABOUT[change]} stroke:{look.color},{width}"
+            yield f"class {','.join(members)} is_{ABOUT[change]}"
 
 
 def _text(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from ..statemachine import Kind, Role
+from ..statemachine import Change, Kind, Role
 
 #: Known everywhere by its metrics or a likeness; Graphviz knows the bold one by this name.
 FONT = "Helvetica"
@@ -72,4 +72,13 @@ LINES: dict[Kind, Line] = {
     Kind.ADDED: Line("#0550ae", "solid", "normal", 1.1, "──▶", "added"),
     Kind.RECOVERY: Line("#a33b00", "dashed", "vee", 1.2, "╌╌▷", "recovery after a crash"),
     Kind.RETRY: Line("#8250df", "dotted", "empty", 1.6, "┈┈▷", "retry"),
+}
+
+#: In the comparison of two lifecycles, instead of the kinds: each differs from the others in dash,
+#: width and sign, so that the colours are not needed.
+CHANGES: dict[Change, Line] = {
+    Change.SAME: Line("#6e7781", "solid", "normal", 0.8, "──▶", "as before"),
+    Change.CAME: Line("#0550ae", "solid", "normal", 2.6, "+ ━━▶", "came"),
+    Change.WENT: Line("#a33b00", "dashed", "empty", 1.2, "- ╌╌▷", "went"),
+    Change.CHANGED: Line("#8250df", "dotted", "normal", 2.2, "~ ┈┈▶", "changed"),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -43,8 +44,8 @@ def compare(old: Lifecycle, new: Lifecycle) -> Comparison:
     edges = _edges(old, new)
     stages = _stages(old, new)
     return Comparison(
-        old=old,
-        new=new,
+        before=old,
+        now=new,
         states=states,
         edges=edges,
         stages=stages,
@@ -52,7 +53,7 @@ def compare(old: Lifecycle, new: Lifecycle) -> Comparison:
         stored=tuple(
             _stored(old, new, part, edges)
             for part in states
-            if part.old is not None and part.old.name in old.storable
+            if part.before is not None and part.before.name in old.storable
         ),
     )
 
@@ -66,9 +67,9 @@ def _states(old: Lifecycle, new: Lifecycle) -> tuple[Part[StateSpec], ...]:
         name = new.today(state.name)
         now = new.state(name) if name in new else None
         differences = () if now is None else _declared(state, now)
-        parts.append(Part(old=state, new=now, differences=differences))
+        parts.append(Part(before=state, now=now, differences=differences))
     known = {new.today(state.name) for state in old.states}
-    came = [Part(old=None, new=state) for state in new.states if state.name not in known]
+    came = [Part(before=None, now=state) for state in new.states if state.name not in known]
     return (*parts, *came)
 
 
@@ -80,9 +81,9 @@ def _stages(old: Lifecycle, new: Lifecycle) -> tuple[Part[Stage], ...]:
         differences = [] if now is None else _different("name", stage.name, now.name)
         if now is not None:
             differences += _different("queued", new.today(stage.queued), now.queued)
-        parts.append(Part(old=stage, new=now, differences=tuple(differences)))
+        parts.append(Part(before=stage, now=now, differences=tuple(differences)))
     known = {new.today(stage.working) for stage in old.stages}
-    came = [Part(old=None, new=stage) for stage in new.stages if stage.working not in known]
+    came = [Part(before=None, now=stage) for stage in new.stages if stage.working not in known]
     return (*parts, *came)
 
 
@@ -93,17 +94,15 @@ def _fields(old: type[Task], new: type[Task]) -> tuple[Part[Attribute[Any]], ...
     for key, item in before.items():
         other = now.get(key)
         differences = [] if other is None else _field_differences(item, other)
-        parts.append(Part(old=item, new=other, differences=tuple(differences)))
-    came = [Part(old=None, new=item) for key, item in now.items() if key not in before]
+        parts.append(Part(before=item, now=other, differences=tuple(differences)))
+    came = [Part(before=None, now=item) for key, item in now.items() if key not in before]
     return (*parts, *came)
 
 
 def _of(record: type[Task]) -> tuple[Attribute[Any], ...]:
-    try:
-        # A class of a function has names that nobody else can resolve: then its types are texts.
+    # A class of a function has names that nobody else can resolve: then its types are texts.
+    with suppress(NameError):
         attrs.resolve_types(record)
-    except NameError:
-        pass
     return attrs.fields(record)
 
 
@@ -148,8 +147,8 @@ def _edges(old: Lifecycle, new: Lifecycle) -> tuple[Part[Edge], ...]:
         for event in old.events_from(state.name):
             there = new.edges_from(new.today(state.name), event)
             parts += _choice(new.today, old.edges_from(state.name, event), there)
-    known = {id(part.new) for part in parts}
-    came = [Part(old=None, new=edge) for edge in new.edges if id(edge) not in known]
+    known = {id(part.now) for part in parts}
+    came = [Part(before=None, now=edge) for edge in new.edges if id(edge) not in known]
     return (*parts, *came)
 
 
@@ -186,7 +185,7 @@ def _choice(
         differences = () if now is None else _edge_differences(today, edge, now)
         if at in found and found[at] in moved:
             differences = (*differences, Difference("place", at + 1, found[at] + 1))
-        parts.append(Part(old=edge, new=now, differences=differences))
+        parts.append(Part(before=edge, now=now, differences=differences))
     return parts
 
 
@@ -211,8 +210,8 @@ def _moved(places: list[int]) -> set[int]:
 def _stored(
     old: Lifecycle, new: Lifecycle, part: Part[StateSpec], edges: tuple[Part[Edge], ...]
 ) -> Stored:
-    assert part.old is not None
-    name = part.old.name
+    assert part.before is not None
+    name = part.before.name
     now = new.today(name) if new.today(name) in new.storable else None
     stored = partial(
         Stored,
@@ -241,13 +240,13 @@ def _edge_lines(name: str, now: str, edges: Iterable[Part[Edge]]) -> list[str]:
     """What of the edges of a state came, went and changed, otherwise than for the eye."""
     lines = []
     for part in edges:
-        if part.old is None:
+        if part.before is None:
             if part.it.source == now:
                 lines.append(str(part))
             continue
-        if part.old.source == name:
+        if part.before.source == name:
             counts = [one for one in part.differences if one.what not in _DECORATION]
-            if part.new is None or counts:
+            if part.now is None or counts:
                 lines.append(str(attrs.evolve(part, differences=tuple(counts))))
     return lines
 

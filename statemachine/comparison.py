@@ -33,15 +33,15 @@ class Difference:
 
     #: The name of what is declared: `role`, `guard`, `target`, `name`, …
     what: str
-    old: Any
-    new: Any
+    before: Any
+    now: Any
 
     def __str__(self) -> str:
-        old, new = shown(self.old), shown(self.new)
+        old, new = shown(self.before), shown(self.now)
         return f"{self.what}: {old} is now {new if new != old else 'other code'}"
 
     def as_dictionary(self) -> dict[str, Any]:
-        return {"what": self.what, "old": _plain(self.old), "new": _plain(self.new)}
+        return {"what": self.what, "before": _plain(self.before), "now": _plain(self.now)}
 
 
 @frozen(kw_only=True)
@@ -49,23 +49,23 @@ class Part(Generic[P]):
     """A state, an edge, a stage or a field of the record, as it was and as it is."""
 
     #: None: it came.
-    old: P | None
+    before: P | None
     #: None: it went.
-    new: P | None
+    now: P | None
     differences: tuple[Difference, ...] = ()
 
     @property
     def change(self) -> Change:
-        if self.old is None:
+        if self.before is None:
             return Change.CAME
-        if self.new is None:
+        if self.now is None:
             return Change.WENT
         return Change.CHANGED if self.differences else Change.SAME
 
     @property
     def it(self) -> P:
         """As it is, or as it was where it went."""
-        found = self.old if self.new is None else self.new
+        found = self.before if self.now is None else self.now
         assert found is not None
         return found
 
@@ -76,8 +76,8 @@ class Part(Generic[P]):
     def as_dictionary(self) -> dict[str, Any]:
         return {
             "change": self.change.value,
-            "old": None if self.old is None else _plain(self.old),
-            "new": None if self.new is None else _plain(self.new),
+            "before": None if self.before is None else _plain(self.before),
+            "now": None if self.now is None else _plain(self.now),
             "differences": [one.as_dictionary() for one in self.differences],
         }
 
@@ -127,11 +127,11 @@ class Stored:
         return _without(self.can, self.could)
 
     def lines(self) -> Iterator[str]:
-        """For a person: the verdict, and what is behind it."""
-        name = self.state if self.now in {self.state, None} else f"{self.state} (now {self.now})"
-        yield f"{name}: {self.verdict}"
+        """For a person: the verdict, and what is behind it; nothing where all is as before."""
         if self.verdict is Verdict.SAME:
             return
+        name = self.state if self.now in {self.state, None} else f"{self.state} (now {self.now})"
+        yield f"{name}: {self.verdict}"
         if self.does is None:
             yield f"  could: {', '.join(map(_way, self.could))}"
             return
@@ -167,8 +167,8 @@ class Comparison:
     are the same.
     """
 
-    old: Lifecycle
-    new: Lifecycle
+    before: Lifecycle
+    now: Lifecycle
     states: tuple[Part[StateSpec], ...]
     edges: tuple[Part[Edge], ...]
     stages: tuple[Part[Stage], ...]
@@ -203,6 +203,8 @@ class Comparison:
         if not lines:
             return "Nothing came, went or changed."
         lines.append("stored tasks")
+        same = [one.state for one in self.stored if one.verdict is Verdict.SAME]
+        lines += [f"  as before: {', '.join(same)}"] if same else []
         lines += (f"  {line}" for one in self.stored for line in one.lines())
         return "\n".join([*lines, *self._end()])
 
