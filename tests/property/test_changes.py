@@ -10,9 +10,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 from attrs import frozen
 from changekit import Slip, changes
-from hypothesis import Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from musictasks.engine import Engine, EngineSettings, TaskCheck, check_tasks, open_engine
 from musictasks.errors import IllegalTransition, TransitionRefused
@@ -111,13 +112,29 @@ def foretold(
     return "(refused)" if any(edge.guard for edge in of_event) else "(unknown)"
 
 
-@given(changes(), st.lists(st.integers(0, 9), min_size=12, max_size=12))
-@settings(max_examples=30, phases=[Phase.explicit, Phase.generate])
+WALKS = st.lists(st.integers(0, 9), min_size=12, max_size=12)
+
+
+@given(changes(), WALKS)
+@settings(settings.get_profile("unshrunk"), max_examples=40)
 def test_what_is_said_of_stored_tasks_happens(
     machines: tuple[Lifecycle, Lifecycle], numbers: list[int]
 ):
     """Real walks in the old machine; then the new one loads their files, and runs them."""
-    old, new = machines
+    all_that_is_said_happens(*machines, numbers)
+
+
+@pytest.mark.long
+@given(changes(), WALKS)
+@settings(max_examples=500, derandomize=False)
+def test_what_is_said_of_many_more_happens(
+    machines: tuple[Lifecycle, Lifecycle], numbers: list[int]
+):
+    """The same, for changes that nobody has seen."""
+    all_that_is_said_happens(*machines, numbers)
+
+
+def all_that_is_said_happens(old: Lifecycle, new: Lifecycle, numbers: list[int]) -> None:
     said = compare(old, new)
     with tempfile.TemporaryDirectory() as directory:
         place = Place(Path(directory, "old"))
