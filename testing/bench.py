@@ -9,7 +9,7 @@ from attrs import define, field
 
 from ..errors import LifecycleViolation, TaskFileDeleted
 from ..files import Directory
-from ..persistence import TaskFile, TaskStore, make_converter
+from ..persistence import TaskFile, TaskStore, Upgrade, make_converter
 from ..statemachine import Edge, Lifecycle, Task, TaskMachine
 
 #: Makes a machine, as `TaskMachine` does: `machine(lifecycle, save=..., entered=...)`.
@@ -23,6 +23,8 @@ class Bench:
     lifecycle: Lifecycle
     directory: Path
     make_machine: MachineFactory
+    #: Of the content of older files.
+    upgrade: Upgrade | None = None
     #: The states that were told.
     told: list[str] = field(factory=list, init=False)
     saves: int = field(default=0, init=False)
@@ -31,19 +33,27 @@ class Bench:
     machine: TaskMachine = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        converter = make_converter(self.lifecycle)
+        converter = make_converter(self.lifecycle, self.upgrade)
         self._store = TaskStore(Directory(self.directory, durable=False), converter)
         self.machine = self.make_machine(self.lifecycle, save=self.save, entered=self.entered)
 
     def put(self, task: Task) -> None:
         """Begins with this record, on disk unless it is one that never is."""
+        self._clear()
+        self._file = self._store.task_file(task.id)
+        if task.state in self.lifecycle.storable:
+            self._file.create(task)
+
+    def write(self, task_id: str, content: bytes) -> None:
+        """Begins with this file, as another version wrote it."""
+        self._clear()
+        (self.directory / f"{task_id}.json").write_bytes(content)
+
+    def _clear(self) -> None:
         for path in self.directory.iterdir():
             path.unlink()
         self.told.clear()
         self.saves = 0
-        self._file = self._store.task_file(task.id)
-        if task.state in self.lifecycle.storable:
-            self._file.create(task)
 
     def content(self) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in self.directory.iterdir()}

@@ -70,7 +70,7 @@ def _explore(bench: Bench, given: Sequence[Candidate]) -> dict[Edge, Walk]:
     while ahead:
         following: list[tuple[Walk, Task]] = []
         for walk, task in ahead:
-            _never_stuck(bench.lifecycle, walk, task)
+            never_stuck(bench.lifecycle, walk, task)
             for longer, payload in _steps(bench.lifecycle, walk, task, given):
                 found.setdefault(longer.taken[-1], longer)
                 event = longer.steps[-1][0]
@@ -97,7 +97,8 @@ def _steps(
     return list(longer.values())
 
 
-def _never_stuck(lifecycle: Lifecycle, walk: Walk, task: Task) -> None:
+def never_stuck(lifecycle: Lifecycle, walk: Walk, task: Task) -> None:
+    """Raises LifecycleViolation if guards refuse all that the engine does in the task's state."""
     for event in _OWN_EVENTS.get(lifecycle.role(task.state), ()):
         edges = lifecycle.edges_from(task.state, event)
         if edges and all(edge.guard and not ask(edge, task, {}) for edge in edges):
@@ -155,7 +156,7 @@ def _cut(bench: Bench, walk: Walk, cut: int, when: str) -> None:
         if found.state != expected:
             reason = f"{found.state!r}, not {expected!r}, is stored"
             raise LifecycleViolation(where, reason, walk.shown())
-        _go_on(bench, found)
+        go_on(bench, found)
     except (MusicTasksError, OSError) as error:
         raise LifecycleViolation(where, f"it cannot go on: {error}", walk.shown()) from error
 
@@ -175,7 +176,7 @@ def _cutting(bench: Bench, cut: int, when: str) -> Callable[[Task, Any], None]:
     return save
 
 
-def _go_on(bench: Bench, task: Task) -> None:
+def go_on(bench: Bench, task: Task) -> None:
     """What the engine does with a loaded task, then the shortest way out, all on disk."""
     lifecycle = bench.lifecycle
     if lifecycle.role(task.state) is Role.WORKING:

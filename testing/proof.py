@@ -9,11 +9,13 @@ from typing import Any
 
 from attrs import frozen
 
+from ..persistence import Upgrade
 from ..statemachine import Handler, Lifecycle, Task, TaskMachine
 from .bench import Bench, MachineFactory
 from .handling import prove_handlers
 from .pairs import prove_pairs
 from .paths import covering_paths, prove_path
+from .upgrading import prove_upgrade
 
 
 @frozen
@@ -34,6 +36,8 @@ class Report:
     cuts: int
     #: Records from which a handler ran twice.
     handlers: int = 0
+    #: Records of an older lifecycle that went on.
+    upgraded: int = 0
 
     def __str__(self) -> str:
         percent = 100 * self.edges_covered / self.edges_total
@@ -46,6 +50,8 @@ class Report:
         ]
         if self.handlers:
             lines.append(f"{self.handlers} handlers run twice: the second run as the first")
+        if self.upgraded:
+            lines.append(f"{self.upgraded} stored tasks of the older lifecycle: each goes on")
         return "\n".join(lines)
 
 
@@ -56,6 +62,8 @@ def prove(
     handlers: Mapping[str, Handler] | None = None,
     directories: Iterable[Path] = (),
     uploads: Path | None = None,
+    upgrade_from: Lifecycle | None = None,
+    upgrade: Upgrade | None = None,
     machine: MachineFactory = TaskMachine,
 ) -> Report:
     """Proves that nothing illegal can happen in a lifecycle, and that no task gets stuck.
@@ -78,6 +86,10 @@ def prove(
             that they hold as attributes or name as variables.
         uploads: Where each given task has its own directory, `{task id}/`, with the files that its
             handler needs; by default the tasks have empty temporary ones.
+        upgrade_from: An older lifecycle, whose stored tasks have to go on in this one: whatever
+            state one is in, its file loads, the engine can go on with it, and where an event led
+            to more than the removal, one still does. `tasks` may hold records of it, too.
+        upgrade: That of `open_engine`, for what the older files hold.
         machine: Makes the machine, for tests of `prove` itself.
 
     Raises:
@@ -88,14 +100,16 @@ def prove(
     lifecycle.check()
     given = [task if isinstance(task, tuple) else (task, {}) for task in tasks]
     for task, _ in given:
-        if type(task) is not lifecycle.record:
+        if type(task) not in {lifecycle.record, upgrade_from and upgrade_from.record}:
             expected = lifecycle.record.__name__
             raise TypeError(f"the lifecycle's records are {expected}, not {type(task).__name__}")
+    every, given = given, [one for one in given if type(one[0]) is lifecycle.record]
     with tempfile.TemporaryDirectory(prefix="musictasks-prove-") as directory:
-        bench = Bench(lifecycle, Path(directory), machine)
+        bench = Bench(lifecycle, Path(directory), machine, upgrade)
         counts = prove_pairs(bench, given)
         paths = covering_paths(bench, given)
         cuts = sum(prove_path(bench, path) for path in paths)
+        upgraded = 0 if upgrade_from is None else prove_upgrade(bench, upgrade_from, every)
     runs = prove_handlers(
         lifecycle, handlers or {}, [task for task, _ in given], directories, uploads
     )
@@ -108,4 +122,5 @@ def prove(
         paths=len(paths),
         cuts=cuts,
         handlers=runs,
+        upgraded=upgraded,
     )
