@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 from musictasks.errors import ChunkRefused, IllegalTransition, InvalidTaskFile, TaskNotSaved
 from musictasks.music import MusicEngine, Settings, open_library
 from musictasks.persistence import as_dictionary
-from musictasks.statemachine import MusicTask
+from musictasks.statemachine import MUSIC, MusicTask
 from musictasks.testing import Clock, InlineExecutor
 from musictasks.testing import Struck as Counted
 
@@ -38,6 +38,15 @@ _NEAR_S = 600.0
 _CHUNK_BYTES = 24 * 1024
 #: The keys that were paths in the Upload Directory itself, before each task had its own.
 _TAKEN_OVER = ("uploadpath", "preprocessedpath", "awsourcepath")
+#: Names that states had in an older version, as some ways find them in the task files.
+OLD_NAMES = {
+    "awaitingchunks": "waitforchunk",
+    "received": "uploadcomplete",
+    "checking": "preprocessing",
+    "done": "importcomplete",
+    "importing": "importingmusic",
+}
+LIFECYCLE = MUSIC.with_renamed(OLD_NAMES)
 
 
 class Struck(Counted):
@@ -83,7 +92,9 @@ class Room:
         return self._engine
 
     def open(self) -> None:
-        engine = open_library(self.settings, executor=InlineExecutor, clock=self.clock)
+        engine = open_library(
+            self.settings, lifecycle=LIFECYCLE, executor=InlineExecutor, clock=self.clock
+        )
         self._engine = engine
         # One thread saves, so that the n-th change of the disk is the same one in each run.
         engine._runner.dispatcher._savers = 0
@@ -184,7 +195,7 @@ class Room:
             if "/" not in (disk.get("uploadpath") or "/"):
                 # Taken over in memory: in the file with the next save, or again at the next load.
                 disk |= {key: memory[key] for key in _TAKEN_OVER}
-            if json.loads(json.dumps(memory)) != disk:
+            if json.loads(json.dumps(memory)) != with_names(disk, OLD_NAMES):
                 found.append(f"{task.id}: memory has {memory}, the disk {disk}")
         return found
 
@@ -205,6 +216,19 @@ class Room:
         for directory in (self.settings.music, self.settings.artwork):
             data += (path for path in directory.rglob("*") if path.name.startswith("."))
         return [str(path.relative_to(self.root)) for path in data]
+
+
+def with_names(record: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """What a task file says, with other names of states: in its state and in its history."""
+
+    def other(name: Any) -> Any:
+        return names.get(name, name)
+
+    history = [
+        entry | {"from": other(entry["from"]), "to": other(entry["to"])}
+        for entry in record.get("history", [])
+    ]
+    return record | {"state": other(record.get("state")), "history": history}
 
 
 def tree(root: Path, of: str | None = None) -> dict[str, tuple[str, str]]:

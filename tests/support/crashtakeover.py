@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
-from crashkit import Room
+from attrs import evolve, frozen
+from crashkit import OLD_NAMES, Room, with_names
 from crashways import (
     ALBUM,
     ARCHIVE,
@@ -144,9 +144,24 @@ def _take_over(told_most: int, whole: str, *tasks: str) -> TakeOver:
     )
 
 
+def lay_old_names(room: Room, tasks: tuple[str, ...]) -> None:
+    """As `lay_old_library`, and the states have the names that they had in an older version."""
+    lay_old_library(room, tasks)
+    before = {now: old for old, now in OLD_NAMES.items()}
+    for file in room.settings.tasks.glob("*.json"):
+        record = json.loads(file.read_text())
+        renamed = with_names(record, before)
+        assert renamed != record
+        file.write_text(json.dumps(renamed))
+
+
 #: All ways there are.
 WAYS: dict[str, Way] = {
     **WAYS_OF_ONE,
     "take-over": _take_over(6, OTHER_ALBUM, *_DATA),
     "take-over of one": _take_over(3, SONG, _SONG),
+    "take-over of names": evolve(
+        _take_over(3, SONG, _SONG, _IMAGE, _DONE),
+        prepare=partial(lay_old_names, tasks=(_SONG, _IMAGE, _DONE)),
+    ),
 }

@@ -23,6 +23,7 @@ LEAST_CALLS = {
     "archive detours": 130,
     "first start": 40,
     "take-over": 220,
+    "take-over of names": 150,
 }
 
 
@@ -56,6 +57,7 @@ def bounded(strides: dict[str, int]) -> pytest.MarkDecorator:
         "unannounced": 1,
         "without links": 10,
         "take-over": 2,
+        "take-over of names": 5,
     }
 )
 def test_killed_at_every_effect(way: str, stride: int, tmp_path: Path):
@@ -72,6 +74,7 @@ def test_killed_at_every_effect(way: str, stride: int, tmp_path: Path):
         "first start": 20,
         "unannounced": 10,
         "take-over": 10,
+        "take-over of names": 20,
     }
 )
 def test_killed_at_every_effect_and_again_while_it_recovers(way: str, stride: int, tmp_path: Path):
@@ -107,6 +110,7 @@ def test_killed_at_every_effect_and_removed_then(way: str, stride: int, tmp_path
         "unannounced": 5,
         "without links": 20,
         "take-over": 5,
+        "take-over of names": 20,
     }
 )
 def test_an_error_at_every_effect(way: str, stride: int, tmp_path: Path):
