@@ -31,7 +31,7 @@ def _same(one: Any, other: Any, seen: set[tuple[int, int]]) -> bool:
 
 def _same_function(one: FunctionType, other: FunctionType, seen: set[tuple[int, int]]) -> bool:
     return (
-        _same_code(one.__code__, other.__code__)
+        _same_code(one.__code__, other.__code__, (one.__doc__, other.__doc__))
         and _same(one.__defaults__, other.__defaults__, seen)
         and one.__kwdefaults__ == other.__kwdefaults__
         and _same(_cells(one), _cells(other), seen)
@@ -43,14 +43,18 @@ def _same_function(one: FunctionType, other: FunctionType, seen: set[tuple[int, 
     )
 
 
-def _same_code(one: CodeType, other: CodeType) -> bool:
+def _same_code(one: CodeType, other: CodeType, docs: tuple[Any, Any] = (None, None)) -> bool:
+    """What their docstrings say (`docs`) is no code."""
     return (
         one.co_code == other.co_code
         and one.co_names == other.co_names
         and one.co_varnames == other.co_varnames
         and one.co_freevars == other.co_freevars
         and len(one.co_consts) == len(other.co_consts)
-        and all(map(_same_constant, one.co_consts, other.co_consts))
+        and all(
+            pair == docs or _same_constant(*pair)
+            for pair in zip(one.co_consts, other.co_consts, strict=True)
+        )
     )
 
 
