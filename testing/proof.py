@@ -89,7 +89,8 @@ def prove(
         upgrade_from: An older lifecycle, whose stored tasks have to go on in this one: whatever
             state one is in, its file loads, the engine can go on with it, and where an event led
             to more than the removal, one still does. `tasks` may hold records of it, too.
-        upgrade: That of `open_engine`, for what the older files hold.
+        upgrade: That of `open_engine`, for what the older files hold. What today's files hold has
+            to come back from it as it is.
         machine: Makes the machine, for tests of `prove` itself.
 
     Raises:

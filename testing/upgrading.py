@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from attrs import evolve
 
@@ -13,6 +13,7 @@ from ..statemachine.walks import broken_step
 from .bench import Bench, walk_to, way_to
 from .candidates import Candidate, candidates, declared
 from .paths import Walk, go_on, never_stuck
+from .values import single_variants
 
 
 def prove_upgrade(bench: Bench, old: Lifecycle, given: Sequence[Candidate]) -> int:
@@ -32,10 +33,18 @@ def prove_upgrade(bench: Bench, old: Lifecycle, given: Sequence[Candidate]) -> i
             could = tuple(map(str, said.of(state).could))
             raise LifecycleViolation(where, str(Verdict.REMOVAL), could)
         own = [one for one in given if type(one[0]) is old.record]
-        for record, payload in candidates(old, state, own):
+        for record, payload in (*candidates(old, state, own), *_of_all_values(old, state)):
             _goes_on(bench, old, where, (_with_walk(old, record), payload), given)
             count += 1
     return count
+
+
+def _of_all_values(old: Lifecycle, state: str) -> Iterator[Candidate]:
+    """Records that together have every value of each field that is known: all have to load."""
+    last = walk_to(old, state)[-1]
+    history = (_entry(last.event, last.source, state),)
+    for values in single_variants(old.record):
+        yield old.record(id="proof", state=state, history=history, **values), {}
 
 
 def _with_walk(old: Lifecycle, record: Task) -> Task:

@@ -42,6 +42,12 @@ def variants(record: type[Task]) -> tuple[Mapping[str, Any], ...]:
     return tuple(itertools.islice(_combinations(record), _MOST))
 
 
+def single_variants(record: type[Task]) -> tuple[Mapping[str, Any], ...]:
+    """Of `variants` those that differ in one field at the most: each value is there once."""
+    more = sum(len(values) - 1 for values in choices_of(record).values() if values)
+    return variants(record)[: more + 1]
+
+
 def _combinations(record: type[Task]) -> Iterator[Mapping[str, Any]]:
     known = _UPLOAD if issubclass(record, UploadTask) else {}
     choices = choices_of(record)

@@ -77,8 +77,8 @@ def test_what_changed_is_written():
     (reject,) = [e for e in drawn["edges"] if e["event"] == "reject" and e["target"] == "court"]
     assert reject["differences"] == ["target: invalidcontent is now court"]
     for text in ("was waiting", "target", "invalidcontent is now court"):
-        assert text in draw(NOW, "markdown", compare=OLD)
-        assert text in draw(NOW, "dot", compare=OLD)
+        assert text in str(draw(NOW, "markdown", compare=OLD))
+        assert text in str(draw(NOW, "dot", compare=OLD))
 
 
 def test_without_a_comparison_nothing_is_said_of_changes():
