@@ -267,7 +267,7 @@ def at_start(lifecycle: Lifecycle, state: str) -> str:
             return f"the stage {stage.name!r} begins anew"
     said = _AT_START.get(role, role.value)
     keeps = lifecycle.state(state).keeps_data
-    if role in {Role.FINISHED, Role.FAILED} and keeps is not True:
+    if role in {Role.WAITING, Role.FINISHED, Role.FAILED} and keeps is not True:
         unless = "" if keeps is False else f" unless {getattr(keeps, '__name__', keeps)}"
         return f"{said}, its files are deleted{unless}"
     return said
