@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 
 from rich.console import Console
 
@@ -31,7 +32,7 @@ def run_compare(arguments: argparse.Namespace, console: Console) -> int:
 def run_check_lifecycle(
     arguments: argparse.Namespace, settings: Settings | None, console: Console
 ) -> int:
-    """Exit status 1 if a stored task does not load, or its history is no walk."""
+    """Exit status 1 if a stored task does not load."""
     tasks, upgrade = arguments.task_files, arguments.upgrade
     if settings is not None:
         tasks, upgrade = settings.tasks, upgrade or RelativePaths(settings.uploads)
@@ -44,17 +45,25 @@ def run_check_lifecycle(
         return 0 if is_good else 1
     for one in found:
         _show(console, one)
-    bad = sum(not one.is_good for one in found)
-    end = f"{count(bad, 'is', 'are')} to be looked at" if bad else "all go on"
-    say(console, f"{count(len(found), 'task')}: {end}" if found else "There are no tasks.")
+    say(console, _summary(found) if found else "There are no tasks.")
     return 0 if is_good else 1
+
+
+def _summary(found: Sequence[TaskCheck]) -> str:
+    bad = sum(not one.is_good for one in found)
+    other = sum(one.is_good and not one.is_walk for one in found)
+    said = f"{count(bad, 'does', 'do')} not load" if bad else "all load"
+    walks = f"; {count(other, 'has', 'have')} a history that is no walk" if other else ""
+    return f"{count(len(found), 'task')}: {said}{walks}"
 
 
 def _show(console: Console, one: TaskCheck) -> None:
     parts = [one.task_id, one.state or "-", one.does or "does not load"]
     if one.is_renamed:
         parts.append("takes new names")
-    mark = text("=  ", "green") if one.is_good else text("!  ", "red")
+    mark = text("!  ", "red")
+    if one.is_good:
+        mark = text("=  ", "green") if one.is_walk else text("~  ", "yellow")
     say(console, mark, "  ".join(parts))
     if one.reason is not None:
         say(console, f"   {one.reason}")

@@ -52,7 +52,7 @@ class Table:
         self.entries: dict[str, Entry] = {}
         #: By the file's name without `.json`.
         self.invalid: dict[str, InvalidTaskFile] = {}
-        self._take_over = take_over
+        self._take_over: TakeOver = take_over or (lambda task: task)
         self._observers = tuple(observers)
         self._refused: dict[str, Identity | None] = {}
         self._removed: OrderedDict[str, Entry] = OrderedDict()
@@ -171,8 +171,7 @@ class Table:
 
     def _bring_up_to_date(self, entry: Entry) -> None:
         try:
-            if self._take_over is not None:
-                entry.record = self._take_over(entry.record)
+            entry.record = self._take_over(entry.record)
         except (InvalidPath, OSError) as error:
             place = str(self.store.directory.root / f"{entry.record.id}.json")
             reason = error.reason if isinstance(error, InvalidPath) else str(error)

@@ -102,7 +102,7 @@ def test_check_with_a_lifecycle(directory: Path, cli: Cli):
     check = ("check", "--tasks", "tasks", "--lifecycle")
     assert cli(*check, "cli_notes_1:NOTES") == (
         0,
-        "=  one  noted  waits for a client\n1 task: all go on\n",
+        "=  one  noted  waits for a client\n1 task: all load\n",
         "",
     )
     status, output, _ = cli(*check, "cli_notes_2:NOTES")
@@ -111,7 +111,7 @@ def test_check_with_a_lifecycle(directory: Path, cli: Cli):
     assert lines[0] == "!  one  noted  does not load"
     assert "'noted' is no state" in lines[1]
     assert "renamed={'noted': ...}" in lines[2]
-    assert lines[3] == "1 task: 1 is to be looked at"
+    assert lines[3] == "1 task: 1 does not load"
     status, output, _ = cli(*check, "cli_notes_2:NAMED")
     assert status == 0
     assert "one  written  waits for a client  takes new names" in output
@@ -119,6 +119,18 @@ def test_check_with_a_lifecycle(directory: Path, cli: Cli):
     found = json.loads(output)
     assert (status, found["good"], found["tasks"][0]["hasstate"]) == (1, False, False)
     assert (directory / "tasks" / "one.json").read_bytes() == before
+
+
+def test_a_history_that_is_no_walk_is_told(directory: Path, cli: Cli):
+    """It hinders nothing, so the status is 0."""
+    path = directory / "tasks" / "one.json"
+    path.write_text(path.read_text().replace('"event": "note"', '"event": "write"'))
+    status, output, _ = cli("check", "--tasks", "tasks", "--lifecycle", "cli_notes_1:NOTES")
+    assert status == 0
+    assert output.startswith(
+        "~  one  noted  waits for a client\n   step 1, unmade --write--> noted"
+    )
+    assert output.endswith("1 task: all load; 1 has a history that is no walk\n")
 
 
 def test_check_with_an_upgrade(directory: Path, cli: Cli):
@@ -138,7 +150,7 @@ def test_check_of_a_library(tmp_path: Path, cli: Cli):
         command = ("check", "--library", library.root, "--lifecycle")
         status, output, _ = cli(*command, "musictasks.statemachine:MUSIC")
         assert status == 0
-        assert output == f"=  {task.id}  waitforchunk  waits for a client\n1 task: all go on\n"
+        assert output == f"=  {task.id}  waitforchunk  waits for a client\n1 task: all load\n"
     assert MUSIC.role("waitforchunk").value == "waiting"
 
 

@@ -15,7 +15,7 @@ PAGE = "docs/framework.md"
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     """The files of the page, as a reader saves them."""
-    for name in ("packing.py", "test_packing.py", "cluster.py"):
+    for name in ("packing.py", "packing_v2.py", "test_packing.py", "cluster.py"):
         code = "\n\n".join(blocks(PAGE, "python", name))
         assert code, name
         (tmp_path / name).write_text(code, encoding="utf-8")
@@ -37,6 +37,8 @@ def test_the_tutorial(directory: Path):
     assert "edges taken (100 %)" in proof
     assert "packingfailed" in (directory / "packing.mmd").read_text()
     assert "packingfailed" in (directory / "packing.md").read_text()
+    assert "+ waiting" in (directory / "changes.mmd").read_text()
+    assert "collected  rests as finished  takes new names" in printed[-1]
     # The last notification may be printed after it.
     (result,) = re.findall(r"^\d+ bytes: (.+)$", program, re.MULTILINE)
     assert (directory / result).is_file()
@@ -50,6 +52,9 @@ def test_the_answers(directory: Path):
     assert "refused by knows_who" in printed
     assert "packed: packing.py" in printed
     assert "tasks taken over; 0 do not load" in printed
+    assert "- packingfailed (failed)" in printed
+    assert "No way on from: packed, packingfailed." in printed
+    assert "'packed' is no state that a task can be stored in" in printed
 
 
 def test_the_cluster(directory: Path):

@@ -30,7 +30,7 @@ def directory(tmp_path: Path) -> Path:
 def test_the_blocks_of_the_page_pass(directory: Path):
     """One after the other, as an integrator would save and run them."""
     printed = run([sys.executable, "-m", "pytest", *OPTIONS, SEED, "test_page.py"], directory)
-    assert "12 passed" in printed
+    assert "13 passed" in printed
 
 
 def test_the_report_is_what_the_example_prints(directory: Path):

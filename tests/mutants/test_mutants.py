@@ -13,12 +13,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from changebugs import CHANGE_BUGS
 from librarybugs import LIBRARY_BUGS
 from machinebugs import MACHINE_BUGS
 from seededbugs import BUGS, Bug
 
 ROOT = Path(__file__).parents[2]
-SEEDED = (*BUGS, *LIBRARY_BUGS, *MACHINE_BUGS)
+SEEDED = (*BUGS, *CHANGE_BUGS, *LIBRARY_BUGS, *MACHINE_BUGS)
 pytestmark = pytest.mark.mutants
 
 

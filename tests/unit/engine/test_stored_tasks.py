@@ -86,8 +86,7 @@ def test_a_state_that_is_not_there(stored: EngineSettings):
     assert (other.loads, other.has_state, other.is_walk) == (True, True, False)
     assert str(other.reason).endswith("there is no state 'noted'")
     assert "declare `renamed={'noted': ...}`" in str(other.advice)
-    assert not one.is_good
-    assert not other.is_good
+    assert (one.is_good, other.is_good) == (False, True)
 
 
 def test_a_declared_name(stored: EngineSettings):
@@ -155,7 +154,7 @@ def test_as_data(stored: EngineSettings):
     """JSON holds it."""
     data = [one.as_dictionary() for one in check(stored, NOW).values()]
     assert json.loads(json.dumps(data)) == data
-    assert [one["good"] for one in data] == [False, False, False]
+    assert [(one["good"], one["iswalk"]) for one in data] == [(False, False), *[(True, False)] * 2]
 
 
 # -- taken over when it runs ----------------------------------------------------------------
