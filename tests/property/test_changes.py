@@ -126,7 +126,7 @@ def test_what_is_said_of_stored_tasks_happens(
 
 @pytest.mark.long
 @given(changes(), WALKS)
-@settings(max_examples=500, derandomize=False)
+@settings(max_examples=200, derandomize=False)
 def test_what_is_said_of_many_more_happens(
     machines: tuple[Lifecycle, Lifecycle], numbers: list[int]
 ):
