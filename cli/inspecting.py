@@ -19,6 +19,7 @@ from ..intake import Found, Shelf
 from ..library import find_kbit_rows
 from ..music import Settings, as_dictionary, orphaned_uploads, read_tasks
 from ..statemachine import MUSIC, MusicTask, Role
+from .comparing import run_check_lifecycle
 from .diagram import draw_task
 from .output import bytes_text, count, make_console, say, text
 from .scanning import show
@@ -170,8 +171,10 @@ def _local(unix_s: float) -> str:
         return f"{unix_s} s"
 
 
-def run_check(arguments: argparse.Namespace, settings: Settings, console: Console) -> int:
+def run_check(arguments: argparse.Namespace, settings: Settings | None, console: Console) -> int:
     """Exit status 1 if there is something to repair."""
+    if settings is None or arguments.lifecycle is not None:
+        return run_check_lifecycle(arguments, settings, console)
     invalid = read_tasks(settings).invalid
     orphans = orphaned_uploads(settings)
     for file in invalid:

@@ -33,7 +33,6 @@ COMMANDS = {
     "remove": "changing:run_remove",
     "retry": "changing:run_retry",
     "serve": "serve:run_serve",
-    "check --lifecycle": "comparing:run_check_lifecycle",
     "compare": "comparing:run_compare",
     "demo": "demo:run_demo",
     "diagram": "diagram:run_diagram",
@@ -61,14 +60,12 @@ def _run(arguments: argparse.Namespace) -> int:
     log, handler = logging.getLogger("musictasks"), _Complaints(complaints)
     log.addHandler(handler)
     try:
-        command = arguments.command
-        if command == "check" and arguments.lifecycle is not None:
-            command = "check --lifecycle"
-        run = resolve_name(f"{__package__}.{COMMANDS[command]}")
-        if command in {"compare", "completion", "diagram"}:  # they need no library
+        run = resolve_name(f"{__package__}.{COMMANDS[arguments.command]}")
+        if arguments.command in {"compare", "completion", "diagram"}:  # they need no library
             return run(arguments, console)
-        named = getattr(arguments, "task_files", None)
-        return run(arguments, None if named else _settings(arguments), console)
+        if getattr(arguments, "task_files", None) is not None:  # of no library
+            return run(arguments, None, console)
+        return run(arguments, _settings(arguments), console)
     except (MusicTasksError, OSError) as error:
         if str(error) not in handler.said:
             say(complaints, text("musictasks: ", "bold"), error)
