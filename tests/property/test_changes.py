@@ -116,7 +116,7 @@ WALKS = st.lists(st.integers(0, 9), min_size=12, max_size=12)
 
 
 @given(changes(), WALKS)
-@settings(settings.get_profile("unshrunk"), max_examples=40)
+@settings(settings.get_profile("unshrunk"), max_examples=30)
 def test_what_is_said_of_stored_tasks_happens(
     machines: tuple[Lifecycle, Lifecycle], numbers: list[int]
 ):

@@ -57,7 +57,7 @@ def bounded(strides: dict[str, int]) -> pytest.MarkDecorator:
         "unannounced": 1,
         "without links": 10,
         "take-over": 2,
-        "take-over of names": 5,
+        "take-over of names": 10,
     }
 )
 def test_killed_at_every_effect(way: str, stride: int, tmp_path: Path):
@@ -74,7 +74,7 @@ def test_killed_at_every_effect(way: str, stride: int, tmp_path: Path):
         "first start": 20,
         "unannounced": 10,
         "take-over": 10,
-        "take-over of names": 20,
+        "take-over of names": 40,
     }
 )
 def test_killed_at_every_effect_and_again_while_it_recovers(way: str, stride: int, tmp_path: Path):
@@ -110,7 +110,7 @@ def test_killed_at_every_effect_and_removed_then(way: str, stride: int, tmp_path
         "unannounced": 5,
         "without links": 20,
         "take-over": 5,
-        "take-over of names": 20,
+        "take-over of names": 40,
     }
 )
 def test_an_error_at_every_effect(way: str, stride: int, tmp_path: Path):

@@ -251,19 +251,19 @@ open_engine(EngineSettings(tasks=sys.argv[1], uploads=sys.argv[2]), RENAMED)
 def test_a_process_that_is_really_killed(stored: EngineSettings):
     """With many tasks, in the middle: some files have new names then, some old ones."""
     content = json.loads((stored.tasks / "t0.json").read_text())
-    for number in range(600):
+    for number in range(200):
         name = f"many-{number}"
         (stored.tasks / f"{name}.json").write_text(json.dumps({**content, "id": name}))
     command = [sys.executable, "-c", PROGRAM, str(stored.tasks), str(stored.uploads)]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
-        while b'"written"' not in (stored.tasks / "many-150.json").read_bytes():
+        while b'"written"' not in (stored.tasks / "many-130.json").read_bytes():
             assert process.poll() is None
         process.send_signal(signal.SIGKILL)
     old = [name for name, content in contents(stored).items() if b"noted" in content]
-    assert 0 < len(old) < 603
+    assert 0 < len(old) < 203
     assert all(one.is_good for one in check(stored, RENAMED).values())
     with open_engine(stored, RENAMED) as engine:
-        assert len(engine.tasks()) == 603
+        assert len(engine.tasks()) == 203
         assert all(isinstance(task, Task) and task.state != "noted" for task in engine.tasks())
     assert not any(b"noted" in content for content in contents(stored).values())

@@ -63,7 +63,7 @@ def test_a_version_goes_on_from_itself():
 
 
 def test_a_stage_more_in_the_music_library_goes_on():
-    """What an integrator adds takes nothing from stored tasks; to take it away does."""
+    """What an integrator adds takes nothing from stored tasks."""
     more = MUSIC.with_stage(
         Stage(
             "own",
@@ -75,8 +75,6 @@ def test_a_stage_more_in_the_music_library_goes_on():
         )
     ).with_target("integrating", "succeed", "toown")
     assert prove(more, upgrade_from=MUSIC).upgraded > len(MUSIC.storable)
-    with pytest.raises(LifecycleViolation, match=r"state 'toown' .* does not load"):
-        prove(MUSIC, upgrade_from=more)
 
 
 def test_a_state_that_is_not_there_is_found():
