@@ -74,7 +74,7 @@ def test_killed_at_every_effect(way: str, stride: int, tmp_path: Path):
         "first start": 20,
         "unannounced": 10,
         "take-over": 10,
-        "take-over of names": 40,
+        "take-over of names": 0,
     }
 )
 def test_killed_at_every_effect_and_again_while_it_recovers(way: str, stride: int, tmp_path: Path):
@@ -110,7 +110,7 @@ def test_killed_at_every_effect_and_removed_then(way: str, stride: int, tmp_path
         "unannounced": 5,
         "without links": 20,
         "take-over": 5,
-        "take-over of names": 40,
+        "take-over of names": 0,
     }
 )
 def test_an_error_at_every_effect(way: str, stride: int, tmp_path: Path):

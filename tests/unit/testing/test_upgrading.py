@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +17,13 @@ from musictasks.statemachine import (
     Stage,
     StateSpec,
     Task,
+    TaskMachine,
     bare_lifecycle,
     in_file,
 )
 from musictasks.testing import prove
+from musictasks.testing.bench import Bench
+from musictasks.testing.upgrading import prove_upgrade
 
 
 @frozen(kw_only=True)
@@ -62,7 +66,7 @@ def test_a_version_goes_on_from_itself():
     assert "older" not in str(prove(OLD))
 
 
-def test_a_stage_more_in_the_music_library_goes_on():
+def test_a_stage_more_in_the_music_library_goes_on(tmp_path: Path):
     """What an integrator adds takes nothing from stored tasks."""
     more = MUSIC.with_stage(
         Stage(
@@ -74,7 +78,7 @@ def test_a_stage_more_in_the_music_library_goes_on():
             failed="ownfailed",
         )
     ).with_target("integrating", "succeed", "toown")
-    assert prove(more, upgrade_from=MUSIC).upgraded > len(MUSIC.storable)
+    assert prove_upgrade(Bench(more, tmp_path, TaskMachine), MUSIC, ()) > len(MUSIC.storable)
 
 
 def test_a_state_that_is_not_there_is_found():
