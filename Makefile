@@ -6,7 +6,7 @@ DEMO ?= demo-library
 # So many tests run side by side; 0: all in one process, as a debugger wants them.
 TEST_JOBS ?= auto
 
-.PHONY: demo serve test check test-long test-mutants bench diagrams docs format clean
+.PHONY: clients demo serve test check test-long test-mutants bench diagrams docs format clean
 
 demo: $(VENV)/ready
 	$(BIN)/musictasks demo --library $(DEMO)
@@ -56,6 +56,13 @@ $(VENV)/bin/python:
 
 $(VENV)/ready: pyproject.toml src/musictasks/__init__.py | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+# Clients of other people that tests run: tus-js-client and Uppy. Node and npm have to be there.
+clients: tests/clients/node_modules/.ready
+
+tests/clients/node_modules/.ready: tests/clients/package.json
+	npm install --silent --prefix tests/clients
 	@touch $@
 
 $(VENV)/docs: $(VENV)/ready
