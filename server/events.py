@@ -40,20 +40,20 @@ class Streams:
     async def endpoint(self, request: Request) -> Response:
         """Opens a stream, from where the client has been, or from now on."""
         asked = query(request, "since")
-        cursor = request.headers.get("last-event-id") or asked.get("since")
+        # Invariant: before the answer begins, so that nothing after that is missed.
+        newest = self.id(self.door.feed.last).decode()
+        cursor = request.headers.get("last-event-id") or asked.get("since") or newest
         if self.open >= self.door.settings.event_streams:
             detail = f"{self.open} event streams are open, and no more are allowed"
             raise Problem(503, "TooManyStreams", detail, headers={"Retry-After": "10"})
         return _Stream(self, cursor)
 
-    def since(self, cursor: str | None) -> tuple[int | None, bool]:
+    def since(self, cursor: str) -> tuple[int, bool]:
         """The number after which a reader goes on, and whether it has to start over."""
-        if not cursor:
-            return None, False
         match = _CURSOR.fullmatch(cursor)
         feed = self.door.feed
         if match is None or match[1] not in (None, feed.run):
-            return None, True
+            return feed.last, True
         return int(match[2]), False
 
     def text(self, event: Event) -> bytes:
@@ -78,11 +78,10 @@ class Streams:
     def id(self, number: int) -> bytes:
         return f"{self.door.feed.run}-{number}".encode()
 
-    async def pieces(self, cursor: str | None) -> AsyncGenerator[bytes, None]:
+    async def pieces(self, cursor: str) -> AsyncGenerator[bytes, None]:
         """What one stream is sent."""
         feed = self.door.feed
         number, start_over = self.since(cursor)
-        number = feed.last if number is None else number
         yield b"retry: 1000\n\n"
         if start_over:
             yield self._reset(number)
@@ -104,7 +103,7 @@ class _Stream(Response):
     """The answer that does not end until the client, or the server, goes."""
 
     streams: Streams
-    cursor: str | None
+    cursor: str
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]

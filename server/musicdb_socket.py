@@ -101,10 +101,11 @@ class _Client:
     _sent_s: float = field(default=0.0, init=False)
 
     async def run(self) -> None:
+        # Invariant: before it is accepted, so that no notification after that is missed.
+        self._since = self.hub.door.feed.last
         await self.socket.accept()
         self._sent_s = asyncio.get_running_loop().time()
         if self.hub.door.settings.token is None:
-            self._since = self.hub.door.feed.last
             self._trusted.set()
         try:
             async with asyncio.TaskGroup() as group:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from browserkit import Visit, visiting
+from clients import CLIENTS
 from clikit import FLAC, copy_album
 from musictasks.music import MusicEngine
-from nodekit import node_modules
 from serverkit import Served, served_library
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -48,7 +48,10 @@ def some_of_each(visit: Visit, served: Served, folder: Path) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_accessibility(browser: Any, served: Served, tmp_path: Path, scheme: str) -> None:
     """axe-core finds nothing serious in any view, in either scheme, with things in it."""
-    axe = (node_modules("axe-core@4") / "axe-core" / "axe.min.js").read_text("utf-8")
+    script = CLIENTS / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.exists():
+        pytest.skip("axe-core is not installed: make clients")
+    axe = script.read_text("utf-8")
     options: Any = {"color_scheme": scheme, "bypass_csp": True}
     with visiting(browser, served.url, **options) as visit:
         visit.open()
