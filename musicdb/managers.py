@@ -42,18 +42,32 @@ class UploadManager(TaskManager):
             taskid, mimetype, contenttype, filesize, checksum, sourcefilename, "waitforchunk"
         )
 
-    def NewChunk(self, taskid: str, rawdata: bytes) -> bool:
+    def NewChunk(self, taskid: str, rawdata: bytes, offset: int | None = None) -> bool:
         """Takes the next bytes; with the last ones the checksum decides over the upload.
 
+        Args:
+            taskid: The id of the task.
+            rawdata: The bytes; none asks for the next `ChunkRequest`.
+            offset: Where they belong, if that is known (MusicDB has no such argument): bytes that
+                are there already are left out without an error.
+
         Returns:
-            True if they were taken; False after an `InternalError` that says why not.
+            True if they were taken or are there; False after an `InternalError` that says why not.
 
         Raises:
             TypeError: An argument has not the expected type.
         """
         if not isinstance(rawdata, bytes | bytearray | memoryview):
             raise TypeError(f"rawdata is bytes, not {type(rawdata).__name__}")
-        return self._do(taskid, lambda: self._engine.receive_chunk(taskid, rawdata))
+
+        def receive() -> None:
+            try:
+                self._engine.receive_chunk(taskid, rawdata, offset=offset)
+            except ChunkRefused:
+                if offset is None or (self._engine.get(taskid).offset or 0) <= offset:
+                    raise
+
+        return self._do(taskid, receive)
 
     def AnnotateUpload(self, taskid: str, annotations: Mapping[str, Any]) -> bool:
         """Merges annotations into those of a task, saves and notifies them.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from binascii import unhexlify
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 
+from ..errors import MusicTasksError
 from ..music import MusicEngine
 from ..musicdb import (
     ArtworkManager,
@@ -20,6 +23,51 @@ from .musicdb_packets import PacketIgnored, shown
 from .musicdb_tasklist import TaskLists
 
 Arguments = dict[str, Any]
+
+UPLOAD_CHUNK = "UploadChunk"
+
+#: More tasks, and more requests for one, no client has open.
+_ASKED_TASKS, _ASKED_ONCE = 1000, 100
+
+
+@frozen
+class SentAlready(Exception):
+    """Bytes of a task came that are there already; it stands at `offset`."""
+
+    task_id: str
+    offset: int
+
+
+@define(eq=False)
+class Asked:
+    """Where the bytes belong that a connection was asked for, and has not sent yet.
+
+    A packet does not say where its bytes belong. A client that has just come back is asked twice
+    for the same ones: for those that a packet of its old connection brought, and by its own
+    question. Each packet with bytes answers one request, in their order.
+    """
+
+    _offsets: OrderedDict[str, deque[int]] = field(factory=OrderedDict, init=False)
+    _lock: threading.Lock = field(factory=threading.Lock, init=False)
+
+    def put(self, task_id: str, offset: int) -> None:
+        """The connection is asked for the bytes of a task from `offset` on."""
+        with self._lock:
+            self._offsets.setdefault(task_id, deque(maxlen=_ASKED_ONCE)).append(offset)
+            self._offsets.move_to_end(task_id)
+            if len(self._offsets) > _ASKED_TASKS:
+                self._offsets.popitem(last=False)
+
+    def take(self, task_id: object) -> int | None:
+        """Where the next bytes of a task belong; None where it was not asked for any."""
+        with self._lock:
+            requests = self._offsets.get(task_id) if isinstance(task_id, str) else None
+            return requests.popleft() if requests else None
+
+    def forget(self, task_id: str) -> None:
+        """What the connection was asked for until now, it has sent, or will not send."""
+        with self._lock:
+            self._offsets.pop(task_id, None)
 
 
 @define(eq=False)
@@ -45,12 +93,20 @@ class Functions:
         self._artwork = ArtworkManager.on(self._engine)
         self._scans = FilesystemManager.on(self._engine)
 
-    def call(self, name: str, arguments: Arguments | None) -> object:
+    def call(self, name: str, arguments: Arguments | None, asked: Asked) -> object:
         """What the function of this name returns.
+
+        Args:
+            name: The function.
+            arguments: What the packet has.
+            asked: The bytes that the client who calls was asked for.
 
         Raises:
             PacketIgnored: There is none.
+            SentAlready: The bytes of this packet were sent before.
         """
+        if name == UPLOAD_CHUNK:
+            return self._upload_chunk(arguments, asked)
         function = _TABLE.get(name)
         if function is None:
             raise PacketIgnored(f"there is no function {shown(name)}")
@@ -68,9 +124,28 @@ class Functions:
         )
         return given["taskid"]
 
-    def _upload_chunk(self, arguments: Arguments | None) -> None:
+    def _upload_chunk(self, arguments: Arguments | None, asked: Asked) -> None:
         given = _given(arguments)
-        self._uploads.NewChunk(given["taskid"], unhexlify(given["chunkdata"]))
+        data = unhexlify(given["chunkdata"])
+        task_id = given["taskid"]
+        offset = asked.take(task_id) if data else None
+        if offset is not None:
+            there = self._offset(task_id)
+            if there is not None and offset < there:
+                raise SentAlready(task_id, there)
+        self._uploads.NewChunk(task_id, data, offset)
+
+    def ask_again(self, task_id: str, offset: int, asked: Asked) -> None:
+        """Asks for the next bytes of a task once more, if it still stands at `offset`."""
+        if self._offset(task_id) == offset:
+            asked.forget(task_id)
+            self._uploads.NewChunk(task_id, b"")
+
+    def _offset(self, task_id: str) -> int | None:
+        try:
+            return self._engine.get(task_id).offset
+        except MusicTasksError:
+            return None  # whoever does something with it says so
 
     def _annotate_upload(self, arguments: Arguments | None) -> None:
         given = _given(arguments)
@@ -109,7 +184,6 @@ def _given(arguments: Arguments | None) -> Arguments:
 
 _TABLE: Mapping[str, Callable[[Functions, Arguments | None], object]] = {
     "InitiateUpload": Functions._initiate_upload,
-    "UploadChunk": Functions._upload_chunk,
     "AnnotateUpload": Functions._annotate_upload,
     "InitiateContentIntegration": Functions._initiate_integration,
     "InitiateMusicImport": Functions._initiate_import,

@@ -14,9 +14,9 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..errors import MusicTasksError
-from ..music import MusicEngine
+from ..music import CHUNK_REQUEST, MusicEngine
 from .door import Door
-from .musicdb_functions import Functions
+from .musicdb_functions import Asked, Functions, SentAlready
 from .musicdb_notices import Notices, largest_chunk
 from .musicdb_packets import PacketIgnored, read, shown, written
 from .musicdb_tasklist import TaskLists
@@ -47,6 +47,10 @@ class _Ended(Exception):
 
     def __init__(self, why: tuple[int, str] | None = None) -> None:
         self.why = why
+
+
+#: So long a client has for the bytes that it was asked for after some that are there already.
+_ASK_AGAIN_S = 1.0
 
 
 @define(eq=False)
@@ -97,6 +101,8 @@ class _Client:
     #: It has shown the token, and gets what all clients get, from this notification on.
     _trusted: asyncio.Event = field(factory=asyncio.Event, init=False)
     _since: int = field(default=0, init=False)
+    _asked: Asked = field(factory=Asked, init=False)
+    _asking: set[asyncio.Task[None]] = field(factory=set, init=False)
     _sending: asyncio.Lock = field(factory=asyncio.Lock, init=False)
     _sent_s: float = field(default=0.0, init=False)
 
@@ -113,6 +119,9 @@ class _Client:
                     group.create_task(self._until_ended(part))
         except* _Ended as ended:
             await self._say_why(_reasons(ended))
+        finally:
+            for asking in self._asking:
+                asking.cancel()
 
     async def _until_ended(self, part: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -163,8 +172,10 @@ class _Client:
             if not self._trusted.is_set():
                 self._since = self.hub.door.feed.last  # before the function notifies anybody
                 loop.call_soon_threadsafe(self._trusted.set)
-            value = self.hub.functions.call(packet.function, packet.arguments)
+            value = self.hub.functions.call(packet.function, packet.arguments, self._asked)
             return packet.method, packet.answer(value)
+        except SentAlready as error:
+            loop.call_soon_threadsafe(self._ask_again_later, error.task_id, error.offset)
         except PacketIgnored as error:
             self._ignored(str(error))
         except (MusicTasksError, ArithmeticError, LookupError, TypeError, ValueError) as error:
@@ -172,6 +183,17 @@ class _Client:
         except Exception:
             _log.exception("a function of MusicDB's WebSocket failed")
         return "call", None
+
+    def _ask_again_later(self, task_id: str, offset: int) -> None:
+        """Unless more bytes come: the client may have left a request unanswered before."""
+        again = asyncio.create_task(self._ask_again(task_id, offset))
+        self._asking.add(again)
+        again.add_done_callback(self._asking.discard)
+
+    async def _ask_again(self, task_id: str, offset: int) -> None:
+        await asyncio.sleep(_ASK_AGAIN_S)
+        functions = self.hub.functions
+        await to_thread.run_sync(functions.ask_again, task_id, offset, self._asked)
 
     def _ignored(self, why: str) -> None:
         _log.warning("a packet on MusicDB's WebSocket from %s is ignored: %s", self._name, why)
@@ -189,6 +211,8 @@ class _Client:
             if batch is None:
                 raise _Ended(_TOO_SLOW)
             for event in batch:
+                if event.name == CHUNK_REQUEST and event.status["taskid"] is not None:
+                    self._asked.put(event.status["taskid"], event.status["offset"] or 0)
                 for packet in await self.hub.notices.packets(event):
                     await self._send(packet)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from clikit import ALBUM, COVER, TARGETS, files_in
 from musictasks.music import MusicEngine, Settings, open_library
-from socketkit import BrowserClient, socket_of
+from socketkit import BrowserClient, Client, socket_of
 
 
 def bring_in(client: BrowserClient, folder: Path) -> str:
@@ -66,6 +67,44 @@ def test_an_id_that_gives_way(browser: BrowserClient, tmp_path: Path):
         told = browser.notifications()
         assert told[:2] == [("StateUpdate", "remove"), ("ChunkRequest", "waitforchunk")]
         assert browser.chunks == 2
+
+
+def begun(client: Client, data: bytes) -> tuple[str, list[dict[str, str]]]:
+    """An upload whose first bytes the client was asked for twice; its packets, in two halves."""
+    task_id = hashlib.sha1(data).hexdigest()
+    known = {"taskid": task_id, "mimetype": "audio/flac", "contenttype": "albumfile"}
+    client.send(
+        "InitiateUpload",
+        {**known, "filesize": len(data), "checksum": task_id, "filename": "a.flac"},
+    )
+    client.send("UploadChunk", {"taskid": task_id, "chunkdata": ""})
+    client.wait_for(lambda _: client.notifications().count(("ChunkRequest", "waitforchunk")) == 2)
+    half = len(data) // 2
+    halves = (data[:half], data[half:])
+    return task_id, [{"taskid": task_id, "chunkdata": part.hex()} for part in halves]
+
+
+def test_two_answers_to_two_requests_for_the_same_bytes(client: Client, engine: MusicEngine):
+    """As a page sends that comes back while its last packet is still on the way."""
+    task_id, (first, second) = begun(client, b"no song at all" * 100)
+    client.send("UploadChunk", first)
+    client.send("UploadChunk", first)
+    client.wait_for(lambda _: client.notifications().count(("ChunkRequest", "waitforchunk")) == 3)
+    assert engine.get(task_id).offset == 700
+    client.send("UploadChunk", second)
+    client.wait_for_state(task_id, "invalidcontent")
+    assert "SHA-1" not in str(engine.get(task_id).history[-1].message)
+
+
+def test_one_answer_to_two_requests_for_the_same_bytes(client: Client, engine: MusicEngine):
+    """What is then taken for the other answer is asked for again."""
+    task_id, (first, second) = begun(client, b"no song at all" * 100)
+    client.send("UploadChunk", first)
+    client.wait_for(lambda _: client.notifications().count(("ChunkRequest", "waitforchunk")) == 3)
+    client.send("UploadChunk", second)
+    client.wait_for(lambda _: client.notifications().count(("ChunkRequest", "waitforchunk")) == 4)
+    client.send("UploadChunk", second)
+    client.wait_for_state(task_id, "invalidcontent")
 
 
 def test_a_cable_that_is_pulled(musictasks_settings: Settings, musictasks_album: Path):
