@@ -24,6 +24,8 @@ from ..music import Settings
 from .display import Display, spelling_text
 from .opening import open_engine
 from .output import bytes_text, count, make_console, near, say, text
+from .sending import for_elsewhere, send, summary
+from .tokens import token
 
 _OPTIONS = Wording("--{}", " ", '--{} "{}"')
 
@@ -33,6 +35,8 @@ def run_add(arguments: argparse.Namespace, settings: Settings, console: Console)
         reason = "--name is the name of one music video, and goes with no --album"
         say(make_console(stderr=True), f"musictasks add: {reason}")
         return 2
+    if arguments.server is not None:
+        settings = for_elsewhere(settings)
     planned = plan(
         arguments.paths,
         settings,
@@ -43,6 +47,8 @@ def run_add(arguments: argparse.Namespace, settings: Settings, console: Console)
         look_inside=arguments.dry_run,
         wording=_OPTIONS,
     )
+    if arguments.server is not None and not arguments.dry_run:
+        return _send(arguments, planned, console)
     if arguments.dry_run:
         _show_plan(console, planned)
         return 1 if planned.refusals or not planned.uploads else 0
@@ -53,6 +59,14 @@ def run_add(arguments: argparse.Namespace, settings: Settings, console: Console)
     _show_left_out(console, (one for one in planned.left_out if one.why is Why.LINK))
     say(console, _summary(planned, report))
     return 0 if report.succeeded and planned.uploads and not planned.refusals else 1
+
+
+def _send(arguments: argparse.Namespace, planned: Plan, console: Console) -> int:
+    added, failed = send(planned, arguments.server, token(arguments.token_file), console)
+    _show_refusals(console, planned)
+    _show_left_out(console, (one for one in planned.left_out if one.why is Why.LINK))
+    say(console, summary(added, failed, _refused(planned)))
+    return 0 if added and not failed and not planned.refusals else 1
 
 
 def _is_one_video(arguments: argparse.Namespace) -> bool:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 from musictasks import __version__
 
@@ -50,6 +51,15 @@ def make_parser() -> Parser:
     add.add_argument("--name", type=_name, help="of a music video, instead of its file's name")
     add.add_argument(
         "-n", "--dry-run", action="store_true", help="only show what would go where, or not at all"
+    )
+    add.add_argument(
+        "--server", type=_server, metavar="URL", help="into the library of a server elsewhere"
+    )
+    add.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="holds the server's token (default: $MUSICTASKS_TOKEN)",
     )
     scan = command("scan", "compare the Music Directory with the database")
     scan.add_argument("--json", action="store_true", help="as the annotations of the scan's task")
@@ -153,6 +163,17 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--cert", type=Path, metavar="FILE", help="a certificate: serve TLS")
     parser.add_argument("--key", type=Path, metavar="FILE", help="its key, if in another file")
+
+
+def _server(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise argparse.ArgumentTypeError(f"{text!r} is no address like https://music.example")
+    return text
 
 
 def _port(text: str) -> int:

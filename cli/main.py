@@ -99,7 +99,8 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     makes = arguments.command == "demo" or (
         named and (arguments.command in {"add", "serve"} or music)
     )
-    if not makes and not settings.data.is_dir():
+    elsewhere = arguments.command == "add" and arguments.server is not None
+    if not makes and not elsewhere and not settings.data.is_dir():
         raise NoLibrary(str(arguments.library or arguments.config or Path.cwd()))
     return settings
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import signal
 from configparser import ConfigParser
 from configparser import Error as ConfigError
@@ -17,8 +16,7 @@ from ..errors import ExtraMissing, SettingsError
 from ..music import Settings
 from .opening import open_engine
 from .output import near, say, text
-
-_TOKEN_VARIABLE = "MUSICTASKS_TOKEN"
+from .tokens import token
 
 
 def run_serve(arguments: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -59,16 +57,9 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
         "host_names": arguments.host_name,
         "origins": arguments.origin,
         "trusted_proxies": arguments.trusted_proxy,
-        "token": _token(arguments.token_file),
+        "token": token(arguments.token_file),
     }
     return chosen | {name: value for name, value in named.items() if value is not None}
-
-
-def _token(file: Path | None) -> str | None:
-    """The token: of the file, or of the environment; spaces around it do not count."""
-    if file is not None:
-        return file.read_text("utf-8").strip()
-    return os.environ.get(_TOKEN_VARIABLE, "").strip() or None
 
 
 def _from_file(path: Path) -> dict[str, Any]:
