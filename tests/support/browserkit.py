@@ -107,6 +107,6 @@ def visiting(browser: Browser, url: str, *, expects_errors: bool = False, **opti
     page.on("request", of_request)
     try:
         yield visit
-        assert visit.troubles == []
+        assert not visit.troubles, visit.troubles
     finally:
         context.close()

@@ -274,7 +274,7 @@ def test_the_token(browser: Any, tmp_path: Path) -> None:
         visit.page.goto(served.url)
         visit.page.fill("#token", "a-wrong-token")
         visit.press("Enter")
-        assert "not the server's token" in visit.text("main")
+        visit.page.wait_for_selector("text=not the server's token")
         visit.page.fill("#token", TOKEN)
         visit.press("Enter")
         visit.page.wait_for_selector("body[data-ready]")
