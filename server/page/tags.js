@@ -8,8 +8,12 @@ export async function readTags(file) {
   try {
     const data = new DataView(await file.slice(0, HEAD_BYTES).arrayBuffer());
     const magic = ascii(data, 0, 4);
-    if (magic === "fLaC") return named(flac(data));
-    if (magic.startsWith("ID3")) return named(id3(data));
+    if (magic === "fLaC") return named(flac(data, 0));
+    if (magic.startsWith("ID3")) {
+      const end = 10 + synchsafe(data, 6);
+      const inside = end + 4 <= data.byteLength && ascii(data, end, 4) === "fLaC";
+      return named(inside ? flac(data, end) : id3(data));
+    }
     if (ascii(data, 4, 4) === "ftyp") return named(await mp4(file, data));
   } catch {
     // A file that is damaged or cut off here: the server will say so.
@@ -17,22 +21,28 @@ export async function readTags(file) {
   return {};
 }
 
+/** As the server chooses among several values: artists are joined, of all else the first counts. */
 function named(tags) {
-  const year = /^\s*(\d{4})(?!\d)/.exec(tags.date ?? "");
-  const track = /^\s*0*([1-9]\d{0,3})(?!\d)/.exec(tags.track ?? "");
-  const compilation = /^\s*0*[1-9]/.test(tags.compilation ?? "");
+  const texts = (name) => (tags[name] ?? []).map((text) => text.trim()).filter(Boolean);
+  const joined = (name) => [...new Set(texts(name))].join(", ");
+  const matching = (name, pattern) => texts(name).map((text) => pattern.exec(text)?.[1]).find(Boolean);
+  const number = /^0*([1-9]\d{0,3})(?!\d)/;
   return {
-    artist: tags.albumartist || (compilation ? "Various Artists" : tags.artist),
-    album: tags.album,
-    year: year?.[1],
-    track: track?.[1],
-    title: tags.title,
+    artist: joined("albumartist") || (matching("compilation", number) ? "Various Artists" : joined("artist")),
+    album: texts("album")[0],
+    year: matching("date", /^(?!0000)(\d{4})(?!\d)/),
+    track: matching("track", number),
+    title: texts("title")[0],
   };
 }
 
-function flac(data) {
+function note(tags, name, text) {
+  (tags[name] ??= []).push(text);
+}
+
+function flac(data, start) {
   const tags = {};
-  let at = 4, last = false;
+  let at = start + 4, last = false;
   while (!last && at + 4 <= data.byteLength) {
     const kind = data.getUint8(at);
     const length = data.getUint32(at) & 0xffffff;
@@ -40,9 +50,12 @@ function flac(data) {
     if ((kind & 0x7f) === 4) comments(data, at + 4, tags);
     at += 4 + length;
   }
-  tags.date ??= tags.year;
-  tags.track ??= tags.tracknumber;
-  return tags;
+  return {
+    ...tags,
+    albumartist: tags.albumartist ?? tags["album artist"],
+    date: [...(tags.date ?? []), ...(tags.year ?? [])],
+    track: [...(tags.tracknumber ?? []), ...(tags.track ?? [])],
+  };
 }
 
 function comments(data, start, tags) {
@@ -52,7 +65,7 @@ function comments(data, start, tags) {
   for (let i = 0; i < Math.min(number, 4096); i += 1) {
     const length = data.getUint32(at, true);
     const [key, ...value] = utf8(data, at + 4, length).split("=");
-    tags[key.toLowerCase().replace(/ /g, "")] ??= value.join("=").trim();
+    note(tags, key.toLowerCase(), value.join("="));
     at += 4 + length;
   }
 }
@@ -65,6 +78,7 @@ const FRAMES = {
 
 function id3(data) {
   const version = data.getUint8(3);
+  if (data.getUint8(5) & 0xc0) return {}; // unsynchronised, or with a further header: rare
   const end = Math.min(10 + synchsafe(data, 6), data.byteLength);
   const wide = version > 2 ? 10 : 6;
   const tags = {};
@@ -73,16 +87,20 @@ function id3(data) {
     const name = ascii(data, at, version > 2 ? 4 : 3);
     if (!/^[A-Z0-9]+$/.test(name)) break;
     const length = version > 3 ? synchsafe(data, at + 4) : version > 2 ? data.getUint32(at + 4) : data.getUint32(at + 2) & 0xffffff;
-    if (FRAMES[name] && length > 1) tags[FRAMES[name]] ??= frameText(data, at + wide, length);
+    const plain = version < 3 || data.getUint8(at + 9) === 0; // neither compressed nor encrypted
+    if (FRAMES[name] && length > 1 && plain) for (const text of frameTexts(data, at + wide, length)) note(tags, FRAMES[name], text);
     at += wide + length;
   }
   return tags;
 }
 
-function frameText(data, at, length) {
-  const label = ["iso-8859-1", "utf-16", "utf-16be", "utf-8"][data.getUint8(at)] ?? "utf-8";
+function frameTexts(data, at, length) {
+  const encoding = data.getUint8(at);
   const bytes = new Uint8Array(data.buffer, at + 1, length - 1);
-  return new TextDecoder(label).decode(bytes).split("\0")[0].trim();
+  // To a TextDecoder “utf-16” is little-endian, whatever the mark at its beginning says.
+  const big = encoding === 2 || (encoding === 1 && bytes[0] === 0xfe && bytes[1] === 0xff);
+  const label = big ? "utf-16be" : (["iso-8859-1", "utf-16le"][encoding] ?? "utf-8");
+  return new TextDecoder(label).decode(bytes).split("\0").map((text) => text.replace(/^\ufeff/, ""));
 }
 
 const ATOMS = {
@@ -118,7 +136,7 @@ function ilst(moov) {
         const skipped = name === "meta" ? 12 : 8;
         inside(at + skipped, at + length, path.slice(1));
       } else if (!path.length && ATOMS[name]) {
-        tags[ATOMS[name]] ??= atomText(moov, at + 8, name);
+        for (const text of atomTexts(moov, at + 8, at + length, name)) note(tags, ATOMS[name], text);
       }
       at += length;
     }
@@ -127,11 +145,15 @@ function ilst(moov) {
   return tags;
 }
 
-function atomText(moov, at, name) {
-  const length = moov.getUint32(at) - 16;
-  if (name === "trkn") return String(moov.getUint16(at + 18));
-  if (name === "cpil") return String(moov.getUint8(at + 16));
-  return utf8(moov, at + 16, length).trim();
+function* atomTexts(moov, start, end, name) {
+  for (let at = start; at + 16 <= end;) {
+    const length = moov.getUint32(at);
+    if (length < 16 || at + length > end) return;
+    if (name === "trkn") yield String(moov.getUint16(at + 18));
+    else if (name === "cpil") yield String(moov.getUint8(at + 16));
+    else yield utf8(moov, at + 16, length - 16);
+    at += length;
+  }
 }
 
 function synchsafe(data, at) {
