@@ -6,6 +6,8 @@ const LONGEST_PAUSE_MS = 15000;
 const LATER = new Set([0, 408, 423, 429, 500, 502, 503, 504, 507]);
 
 export class Upload extends EventTarget {
+  /** So long nothing may move; then the line is given up, and another is tried. */
+  static stallMs = 45000;
   offset = 0;
   /** Bytes per second of late. */
   speed = 0;
@@ -45,11 +47,13 @@ export class Upload extends EventTarget {
         known = false;
         if (this.#stopped) return;
         if (!(error instanceof Answer)) throw error;
-        if ([404, 410].includes(error.status) && this.url !== null) {
-          this.url = null;
+        if (error.status === 410 && this.url !== null) {
+          this.url = null; // too long ago: from its beginning, then
           this.offset = 0;
           continue;
         }
+        if (error.status === 404 && this.url !== null) throw new Error("The upload was removed on the server.");
+        if (error.status === 0) await this.#readable();
         if (error.status !== 409 && !LATER.has(error.status)) throw new Error(error.detail);
         this.#say(error.status === 0 ? "The connection is gone; it goes on by itself." : `${error.detail}. Trying again.`);
         await this.#pause(pauseMs);
@@ -62,6 +66,15 @@ export class Upload extends EventTarget {
     this.#stopped = true;
     this.#request?.abort();
     this.#wake?.();
+  }
+
+  /** A file that has changed ends a request as a line that breaks does, but always will. */
+  async #readable() {
+    try {
+      await this.blob.slice(this.offset, this.offset + PIECE_BYTES).arrayBuffer();
+    } catch {
+      throw new Error("A file has changed since it was chosen, or cannot be read any more. Leave this out, and drop it again.");
+    }
   }
 
   async #create() {
@@ -88,6 +101,7 @@ export class Upload extends EventTarget {
     const began = performance.now();
     const piece = this.blob.slice(start, start + PIECE_BYTES);
     const progress = (event) => {
+      this.trouble = null;
       const seconds = (performance.now() - began) / 1000;
       if (seconds > 0.2) this.speed = event.loaded / seconds;
       this.#progress(start + event.loaded);
@@ -106,7 +120,19 @@ export class Upload extends EventTarget {
       for (const [name, value] of Object.entries({ "Tus-Resumable": "1.0.0", ...headers })) {
         request.setRequestHeader(name, value);
       }
-      if (progress) request.upload.onprogress = progress;
+      let timer = 0;
+      const stalls = (afterMs) => {
+        clearTimeout(timer);
+        timer = setTimeout(() => request.abort(), afterMs);
+      };
+      request.upload.onprogress = (event) => {
+        stalls(Upload.stallMs);
+        progress?.(event);
+      };
+      // The server answers the last piece when it has read all of it once more.
+      request.upload.onload = () => stalls(10 * Upload.stallMs);
+      request.onloadend = () => clearTimeout(timer);
+      stalls(Upload.stallMs);
       request.onload = () => {
         if (request.status >= 200 && request.status < 300) resolve(request);
         else if (request.status === 401) location.assign("login");
