@@ -13,8 +13,12 @@ export class Store extends EventTarget {
   last = new Map();
   lifecycle = { states: [], edges: [] };
   online = false;
+  #isReady = null;
+  /** Resolves when the tasks have been read for the first time. */
+  ready = new Promise((resolve) => (this.#isReady = resolve));
   #source = null;
   #pauseMs = 500;
+  #sweep = 0;
 
   async open() {
     this.lifecycle = await get("api/lifecycle");
@@ -40,7 +44,9 @@ export class Store extends EventTarget {
       this.counts = new Map();
       for (const view of tasks.values()) this.#count(view.state, 1);
       this.#follow(`${first.run}-${first.last}`);
+      this.#isReady();
       this.dispatchEvent(new Event("reset"));
+      if (this.#removing().length) this.#lookLater(1500);
     } catch {
       this.#tell(false);
       this.#later();
@@ -89,24 +95,46 @@ export class Store extends EventTarget {
       this.#count(view.state, 1);
     }
     // The end of a removal is not notified: the state before it is the last that is told.
-    if (this.roles.get(view.state) === "removing") {
-      setTimeout(() => this.#lookAfter(view.id), 1500);
-    }
+    if (this.role(view) === "removing") this.#lookLater(1000);
     this.last.set(view.id, view);
     if (this.last.size > 2000) this.last.delete(this.last.keys().next().value);
     this.dispatchEvent(new CustomEvent("task", { detail: { view, before, gone, message, notification } }));
   }
 
-  async #lookAfter(id) {
-    try {
-      const view = await get(`api/tasks/${id}`);
-      if (this.roles.get(view.state) === "removing") setTimeout(() => this.#lookAfter(id), 5000);
-    } catch (error) {
-      const before = this.tasks.get(id);
-      if (error.status !== 404 || !before) return;
-      this.#count(before.state, -1);
+  #removing() {
+    return [...this.tasks.values()].filter((view) => this.role(view) === "removing");
+  }
+
+  #lookLater(pauseMs) {
+    this.#sweep ||= setTimeout(async () => {
+      try {
+        await this.#lookForRemoved();
+      } catch {
+        // The server is away: all tasks are read anew when it is back.
+      }
+      this.#sweep = 0;
+      if (this.#removing().length) this.#lookLater(2000);
+    }, pauseMs);
+  }
+
+  /** Asks for all that are being removed, once; who is not among them any more is gone. */
+  async #lookForRemoved() {
+    const asked = this.#removing();
+    const there = new Set();
+    for (const state of new Set(asked.map((view) => view.state))) {
+      let after = null;
+      do {
+        const page = await get(`api/tasks?limit=1000&state=${state}${after ? `&after=${encodeURIComponent(after)}` : ""}`);
+        for (const view of page.tasks) there.add(view.id);
+        after = page.next;
+      } while (after);
+    }
+    for (const { id } of asked) {
+      const view = this.tasks.get(id);
+      if (!view || there.has(id) || this.role(view) !== "removing") continue;
+      this.#count(view.state, -1);
       this.tasks.delete(id);
-      this.dispatchEvent(new CustomEvent("task", { detail: { view: before, before, gone: true, message: null } }));
+      this.dispatchEvent(new CustomEvent("task", { detail: { view, before: view, gone: true, message: null } }));
     }
   }
 
@@ -119,10 +147,20 @@ export class Store extends EventTarget {
 export function about(view) {
   const task = view.task;
   const notes = task.annotations ?? {};
+  const names = [notes.source, task.sourcefilename, task.albumfilepath, task.albumpath, task.videopath];
+  // Notes are anybody's: what is no text is no name.
   return (
-    notes.source ?? task.sourcefilename ?? task.albumfilepath ?? task.albumpath ?? task.videopath ??
+    names.find((name) => typeof name === "string" && name.trim()) ??
     (task.contenttype === "any" ? "scan of the Music Directory" : task.contenttype) ?? "task"
   );
+}
+
+/** `{done, total, path}` of a task that says how far it is; else null. */
+export function progressOf(view) {
+  const told = view.task.annotations?.progress;
+  const { done, total, path } = told ?? {};
+  if (!Number.isFinite(done) || !Number.isFinite(total) || total <= 0) return null;
+  return { done, total, path: typeof path === "string" ? path : "" };
 }
 
 /** The message of the last change of state. */

@@ -1,7 +1,7 @@
 // The list of all tasks, and one of them in detail.
 
 import { explained, post, remove } from "./api.js";
-import { about, lastMessage } from "./store.js";
+import { about, lastMessage, progressOf } from "./store.js";
 import { announce, bytes, count, duration, fill, h, words } from "./dom.js";
 import { history } from "./machine.js";
 import { targetForm } from "./target.js";
@@ -190,8 +190,8 @@ export function confirmed(label, question, action) {
 /** How far a task is, where it says so. */
 export function progressText(view) {
   const { task } = view;
-  const progress = task.annotations?.progress;
-  if (progress && progress.total) return `${progress.done.toLocaleString("en")} of ${progress.total.toLocaleString("en")}`;
+  const progress = progressOf(view);
+  if (progress) return `${progress.done.toLocaleString("en")} of ${progress.total.toLocaleString("en")}`;
   if (task.filesize && (task.offset ?? 0) < task.filesize && task.offset !== null) return `${Math.floor((100 * task.offset) / task.filesize)} %`;
   return null;
 }
