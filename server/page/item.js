@@ -22,6 +22,8 @@ export class Item extends EventTarget {
   view = null;
   message = "";
   #inputs = {};
+  /** The names of what the songs do not say alike. */
+  #disagreed = [];
   #integrating = false;
 
   constructor(store, { kind, name, files }, music) {
@@ -57,20 +59,35 @@ export class Item extends EventTarget {
 
   /** Reads its tags, and looks whether its place is free; an earlier upload of it goes on. */
   async look() {
-    const earlier = [...this.store.tasks.values()].find((view) => view.task.annotations?.fingerprint === this.fingerprint && !["removing", "failed"].includes(this.store.role(view)));
-    if (earlier) {
-      this.view = earlier;
+    await this.store.ready;
+    if (this.phase !== "ready") return;
+    this.view = this.#earlier();
+    if (this.view) {
       this.body.append(h("p", { class: "faint" }, "An earlier upload of these files goes on."));
       this.begin();
       return;
     }
     const songs = this.files.filter(({ path }) => isSong(path));
-    if (this.kind === "folder" || (this.kind === "albumfile" && songs.length)) {
-      const tags = await readTags(songs[0].file);
-      for (const [field, input] of Object.entries(this.#inputs)) input.value ||= tags[field] ?? "";
-    }
+    if (this.kind === "folder" || (this.kind === "albumfile" && songs.length)) await this.#readSongs(songs);
     if (this.kind === "video") this.#readName();
     await this.#check();
+  }
+
+  /** The upload of the same files that was begun before, by this page or another. */
+  #earlier() {
+    const same = (view) => view.task.annotations?.fingerprint === this.fingerprint;
+    return [...this.store.tasks.values()].find((view) => same(view) && !["removing", "failed"].includes(this.store.role(view))) ?? null;
+  }
+
+  /** What all songs say alike; no song speaks for another. */
+  async #readSongs(songs) {
+    const all = [];
+    for (const { file } of songs) all.push(await readTags(file));
+    for (const [field, input] of Object.entries(this.#inputs)) {
+      const values = new Set(all.map((tags) => tags[field] ?? ""));
+      if (values.size === 1) input.value ||= [...values][0];
+      else if (["artist", "album", "year"].includes(field)) this.#disagreed.push(LABELS[field].toLowerCase());
+    }
   }
 
   #readName() {
@@ -99,7 +116,10 @@ export class Item extends EventTarget {
     this.place.replaceChildren();
     if (!["folder", "album"].includes(this.kind)) return;
     if (!(artist && album && year)) {
-      if (this.kind === "folder") this.place.textContent = "Its songs are asked for what is missing here.";
+      const asked = this.#disagreed.filter((field) => !this.said[field]);
+      this.place.className = asked.length ? "place bad" : "place";
+      if (asked.length) this.place.textContent = `Its songs do not agree on ${asked.join(", ")}: write above what it shall be.`;
+      else if (this.kind === "folder") this.place.textContent = "Its songs are asked for what is missing here.";
       return;
     }
     try {
@@ -123,6 +143,14 @@ export class Item extends EventTarget {
 
   async send() {
     this.#enter("sending");
+    await this.store.ready;
+    this.view ??= this.#earlier();
+    if (this.view && this.view.task.offset === this.view.task.filesize) {
+      this.#enter("working");
+      this.follow(this.view);
+      return;
+    }
+    if (this.phase !== "sending") return;
     const url = this.view ? new URL(`uploads/${this.view.id}`, document.baseURI).pathname : null;
     const upload = (this.upload = new Upload(this.blob, this.#metadata(), url));
     upload.addEventListener("created", () => this.#took());
@@ -170,7 +198,10 @@ export class Item extends EventTarget {
   async follow(view, gone = false) {
     this.view = view;
     const role = this.store.role(view);
-    if (this.phase === "done" || this.phase === "waiting" || (this.phase === "sending" && role === "waiting" && !gone)) return;
+    if (this.phase === "done" || this.phase === "waiting") return;
+    // While it comes in, only the upload itself knows how it is, also when it has just failed.
+    const comes = role === "waiting" && !gone && (this.phase === "sending" || view.state !== "readyforintegration");
+    if (comes && ["sending", "failed"].includes(this.phase)) return;
     if (role === "failed") this.#fail(lastMessage(view) ?? words(view.state));
     else if (role === "finished") this.#done(view);
     else if (role === "removing" || gone) this.#fail(lastMessage(view) ?? "Its task was removed.");
@@ -185,9 +216,8 @@ export class Item extends EventTarget {
     if (this.#integrating || this.phase === "choose") return;
     this.#integrating = true;
     try {
-      const { artist, album, year, title, target, track } = this.said;
-      const built = this.#built({ artist, album, year, title, track });
-      const found = target ? { target, usable: true } : await proposal(view.id, built ? { target: built } : { artist, album, year, name: title });
+      const { artist, album, year, title } = this.said;
+      const found = await this.#proposed(view);
       if (found.usable) await integrate(view, found.target);
       else this.#choose(view, { artist, album, year, name: title });
     } catch (error) {
@@ -196,12 +226,23 @@ export class Item extends EventTarget {
     this.#integrating = false;
   }
 
-  /** The path of a song, all of whose parts a person gave. */
-  #built({ artist, album, year, title, track }) {
-    if (this.kind !== "albumfile" || !(artist && album && year && title && track)) return null;
+  /** The place that the server finds by what is said here; a track that a person wrote counts, too. */
+  async #proposed(view) {
+    const { artist, album, year, title, target, track } = this.said;
+    if (target) return { target, usable: true };
+    const found = await proposal(view.id, { artist, album, year, name: title });
+    if (!/^[0-9]{1,4}$/.test(track ?? "") || Number(track) === found.number) return found;
+    const built = this.#built(found, track.padStart(2, "0"));
+    return built ? proposal(view.id, { target: built }) : found;
+  }
+
+  #built(found, number) {
+    // The disc in the name of a song of several stays.
+    if (found.target) return found.target.replace(/\/(\d+-)?\d+ ([^/]*)$/, (_, disc, rest) => `/${disc ?? ""}${number} ${rest}`);
+    if (!(found.artist && found.album && found.year && found.title)) return null;
     const safe = (text) => text.replaceAll("/", "\u2215");
-    const extension = this.name.split(".").at(-1).toLowerCase();
-    return `${safe(artist)}/${year} - ${safe(album)}/${track.padStart(2, "0")} ${safe(title)}.${extension}`;
+    const disc = found.disc ? `${found.disc}-` : "";
+    return `${safe(found.artist)}/${found.year} - ${safe(found.album)}/${disc}${number} ${safe(found.title)}.${this.name.split(".").at(-1).toLowerCase()}`;
   }
 
   #choose(view, given, reason = null) {
@@ -218,6 +259,7 @@ export class Item extends EventTarget {
   }
 
   #fail(reason) {
+    this.upload?.stop();
     this.message = reason;
     this.#enter("failed");
     announce(`${this.name}: ${reason}`);
