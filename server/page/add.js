@@ -15,6 +15,7 @@ export class Add {
   #store;
   #items = [];
   #left = new Map();
+  #frame = 0;
 
   constructor(store, place, { music }) {
     this.#store = store;
@@ -93,7 +94,7 @@ export class Add {
     this.#items = this.#items.filter((one) => one !== item);
     item.element.remove();
     this.#next();
-    this.#showLeft();
+    this.#leftLater();
   }
 
   #next() {
@@ -119,7 +120,7 @@ export class Add {
     for (const item of this.#items) {
       if (item.view?.id === view.id || item.upload?.taskId === view.id) item.follow(view, gone);
     }
-    if (gone || before?.state !== view.state || !before) this.#showLeft();
+    if (gone || before?.state !== view.state || !before) this.#leftLater();
     this.#hint();
   }
 
@@ -129,8 +130,16 @@ export class Add {
       const view = id && this.#store.tasks.get(id);
       if (view) item.follow(view);
     }
-    this.#showLeft();
+    this.#leftLater();
     this.#hint();
+  }
+
+  /** Once for all that happens until the next frame. */
+  #leftLater() {
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#showLeft();
+    });
   }
 
   /** Uploads that wait for a client, and none of the items is theirs. */

@@ -56,6 +56,13 @@ export function clock(unixSeconds) {
   return new Date(unixSeconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 }
 
+/** As `clock`, with the day where that is not today's. */
+export function moment(unixSeconds) {
+  const date = new Date(unixSeconds * 1000);
+  const today = date.toDateString() === new Date().toDateString();
+  return today ? clock(unixSeconds) : `${date.toLocaleDateString([], { year: "numeric", month: "short", day: "numeric" })}, ${clock(unixSeconds)}`;
+}
+
 /** The words of an event or a state for people: `request_scan` is "request scan". */
 export function words(name) {
   return name.replaceAll("_", " ");

@@ -1,7 +1,7 @@
 // The picture of the lifecycle, with the tasks in it.
 
 import { about } from "./store.js";
-import { clock, count, h, words } from "./dom.js";
+import { clock, count, h, moment, words } from "./dom.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 /** More tasks in one state are a number, and more that move at once do not. */
@@ -238,7 +238,7 @@ export function history(view) {
       h(
         "li",
         {},
-        h("time", { datetime: new Date(entry.time * 1000).toISOString() }, clock(entry.time)),
+        h("time", { datetime: new Date(entry.time * 1000).toISOString() }, moment(entry.time)),
         h("span", {}, h("b", {}, words(entry.to)), h("span", { class: "faint" }, ` by ${words(entry.event)}`)),
         entry.message ? h("p", {}, entry.message) : null,
       ),
