@@ -151,14 +151,16 @@ class TusEndpoint:
         """Takes the bytes that came with the announcement; a client that sends wrong ones would
         not know where the upload is, so it goes.
         """
-        if record.offset:
-            return record, record.offset  # it goes on: the client is told where
         try:
-            return await self._take(record, 0, body, expected)
+            async with self._running.turn(record.id, body):
+                record = self._find(record.id)
+                if record.offset:
+                    return record, record.offset  # it goes on: the client is told where
+                return await self._take(record, 0, body, expected)
         except Problem as error:
             if error.kind == "UploadFailed":
                 error.headers["Location"] = location
-            elif not (body.dropped or body.superseded):
+            elif error.kind != "UploadLocked" and not (body.dropped or body.error):
                 await self._terminate(record.id)
             raise
 

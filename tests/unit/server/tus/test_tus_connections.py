@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from musictasks.server.tus import running
-from rawhttp import BODY_TYPE, TUS, Answer, Connection, Tus, checksum, chunked, head
+from rawhttp import BODY_TYPE, TUS, Answer, Connection, Tus, checksum, chunked, encoded, head
 from serverkit import Served, wait_until
 
 DATA = random.Random(7).randbytes(300_000)
@@ -139,6 +139,27 @@ def test_of_two_patches_at_once_one_counts(papers: Served, tus: Tus):
             statuses = sorted(one.result().status for one in both)
             assert statuses in ([204, 423], [204, 409], [204, 413])
             assert content(papers, target) == DATA
+
+
+@pytest.mark.parametrize("with_checksum", [False, True])
+def test_a_patch_is_refused_while_an_announcement_brings_bytes(
+    papers: Served, tus: Tus, with_checksum: bool
+):
+    """Nothing that was counted goes with an announcement whose bytes come too late."""
+    task_id = f"announced-{with_checksum}".lower()
+    target = f"/uploads/{task_id}"
+    said = {**TUS, "Upload-Length": len(DATA), "Content-Type": BODY_TYPE}
+    said["Upload-Metadata"] = encoded({"taskid": task_id})
+    if with_checksum:
+        said["Upload-Checksum"] = checksum(DATA)
+    with tus.connection() as first:
+        first.send(head("POST", "/uploads/", said, len(DATA)) + DATA[:1000])
+        wait_until(lambda: papers.engine.is_known(task_id))
+        wait_until(lambda: content(papers, target) == DATA[:1000])
+        assert tus.patch(target, tus.offset(target), b"xyz").status == 423
+        first.send(DATA[1000:])
+        assert first.answer().offset() == len(DATA)
+    assert content(papers, target) == DATA
 
 
 @pytest.mark.parametrize("next_one", ["HEAD", "PATCH"])
