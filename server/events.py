@@ -92,7 +92,9 @@ class Streams:
                 elif not batch:
                     yield b": still here\n\n"
                 else:
-                    yield b"".join(map(self.text, batch))
+                    # One by one: of what a stream is behind, only this waits for its client.
+                    for event in batch:
+                        yield self.text(event)
 
     def _reset(self, number: int) -> bytes:
         return b"event: reset\nid: %s\ndata: {}\n\n" % self.id(number)

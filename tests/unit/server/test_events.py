@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,21 @@ def test_a_reader_that_reads_nothing_holds_up_nobody_and_starts_over(tmp_path: P
                 assert piece
                 seen += piece
             assert len(seen) < 9_000_000
+
+
+def test_of_what_a_reader_is_behind_one_event_waits_for_it(served):
+    """Else a few that read nothing would fill the memory with all that is kept."""
+    task = begin(served)
+    for number in range(20):
+        served.engine.annotate(task, {"filler": f"{number}" + "x" * 100_000})
+    door = served.app.state.door
+    wait_until(lambda: door.feed.last >= 20)
+
+    async def sizes() -> list[int]:
+        async with aclosing(events.Streams(door).pieces(f"{door.feed.run}-0")) as pieces:
+            return [len(await anext(pieces)) for _ in range(20)]
+
+    assert 100_000 < max(asyncio.run(sizes())) < 200_000
 
 
 def test_many_readers_get_the_same(served):
