@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from ..engine import Engine
 from ..uploads import Uploads
 from .app import make_app
+from .connections import bounded
 from .settings import ServerSettings
 
 #: So long requests under way may go on when the server stops.
@@ -37,7 +38,7 @@ class DoorServer(uvicorn.Server):
         self._door = app.state.door
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=bounded(settings.connections, settings.body_pause_s),
             ws="websockets-sansio",
             ws_max_size=settings.packet_bytes,
             ws_per_message_deflate=False,
