@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-import anyio
+import anyio.lowlevel
 import orjson
 from attrs import define, field, frozen
 from starlette.requests import Request
@@ -24,8 +24,8 @@ from .views import view_of
 
 #: How often a comment says that the stream is alive.
 PAUSE_S = 15.0
-#: So many texts are kept, for the streams that are not far behind.
-_KEPT_TEXTS = 256
+#: So many bytes of texts are kept, for the streams that are not far behind.
+_KEPT_BYTES = 8 * 1024 * 1024
 _CURSOR = re.compile(r"(?:([0-9a-f]{12})-)?([0-9]{1,15})")
 
 
@@ -36,6 +36,7 @@ class Streams:
     door: Door
     open: int = 0
     _texts: OrderedDict[int, bytes] = field(factory=OrderedDict, init=False)
+    _kept: int = field(default=0, init=False)
 
     async def endpoint(self, request: Request) -> Response:
         """Opens a stream, from where the client has been, or from now on."""
@@ -61,8 +62,9 @@ class Streams:
         text = self._texts.get(event.number)
         if text is None:
             text = self._texts[event.number] = self._made(event)
-            if len(self._texts) > _KEPT_TEXTS:
-                self._texts.popitem(last=False)
+            self._kept += len(text)
+            while self._kept > _KEPT_BYTES:
+                self._kept -= len(self._texts.popitem(last=False)[1])
         return text
 
     def _made(self, event: Event) -> bytes:
@@ -95,6 +97,7 @@ class Streams:
                     # One by one: of what a stream is behind, only this waits for its client.
                     for event in batch:
                         yield self.text(event)
+                        await anyio.lowlevel.checkpoint()  # ends it for a client that has gone
 
     def _reset(self, number: int) -> bytes:
         return b"event: reset\nid: %s\ndata: {}\n\n" % self.id(number)

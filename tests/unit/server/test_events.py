@@ -205,6 +205,23 @@ def test_of_what_a_reader_is_behind_one_event_waits_for_it(served):
     assert 100_000 < max(asyncio.run(sizes())) < 200_000
 
 
+def test_the_texts_for_all_streams_are_bounded(served, monkeypatch):
+    monkeypatch.setattr(events, "_KEPT_BYTES", 300_000)
+    task = begin(served)
+    for number in range(8):
+        served.engine.annotate(task, {"filler": f"{number}" + "x" * 100_000})
+    door = served.app.state.door
+    wait_until(lambda: door.feed.last >= 8)
+    streams = events.Streams(door)
+    found = door.feed.since(0)
+    assert found
+    texts = [streams.text(event) for event in found]
+    kept = list(streams._texts.values())
+    assert 0 < sum(map(len, kept)) <= 300_000
+    assert kept == texts[-len(kept) :]
+    assert [streams.text(event) for event in found] == texts
+
+
 def test_many_readers_get_the_same(served):
     count = 20
     seen: list[list[str]] = []
