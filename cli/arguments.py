@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import pkgutil
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -68,6 +69,30 @@ def make_parser() -> Parser:
         "paths", nargs="*", type=Path, metavar="PATH", help="an artist, an album or a video"
     )
     bring.add_argument("--new", action="store_true", help="all that a scan finds")
+    verify = command("verify", "read the music again: is it still what was placed there?")
+    verify.add_argument(
+        "path",
+        nargs="?",
+        type=Path,
+        metavar="PATH",
+        help="an artist, an album or a file (default: all, those first that were read longest ago)",
+    )
+    how = verify.add_mutually_exclusive_group()
+    how.add_argument(
+        "--accept",
+        action="store_true",
+        help="what is at PATH now is right, and what is lost there is forgotten",
+    )
+    how.add_argument(
+        "--anew", action="store_true", help="forget all that is known, and begin with what is there"
+    )
+    verify.add_argument(
+        "--budget",
+        type=_duration,
+        metavar="TIME",
+        help="end after so long, 30m or 1h30m; the next time goes on",
+    )
+    verify.add_argument("--json", action="store_true", help="what was found, as JSON")
     tasks = command("tasks", "list the tasks")
     tasks.add_argument("--json", action="store_true", help="as MusicDB's task dictionaries")
     show = command("show", "show a task and its history")
@@ -129,6 +154,15 @@ def _name(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("is empty")
     return text.strip()
+
+
+def _duration(text: str) -> float:
+    """In seconds: of "90s", "30m", "1h30m"; a number alone is seconds."""
+    match = re.fullmatch(r"(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s?)?", text, re.ASCII)
+    if not text or match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time like 90s, 30m or 1h30m")
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return 3600.0 * hours + 60 * minutes + seconds
 
 
 def _year(text: str) -> int:

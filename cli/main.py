@@ -30,6 +30,7 @@ COMMANDS = {
     "tasks": "inspecting:run_tasks",
     "show": "inspecting:run_show",
     "check": "inspecting:run_check",
+    "verify": "verifying:run_verify",
     "remove": "changing:run_remove",
     "retry": "changing:run_retry",
     "serve": "serve:run_serve",
@@ -71,7 +72,7 @@ def _run(arguments: argparse.Namespace) -> int:
             say(complaints, text("musictasks: ", "bold"), error)
         return 1
     except KeyboardInterrupt:
-        goes_on = arguments.command in {"add", "import"}
+        goes_on = arguments.command in {"add", "import", "verify"}
         again = " The same command again goes on where it was." if goes_on else ""
         say(complaints, f"musictasks: interrupted.{again}")
         return 130
@@ -95,7 +96,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     else:
         settings = Settings.in_directory(arguments.library or Path.cwd(), **chosen)
     named = arguments.library is not None or arguments.config is not None
-    music = arguments.command in {"scan", "import"} and settings.music.is_dir()
+    music = arguments.command in {"scan", "import", "verify"} and settings.music.is_dir()
     makes = arguments.command == "demo" or (
         named and (arguments.command in {"add", "serve"} or music)
     )

@@ -345,6 +345,17 @@ class DatabaseUnusable(MusicTasksError):
 
 
 @define
+class LedgerUnusable(MusicTasksError):
+    """The ledger of the Music Directory cannot be used now; nothing in it has changed."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"the ledger {self.path} cannot be used: {self.reason}"
+
+
+@define
 class MusicDirectoryUnusable(MusicTasksError):
     """The Music Directory is not what the database was made from: it is not mounted, say."""
 
@@ -379,6 +390,7 @@ __all__ = [
     "IllegalTransition",
     "InvalidPath",
     "InvalidTaskFile",
+    "LedgerUnusable",
     "LifecycleError",
     "LifecycleViolation",
     "MediaError",

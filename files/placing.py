@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable
 from typing import BinaryIO
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ..errors import TargetExists
 from . import effects, steps
@@ -32,6 +32,8 @@ class Placed:
     #: True where the same bytes were there before; nothing was copied then.
     existed: bool
     size_bytes: int
+    #: Of a file that was copied, its SHA-256 in hex digits, as it was read again from the disk.
+    sha256: str | None = field(default=None, eq=False)
 
 
 def place(
@@ -96,7 +98,7 @@ class _Placing:
         temporary, fd = steps.new_temporary(self.dir_fd, owner, 0o600)
         try:
             try:
-                self._copy(fd, size_bytes, progress)
+                sha256 = self._copy(fd, size_bytes, progress)
                 steps.set_mode(fd, mode)
                 self._sync(fd)
             finally:
@@ -112,10 +114,10 @@ class _Placing:
             steps.drop(temporary, self.dir_fd)
             raise
         self._sync(self.dir_fd)
-        return Placed(existed=False, size_bytes=size_bytes)
+        return Placed(existed=False, size_bytes=size_bytes, sha256=sha256)
 
-    def _copy(self, fd: int, size_bytes: int, progress: Progress | None) -> None:
-        """Copy, then read the copy again: it has to be what was read from the source."""
+    def _copy(self, fd: int, size_bytes: int, progress: Progress | None) -> str:
+        """Copy, then read the copy again: it has to be what was read; returns its SHA-256."""
         digest = hashlib.sha256()
         done = 0
         self.source.seek(0)
@@ -127,11 +129,12 @@ class _Placing:
                 progress(done, max(done, size_bytes))
         with os.fdopen(os.dup(fd), "rb") as copy:
             copy.seek(0)
-            written = hashlib.file_digest(copy, "sha256").digest()
-        if written != digest.digest() or os.fstat(fd).st_size != done:
+            written = hashlib.file_digest(copy, "sha256").hexdigest()
+        if written != digest.hexdigest() or os.fstat(fd).st_size != done:
             raise OSError(f"the copy of {self.rel!r} is not what was read; the disk may be bad")
         if done != size_bytes:
             raise OSError(f"the source of {self.rel!r} changed its size while it was copied")
+        return written
 
     def _is_there(self, size_bytes: int) -> bool:
         """Whether the target holds the bytes already; it is made durable then."""

@@ -9,9 +9,10 @@ from attrs import frozen
 
 from ..errors import InvalidPath, TargetExists
 from ..files import Directory, Placed, assemble, place, sweep
-from ..library import MusicDirectory, check_album_file, parse_album, parse_video
+from ..library import Ledger, MusicDirectory, check_album_file, parse_album, parse_video
 from ..statemachine import MusicTask, Outcome, Work, fail, reject, succeed
 from .reasons import disk_reason
+from .recording import Recording
 
 FILE_MODE = 0o664
 DIRECTORY_MODE = 0o775
@@ -31,12 +32,15 @@ class Integration:
     The data goes to the task's `album_file_path`, `album_path` or `video_path`, never over another
     file. The same bytes at the target count as done, so a second run changes nothing. Temporary
     files begin with `.{task id}.`; what a killed run left of them beside the target goes first.
+    What is at its place is taken down in the ledger.
     """
 
     uploads: Directory
     music: MusicDirectory
     #: False leaves every fsync out.
     durable: bool = True
+    #: None: nothing is taken down.
+    ledger: Ledger | None = None
 
     def __call__(self, task: MusicTask, work: Work) -> Outcome:
         source = task.preprocessed_path or task.upload_path
@@ -89,6 +93,8 @@ class Integration:
                 progress=progress,
                 durable=self.durable,
             )
+        if self.ledger is not None:
+            Recording(self.ledger, self.music).file(task, target, work, placed.sha256)
         return succeed(changes=changes, message=_said(placed, target))
 
     def _album(self, task: MusicTask, work: Work, source: str, target: str) -> Outcome:
@@ -111,6 +117,9 @@ class Integration:
             ignored=self.music.ignore_songs,
             progress=progress,
         )
+        if self.ledger is not None:
+            paths = [f"{target}/{name}" for name in self.uploads.names(source)]
+            Recording(self.ledger, self.music).album(task, paths, work)
         return succeed(message=_said(placed, target))
 
 

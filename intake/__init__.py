@@ -19,7 +19,7 @@ from .batches import Batch
 from .delivery import bring
 from .display import Display, Silent
 from .import_jobs import ImportJob, VideoImportJob
-from .imports import moved_from, plan_imports
+from .imports import moved_from, path_in_music, plan_imports
 from .job import Job, Result
 from .overrides import Overrides, Wording
 from .planner import make_plan
@@ -72,6 +72,7 @@ __all__ = [
     "Wording",
     "bring",
     "moved_from",
+    "path_in_music",
     "placed",
     "plan",
     "plan_imports",

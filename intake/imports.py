@@ -72,7 +72,7 @@ def _named(given: Path, shelf: Shelf) -> list[str]:
     Raises:
         InvalidPath, OSError: There is nothing to be imported.
     """
-    path = _in_music(given, shelf.settings)
+    path = path_in_music(given, shelf.settings)
     if path == ".":
         reason = "it is the whole Music Directory: name an artist, an album or a video, or --new"
         raise InvalidPath(path, reason)
@@ -122,7 +122,7 @@ def _planned(shelf: Shelf, path: str) -> PlannedImport:
     return PlannedImport(path, album)
 
 
-def _in_music(path: Path, settings: Settings) -> str:
+def path_in_music(path: Path, settings: Settings) -> str:
     """The path relative to the Music Directory, as it is seen from here or as it was given.
 
     Raises:

@@ -16,9 +16,10 @@ from .artwork import DEFAULT_ARTWORK, ArtworkDirectory, artwork_name
 from .bitrates import KbitRow, find_kbit_rows
 from .database import MusicDatabase
 from .frames import FramesDirectory, VideoFrames
-from .hashing import sha256_of
+from .hashing import Digests, digests_of, sha256_of
 from .images import ImageLimits, to_jpeg
 from .importing import ImportResult
+from .ledger import Archive, Ledger, LedgerEntry, Verdict
 from .music_directory import IGNORE_SONGS, MusicDirectory
 from .naming import (
     SONG_EXTENSIONS,
@@ -42,6 +43,7 @@ from .safe_names import safe_album_path, safe_name, safe_song_path, safe_video_p
 from .sample_album import sample_album
 from .scanning import ScanResult, scan
 from .tags import SongTags, read_picture, read_song
+from .verifying import Finding, Verified, verify
 from .video import VideoInfo, check_video_extra, read_frames, read_video
 
 __all__ = [
@@ -51,19 +53,26 @@ __all__ = [
     "UNKNOWN_AUDIO",
     "VIDEO_EXTENSIONS",
     "AlbumPath",
+    "Archive",
     "ArchiveLimits",
     "ArchiveMember",
     "ArchivedFile",
     "ArtworkDirectory",
+    "Digests",
+    "Finding",
     "FramesDirectory",
     "ImageLimits",
     "ImportResult",
     "KbitRow",
+    "Ledger",
+    "LedgerEntry",
     "MusicDatabase",
     "MusicDirectory",
     "ScanResult",
     "SongPath",
     "SongTags",
+    "Verdict",
+    "Verified",
     "VideoFrames",
     "VideoInfo",
     "VideoPath",
@@ -74,6 +83,7 @@ __all__ = [
     "check_album_file",
     "check_video_extra",
     "decode_name",
+    "digests_of",
     "encode_name",
     "find_kbit_rows",
     "is_foreign_audio",
@@ -98,4 +108,5 @@ __all__ = [
     "scan",
     "sha256_of",
     "to_jpeg",
+    "verify",
 ]

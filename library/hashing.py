@@ -1,12 +1,30 @@
-"""Checksums of files that may be large: the work can be stopped in the middle."""
+"""Checksums of files that may be large, found in one reading that can be stopped in the middle."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+from attrs import frozen
+
+from .audio import Audio, find_audio
 
 _BLOCK_BYTES = 1024 * 1024
+
+
+@frozen
+class Digests:
+    """What was found of a file's bytes; None where it was not asked for."""
+
+    size_bytes: int
+    #: Hex digits.
+    sha1: str | None = None
+    #: Hex digits.
+    sha256: str | None = None
+    #: The same for every file with this audio, whatever its tags are; see `audio.find_audio`. None
+    #: also where there is no audio that could be told from the rest.
+    audio: str | None = None
 
 
 def sha256_of(file: BinaryIO, check: Callable[[], object] | None = None) -> str:
@@ -15,10 +33,78 @@ def sha256_of(file: BinaryIO, check: Callable[[], object] | None = None) -> str:
     Raises:
         OSError: The disk does not give the file.
     """
-    file.seek(0)
-    digest, block = hashlib.sha256(), memoryview(bytearray(_BLOCK_BYTES))
+    digest = hashlib.sha256()
+    _read(file, lambda block, _: digest.update(block), check)
+    return digest.hexdigest()
+
+
+def digests_of(
+    file: BinaryIO,
+    name: str,
+    *,
+    sha1: bool = True,
+    sha256: bool = True,
+    audio: bool = True,
+    check: Callable[[], object] | None = None,
+) -> Digests:
+    """The checksums that are asked for; the file is read once at most.
+
+    Args:
+        file: Anything that can be read and sought.
+        name: Its extension says what kind of audio may be in it.
+        sha1: Whether the SHA-1 is wanted.
+        sha256: Whether the SHA-256 is wanted.
+        audio: Whether the hash of its audio is wanted.
+        check: Called for each MiB; may raise to stop.
+
+    Raises:
+        OSError: The disk does not give the file.
+    """
+    place = find_audio(file, name) if audio else None
+    hashers: dict[str, Any] = {}
+    if sha1:
+        hashers["sha1"] = hashlib.sha1(usedforsecurity=False)
+    if sha256:
+        hashers["sha256"] = hashlib.sha256()
+    of_audio = hashlib.sha256() if place is not None and place.told is None else None
+
+    def update(block: memoryview, offset: int) -> None:
+        for hasher in hashers.values():
+            hasher.update(block)
+        if of_audio is not None and place is not None:
+            for part in _parts(place, block, offset):
+                of_audio.update(part)
+
+    size_bytes = _read(file, update, check) if hashers or of_audio else file.seek(0, 2)
+    return Digests(
+        size_bytes,
+        **{kind: hasher.hexdigest() for kind, hasher in hashers.items()},
+        audio=None if place is None else place.key(of_audio and of_audio.hexdigest()),
+    )
+
+
+def _parts(place: Audio, block: memoryview, offset: int) -> list[memoryview]:
+    """What of a block at this offset is audio."""
+    end = offset + len(block)
+    return [
+        block[max(first, offset) - offset : min(last, end) - offset]
+        for first, last in place.ranges
+        if first < end and last > offset
+    ]
+
+
+def _read(
+    file: BinaryIO,
+    update: Callable[[memoryview, int], object],
+    check: Callable[[], object] | None,
+) -> int:
+    """Hands out all blocks of the file with their offsets; how many bytes there were."""
+    # One byte more than there is, so that the end is seen.
+    block = memoryview(bytearray(min(_BLOCK_BYTES, file.seek(0, 2) + 1)))
+    offset = file.seek(0)
     while length := file.readinto(block):  # pyright: ignore[reportAttributeAccessIssue]
-        digest.update(block[:length])
+        update(block[:length], offset)
+        offset += length
         if check is not None:
             check()
-    return digest.hexdigest()
+    return offset

@@ -57,8 +57,10 @@ def path_text(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def list_music(music: MusicDirectory, check: Check) -> Listing:
+def list_music(music: MusicDirectory, check: Check, artist: str | None = None) -> Listing:
     """Reads the Music Directory, its artist directories and their album directories.
+
+    `artist`: only the one of this name.
 
     `check(done, total, path)` is called before each directory, and may raise to stop. A directory
     that we may not read is skipped, one that goes meanwhile is not there.
@@ -68,16 +70,18 @@ def list_music(music: MusicDirectory, check: Check) -> Listing:
     """
     listing = Listing()
     for name, kind in _entries(music, ""):
+        if artist not in (None, name):
+            continue
         if kind is Kind.FILE:
             _check_file(listing, name)
         elif name not in music.ignore_artists and _is_directory(listing, name, kind):
             listing.artists.append(name)
-    for number, artist in enumerate(listing.artists):
+    for number, name in enumerate(listing.artists):
 
         def step(path: str, number: int = number) -> None:
             check(number, len(listing.artists), path)
 
-        _list_artist(listing, music, artist, step)
+        _list_artist(listing, music, name, step)
     return listing
 
 

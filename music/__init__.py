@@ -15,6 +15,7 @@ from .engine import MusicEngine
 from .opening import (
     archive_limits,
     default_handlers,
+    ledger,
     music_directory,
     open_library,
     orphaned_uploads,
@@ -38,6 +39,7 @@ __all__ = [
     "as_dictionary",
     "check_tasks",
     "default_handlers",
+    "ledger",
     "music_directory",
     "open_library",
     "orphaned_uploads",

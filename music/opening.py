@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
@@ -10,6 +11,7 @@ from typing import cast
 
 from ..engine import Reading, open_engine, orphaned_directories
 from ..engine import read_tasks as read_task_files
+from ..errors import LedgerUnusable
 from ..files import Directory, OwnedDirectories, make_root
 from ..handlers import (
     ArtworkImport,
@@ -24,6 +26,7 @@ from ..library import (
     ArtworkDirectory,
     FramesDirectory,
     ImageLimits,
+    Ledger,
     MusicDatabase,
     MusicDirectory,
 )
@@ -33,6 +36,8 @@ from .duplicates import Duplicates
 from .engine import MusicEngine
 from .settings import Settings
 from .takeover import FlatData, RelativePaths, flat_leftovers
+
+_log = logging.getLogger(__name__)
 
 
 def open_library(
@@ -105,6 +110,10 @@ def _prepare_library(settings: Settings) -> None:
     MusicDatabase(settings.database).prepare()
     _artwork(settings).prepare()
     _frames(settings).prepare()
+    try:
+        ledger(settings).prepare()
+    except LedgerUnusable as error:
+        _log.warning("%s", error)
 
 
 def music_directory(settings: Settings) -> MusicDirectory:
@@ -112,6 +121,11 @@ def music_directory(settings: Settings) -> MusicDirectory:
     return MusicDirectory(
         settings.music, settings.ignore_artists, settings.ignore_albums, settings.ignore_songs
     )
+
+
+def ledger(settings: Settings) -> Ledger:
+    """The ledger of the Music Directory of these settings."""
+    return Ledger(settings.ledger, settings.durable)
 
 
 def archive_limits(settings: Settings) -> ArchiveLimits:
@@ -131,7 +145,7 @@ def default_handlers(settings: Settings) -> dict[str, Handler]:
         "preprocessing": Preprocessing(
             uploads, limits, archive_limits(settings), settings.ignore_songs
         ),
-        "integration": Integration(uploads, music, settings.durable),
+        "integration": Integration(uploads, music, settings.durable, ledger(settings)),
         "music import": MusicImport(music, database),
         "artwork import": ArtworkImport(
             music, uploads, database, _artwork(settings), _frames(settings), limits

@@ -258,6 +258,11 @@ class Settings:
         return self.data / "music.db"
 
     @property
+    def ledger(self) -> Path:
+        """What stands in the Music Directory, with checksums; `verify --anew` makes it again."""
+        return self.data / "ledger.db"
+
+    @property
     def scan_cache(self) -> Path:
         """The checksums of files that the database does not know; may be deleted at any time."""
         return self.data / "scancache.db"

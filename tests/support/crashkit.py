@@ -200,16 +200,17 @@ class Room:
         return found
 
     def library(self) -> dict[str, Any]:
-        """What a run has to bring about: the music, the database, the artwork."""
+        """What a run has to bring about: the music, the database, the artwork, the ledger."""
         return {
             "music": tree(self.settings.music),
             "artwork": tree(self.settings.artwork),
             "database": rows(self.settings.database),
+            "ledger": ledger_rows(self.settings.ledger),
         }
 
     def leftovers(self) -> list[str]:
         """Files of tasks and of uploads, and temporaries anywhere."""
-        kept = {"music.db", "tasks", "uploads", "webdata"}
+        kept = {"music.db", "ledger.db", "tasks", "uploads", "webdata"}
         data = [path for path in self.settings.data.iterdir() if path.name not in kept]
         for directory in (self.settings.tasks, self.settings.uploads):
             data += directory.rglob("*")
@@ -268,6 +269,17 @@ def rows(database: Path) -> dict[str, list[tuple[Any, ...]]]:
             kept = [i for i, column in enumerate(cursor.description) if column[0] != "added"]
             found[name] = sorted(tuple(row[i] for i in kept) for row in cursor)
         return found
+
+
+def ledger_rows(ledger: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """What the ledger knows of files, without times; whether a task placed them, but not which."""
+    queries = {
+        "files": "SELECT path, size, sha1, sha256, task IS NOT NULL, verdict FROM files",
+        "archives": "SELECT * FROM archives",
+        "audio": "SELECT * FROM audio",
+    }
+    with closing(sqlite3.connect(ledger)) as connection:
+        return {name: sorted(connection.execute(query)) for name, query in queries.items()}
 
 
 def differences(wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:

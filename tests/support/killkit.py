@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Any
 
 from attrs import asdict, define, field, frozen
-from killlibraries import CACHE, DATABASE
+from killlibraries import CACHE, DATABASE, LEDGER
 from killprograms import PROGRAMS
 from musictasks.engine import workers, working
 from musictasks.engine.notifications import Notifier
@@ -207,7 +207,7 @@ def _arm(clockwork: _Clockwork) -> None:
             return working.run(handler, task, work)
 
     def connecting(database: str, *args: Any, **options: Any) -> sqlite3.Connection:
-        name = CACHE if CACHE in database else DATABASE
+        name = next((one for one in (CACHE, LEDGER) if one in database), DATABASE)
         connection = connect(database, *args, **options)
         connection.set_trace_callback(lambda statement: clockwork.tick(STATEMENT, name))
         connection.set_progress_handler(lambda: clockwork.tick(STEP, name), _STEP_INSTRUCTIONS)

@@ -11,11 +11,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from crashkit import ledger_rows
 from musictasks.library import MusicDatabase
 
-#: The two databases, by the names of their files.
+#: The three databases, by the names of their files.
 DATABASE = "music.db"
 CACHE = "scancache.db"
+LEDGER = "ledger.db"
 
 
 def make_config(directory: Path) -> Path:
@@ -36,7 +38,7 @@ def snapshot(library: Path) -> dict[str, Any]:
     for path in sorted(library.rglob("*")):
         status = path.lstat()
         mode, name = stat.filemode(status.st_mode), str(path.relative_to(library))
-        if path.name in {DATABASE, CACHE, "tasks.owner.json"}:
+        if path.name in {DATABASE, CACHE, LEDGER, "tasks.owner.json"}:
             found[name] = mode
         elif stat.S_ISREG(status.st_mode):
             found[name] = (mode, hashlib.sha256(path.read_bytes()).hexdigest())
@@ -49,6 +51,7 @@ def snapshot(library: Path) -> dict[str, Any]:
             columns = connection.execute(f"PRAGMA table_info({table})")
             added = [column[1] for column in columns].index("added")
             rows[table] = [(*row[:added], None, *row[added + 1 :]) for row in rows[table]]
+    found["ledger"] = ledger_rows(library / "data" / LEDGER)
     found["cached"] = {row[0]: row[-1] for row in cached(library)}
     return found
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import killtasks
 from musictasks.cli import main
-from musictasks.library import scan_cache
+from musictasks.library import scan_cache, verifying
 from musictasks.music import MusicEngine, Settings, open_library
 from musictasks.statemachine import MusicTask
 
@@ -27,6 +27,13 @@ FOUND = "found.json"
 def add(config: Path, *sources: str) -> int:
     """The command line's `add`."""
     return main(["add", *sources, "--config", str(config)])
+
+
+def verify(config: Path) -> int:
+    """The command line's `verify`, which finds something."""
+    # So that it takes down what it has read several times.
+    verifying._FLUSH_FILES = 2
+    return main(["verify", "--config", str(config)]) - 1
 
 
 def upload(config: Path, content_type: str, name: str, target: str) -> int:
@@ -76,7 +83,7 @@ def _remove(engine: MusicEngine, task: MusicTask) -> None:
 
 
 PROGRAMS: dict[str, Callable[..., int]] = {
-    program.__name__: program for program in (add, upload, scan, *killtasks.PROGRAMS)
+    program.__name__: program for program in (add, verify, upload, scan, *killtasks.PROGRAMS)
 }
 
 if __name__ == "__main__":

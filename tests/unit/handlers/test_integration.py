@@ -1,6 +1,7 @@
 """Integration of real files into a real Music Directory."""
 
 import errno
+import hashlib
 import pickle
 import shutil
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from attrs import evolve
 from musictasks.files import Directory, Effects, using
 from musictasks.handlers import Integration
-from musictasks.library import MusicDirectory, sample_album
+from musictasks.library import Archive, Ledger, MusicDirectory, sample_album, verify
 from musictasks.statemachine import MusicTask, Outcome, Work, WorkStopped
 
 ALBUM = "Søren Größenwald/2020 - Über den Wäldern"
@@ -203,3 +204,65 @@ def test_durable_or_not(handler: Integration):
 def test_pickled(handler: Integration):
     """The handler works after a journey into another process."""
     assert pickle.loads(pickle.dumps(handler))(TASK, Work()).event == "succeed"
+
+
+def known(handler: Integration) -> Ledger:
+    return Ledger(handler.music.root.parent / "ledger.db")
+
+
+@pytest.mark.parametrize("existed", [False, True])
+def test_what_is_placed_is_in_the_ledger(handler: Integration, existed: bool):
+    """Also what a run before it had placed, and was cut off in: with the task, as it is on disk."""
+    sha1 = hashlib.sha1(SONG.read_bytes()).hexdigest()
+    task = evolve(TASK, source_checksum=sha1)
+    if existed:
+        handler(task, Work())
+    assert evolve(handler, ledger=known(handler))(task, Work()).event == "succeed"
+    (entry,) = known(handler).entries().values()
+    status = (handler.music.root / TARGET).stat()
+    assert (entry.path, entry.task, entry.sha1) == (TARGET, TASK.id, sha1)
+    assert (entry.size_bytes, entry.mtime_ns) == (status.st_size, status.st_mtime_ns)
+    assert (entry.ctime_ns, entry.sha256) == (
+        status.st_ctime_ns,
+        hashlib.sha256(SONG.read_bytes()).hexdigest(),
+    )
+    assert known(handler).audio([entry.sha256])[entry.sha256].startswith("flac:")
+
+
+def test_the_files_of_an_archive_are_in_the_ledger(handler: Integration):
+    """Each with its own checksum, and all with the archive's: it is there as long as they are."""
+    unpacked = handler.uploads.root / "unpacked"
+    unpacked.mkdir()
+    shutil.copy(SONG, unpacked / "01 Song.flac")
+    (unpacked / "booklet.pdf").write_bytes(b"booklet")
+    task = MusicTask(
+        id="task-2",
+        content_type="album",
+        source_checksum="A" * 40,
+        file_size=12345,
+        upload_path=UPLOAD,
+        preprocessed_path="unpacked",
+        album_path=ALBUM,
+    )
+    archive, ledger = Archive("a" * 40, 12345), known(handler)
+    evolve(handler, ledger=ledger)(task, Work())
+    paths = [f"{ALBUM}/01 Song.flac", f"{ALBUM}/booklet.pdf"]
+    assert ledger.of_archive(archive) == paths
+    assert ledger.entries()[paths[1]].sha1 == hashlib.sha1(b"booklet").hexdigest()
+    assert verify(handler.music, ledger).findings == ()
+    (handler.music.root / paths[1]).write_bytes(b"another")
+    verify(handler.music, ledger, accept=True, scope=ALBUM)
+    assert ledger.of_archive(archive) == []
+
+
+def test_a_ledger_that_cannot_be_written_is_behind(
+    handler: Integration, caplog: pytest.LogCaptureFixture
+):
+    """The file is at its place, the log says what is missing, and a verification finds it."""
+    ledger = known(handler)
+    ledger.path.write_bytes(b"no ledger, and long enough to be none" * 100)
+    assert evolve(handler, ledger=ledger)(TASK, Work()).event == "succeed"
+    assert "ledger" in caplog.text
+    ledger.make_anew()
+    (finding,) = verify(handler.music, ledger).findings
+    assert (finding.path, str(finding.verdict)) == (TARGET, "unknown")
