@@ -7,7 +7,7 @@ from attrs import define, field
 from ..errors import InvalidPath, TaskFailed, TaskNotFound
 from ..library import AlbumPath, parse_album, safe_name
 from ..statemachine import MusicTask
-from .archives import Taken, album_told
+from .archives import Taken, album_told, is_meant
 from .artists import Artists, Spelling
 from .job import Result
 from .plans import PlannedArchive
@@ -21,6 +21,8 @@ class ArchiveJob(UploadJob[PlannedArchive]):
     taken: Taken
     #: The artist of its album, if the library spells the name otherwise.
     spelling: Spelling | None = field(default=None, init=False)
+    #: Where the album is, if it is known to be there.
+    _there: str | None = field(default=None, init=False)
 
     @property
     def file_name(self) -> str:
@@ -30,7 +32,7 @@ class ArchiveJob(UploadJob[PlannedArchive]):
     @property
     def album(self) -> AlbumPath | None:
         """The album that is there now; None as long as it is not."""
-        path = self.task.album_path if self.task is not None else None
+        path = self.task.album_path if self.task is not None else self._there
         return None if path is None or self.result in {None, Result.FAILED} else parse_album(path)
 
     def target(self, task: MusicTask) -> str:
@@ -46,8 +48,13 @@ class ArchiveJob(UploadJob[PlannedArchive]):
         return album.path
 
     def _is_there(self) -> bool:
-        # Only the engine looks inside. An album that is there with the same files it leaves alone.
-        return False
+        # Only the engine looks inside. Else an album that is there with the same files it leaves
+        # alone.
+        place = self._place()
+        if place is None or not is_meant(self.file.overrides, parse_album(place)):
+            return False
+        self._there = place
+        return True
 
     def _gone(self) -> bool:
         assert self.task is not None

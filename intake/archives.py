@@ -21,6 +21,7 @@ from ..library import (
     album_names,
     is_left_out,
     is_song,
+    parse_album,
     read_archive,
     read_archived_song,
     safe_album_path,
@@ -29,7 +30,7 @@ from ..library import (
 from ..music import Settings, archive_limits, music_directory
 from .artists import Artists
 from .overrides import Overrides
-from .plans import ArchivedTarget, PlannedArchive, present, same_names, sha1, why_off
+from .plans import ArchivedTarget, PlannedArchive, places_there, present, same_names, sha1, why_off
 from .sources import Source
 
 _NAME = re.compile(r".+\.(zip|tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz))", re.IGNORECASE | re.DOTALL)
@@ -62,6 +63,15 @@ def album_told(overrides: Overrides, told: Mapping[str, Any], artists: Artists) 
         reason = f"its songs have no {', no '.join(missing)} in common: {remedy}"
         raise InvalidPath("", reason)
     return artists.of_album(safe_album_path(str(artist), int(year), str(album)))
+
+
+def is_meant(overrides: Overrides, album: AlbumPath) -> bool:
+    """Whether an archive that is this album is to be this one, by what was given."""
+    artist, name = overrides.artist or album.artist, overrides.album or album.album
+    try:
+        return safe_album_path(artist, overrides.year or album.year, name) == album
+    except InvalidPath:
+        return False
 
 
 def plan_archives(
@@ -118,9 +128,6 @@ def _planned(
     look_inside: bool,
 ) -> PlannedArchive:
     """Raises InvalidPath or MediaError with the reason where it cannot be added."""
-    off = why_off(settings, "album")
-    if off is not None:
-        raise InvalidPath("", off)
     archive = PlannedArchive(
         source=source.path,
         size_bytes=source.size_bytes,
@@ -128,6 +135,14 @@ def _planned(
         overrides=overrides,
         album=overrides.album_path(),
     )
+    there = _place(settings, archive)
+    if there is not None:
+        return evolve(
+            archive, album=there, there=True, files=_shown(archive, there, settings, look_inside)
+        )
+    off = why_off(settings, "album")
+    if off is not None:
+        raise InvalidPath("", off)
     if look_inside:
         inside = look_into(source.path, settings)
         album = album_told(overrides, inside.told, artists)
@@ -139,6 +154,19 @@ def _planned(
     if isinstance(there, str):
         raise InvalidPath("", there)
     return evolve(archive, there=there)
+
+
+def _place(settings: Settings, archive: PlannedArchive) -> AlbumPath | None:
+    """The album that the archive became, if it is known to be there, and is meant."""
+    found = places_there(settings, "album", archive.checksum, archive.size_bytes)
+    albums = (parse_album(path) for path in found)
+    return next((album for album in albums if is_meant(archive.overrides, album)), None)
+
+
+def _shown(
+    archive: PlannedArchive, album: AlbumPath, settings: Settings, look_inside: bool
+) -> tuple[ArchivedTarget, ...]:
+    return look_into(archive.source, settings).targets(album) if look_inside else ()
 
 
 def _check_target(settings: Settings, path: str) -> None:

@@ -22,7 +22,7 @@ from ..music import Settings, music_directory
 from .archives import FOREIGN_ARCHIVES, is_archive, plan_archives
 from .artists import Artists
 from .overrides import Overrides, Wording
-from .plans import Plan, PlannedAlbum, PlannedFile, present, sha1, why_off
+from .plans import Plan, PlannedAlbum, PlannedFile, places_there, present, sha1, why_off
 from .songs import Song, check_folders, read, song_targets, spelled
 from .sources import Refusal, Source, collect
 from .videos import check_video, is_music_video, no_extra, video_target
@@ -99,7 +99,8 @@ def _album_files(
     targets = _unrefused(song_targets(songs), planner)
     targets += _other_targets(others, shelves, planner)
     files = _measured(targets, "albumfile", planner)
-    return _compared(_without_rivals(files, planner), planner)
+    found = _where_they_are(list(_without_rivals(files, planner)), planner)
+    return _compared(found, planner)
 
 
 def _videos(sources: list[Source], planner: _Planner) -> tuple[PlannedFile, ...]:
@@ -118,6 +119,7 @@ def _videos(sources: list[Source], planner: _Planner) -> tuple[PlannedFile, ...]
         else:
             targets.append((source, target))
     files = _without_rivals(_measured(targets, "video", planner), planner)
+    files = _where_they_are(list(files), planner)
     return tuple(sorted(_compared(files, planner), key=lambda file: file.target))
 
 
@@ -245,6 +247,39 @@ def _without_rivals(files: Iterable[PlannedFile], planner: _Planner) -> Iterator
             rival = others[0] if file is first else first
             reason = f"{rival.source} has other bytes and would get the same path"
             planner.refuse(file.source, f"{reason}: {file.target}")
+
+
+def _where_they_are(files: list[PlannedFile], planner: _Planner) -> list[PlannedFile]:
+    """Files whose bytes the library has get the path that they have there, whatever they say.
+
+    Only where nobody has said where they go. What is no song often lies in many albums with the
+    same bytes: it counts as there where songs of its album are.
+    """
+    if planner.overrides != Overrides(wording=planner.overrides.wording):
+        return files
+    found = {file.source: _places(file, planner) for file in files}
+    homes: dict[str, set[str]] = defaultdict(set)
+    for file in files:
+        homes[_above(file.target)].add(_above(file.target))
+        if is_song(file.target):
+            homes[_above(file.target)].update(map(_above, found[file.source][:1]))
+    return [_at_home(file, found[file.source], homes[_above(file.target)]) for file in files]
+
+
+def _places(file: PlannedFile, planner: _Planner) -> list[str]:
+    places = places_there(planner.settings, file.content_type, file.checksum, file.size_bytes)
+    # Its own place before all others.
+    return sorted(places, key=lambda path: path != file.target)
+
+
+def _at_home(file: PlannedFile, places: list[str], homes: set[str]) -> PlannedFile:
+    if file.content_type == "albumfile" and not is_song(file.target):
+        places = [path for path in places if _above(path) in homes]
+    return evolve(file, target=places[0]) if places else file
+
+
+def _above(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def _compared(files: Iterable[PlannedFile], planner: _Planner) -> Iterator[PlannedFile]:

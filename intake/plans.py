@@ -10,7 +10,7 @@ from pathlib import Path
 from attrs import frozen
 
 from ..library import AlbumPath, same_name
-from ..music import Settings
+from ..music import Settings, ledger, music_directory, places
 from .artists import Spelling
 from .overrides import Overrides
 from .sources import LeftOut, Refusal
@@ -114,6 +114,15 @@ class Plan:
     def uploads(self) -> tuple[PlannedUpload, ...]:
         """All files that are given: albums', videos, archives."""
         return (*self.files, *self.archives)
+
+
+def places_there(
+    settings: Settings, content_type: str, checksum: str, size_bytes: int
+) -> Iterator[str]:
+    """Where in the Music Directory these bytes are, as far as is known; nothing is read."""
+    yield from places(
+        ledger(settings), music_directory(settings), content_type, checksum, size_bytes
+    )
 
 
 def present(settings: Settings, file: PlannedFile | ArchivedTarget) -> bool | str:

@@ -36,6 +36,14 @@ class UploadJob(Job, Generic[_Planned]):
         """Whether it is at its place; a text says what is there instead."""
         raise NotImplementedError
 
+    def _place(self) -> str | None:
+        """Where in the library the bytes are; None where that is not known."""
+        return self.engine.preflight(
+            content_type=self.file.content_type,
+            checksum=self.file.checksum,
+            file_size=self.file.size_bytes,
+        ).path
+
     @property
     def subject(self) -> str:
         return self.file_name
@@ -188,4 +196,4 @@ class FileJob(UploadJob[PlannedFile]):
         return self.file.target
 
     def _is_there(self) -> bool | str:
-        return present(self.session.shelf.settings, self.file)
+        return self._place() == self.file.target or present(self.session.shelf.settings, self.file)

@@ -45,6 +45,7 @@ from .scanning import ScanResult, scan
 from .tags import SongTags, read_picture, read_song
 from .verifying import Finding, Verified, verify
 from .video import VideoInfo, check_video_extra, read_frames, read_video
+from .whereabouts import album_from, places_of
 
 __all__ = [
     "DEFAULT_ARTWORK",
@@ -77,6 +78,7 @@ __all__ = [
     "VideoInfo",
     "VideoPath",
     "album_annotations",
+    "album_from",
     "album_names",
     "album_of",
     "artwork_name",
@@ -93,6 +95,7 @@ __all__ = [
     "parse_album",
     "parse_song",
     "parse_video",
+    "places_of",
     "read_archive",
     "read_archived_song",
     "read_frames",

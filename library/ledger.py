@@ -151,10 +151,14 @@ class Ledger:
         found = map(_entry, self._rows(query, (sha1.lower(), size_bytes)))
         return [entry for entry in found if entry.verdict in (None, Verdict.SAME)]
 
-    def of_archive(self, archive: Archive) -> list[str]:
-        """The paths of the files that an archive became."""
-        query = "select path from archives where sha1 = ? and size = ? order by path"
-        return [path for (path,) in self._rows(query, (archive.sha1.lower(), archive.size_bytes))]
+    def of_archive(self, archive: Archive) -> list[LedgerEntry]:
+        """The files that an archive became, by path."""
+        query = (
+            f"select {_COLUMNS} from files where path in "
+            "(select path from archives where sha1 = ? and size = ?) order by path"
+        )
+        values = archive.sha1.lower(), archive.size_bytes
+        return [_entry(row) for row in self._rows(query, values)]
 
     def audio(self, checksums: Iterable[str]) -> dict[str, str]:
         """The hashes of the audio of files with these SHA-256, as far as they are known."""

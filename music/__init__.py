@@ -21,6 +21,7 @@ from .opening import (
     orphaned_uploads,
     read_tasks,
 )
+from .preflight import Answer, Preflight, places
 from .settings import Settings
 from .takeover import RelativePaths, relative_to_uploads
 
@@ -28,8 +29,10 @@ __all__ = [
     "CHUNK_REQUEST",
     "INTERNAL_ERROR",
     "STATE_UPDATE",
+    "Answer",
     "Callback",
     "MusicEngine",
+    "Preflight",
     "Reading",
     "RelativePaths",
     "Settings",
@@ -43,6 +46,7 @@ __all__ = [
     "music_directory",
     "open_library",
     "orphaned_uploads",
+    "places",
     "read_tasks",
     "relative_to_uploads",
 ]

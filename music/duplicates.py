@@ -36,6 +36,12 @@ class Duplicates:
         with self._lock:
             self._set(task.id, key)
 
+    def holder(self, content_type: str, checksum: str | None) -> str | None:
+        """The id of the task that has use for these bytes, or is about to."""
+        key = _key(content_type, checksum)
+        with self._lock:
+            return None if key is None else next(iter(self._tasks.get(key, ())), None)
+
     @contextmanager
     def claim(self, content_type: str, checksum: str | None, task_id: str) -> Iterator[None]:
         """Reserves bytes for a task while a block makes it, or lets it begin again.

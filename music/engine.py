@@ -8,22 +8,33 @@ from hashlib import sha1
 from pathlib import PurePosixPath
 from typing import Any, cast
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from ..engine import Engine
-from ..errors import IllegalTransition, InvalidPath, InvalidTaskFile, TaskNotFound, TaskNotSaved
+from ..errors import (
+    IllegalTransition,
+    InvalidPath,
+    InvalidTaskFile,
+    TaskNotFound,
+    TaskNotSaved,
+    UploadRefused,
+)
 from ..files import Directory
-from ..library import MusicDirectory
+from ..library import Ledger, MusicDirectory
 from ..statemachine import MusicTask, Role
 from ..uploads import Uploads, check_announcement, data_name
 from . import admission, takeover, targets
 from .duplicates import Duplicates
+from .preflight import Answer, Preflight, places
 from .settings import Settings
 
 _log = logging.getLogger(__name__)
 
 #: The roles whose task is replaced by a new upload of the same id: nothing is left to be done.
 _ENDED = frozenset({Role.PASSING, Role.FINISHED, Role.FAILED, Role.REMOVING})
+
+#: What asks before an upload shall not wait for what writes down.
+_LEDGER_PATIENCE_S = 0.05
 
 
 def _file_name(task: MusicTask) -> str:
@@ -38,6 +49,7 @@ class MusicEngine(Engine[MusicTask]):
     _music: MusicDirectory = field(alias="music")
     _duplicates: Duplicates = field(alias="duplicates")
     _flat_data: takeover.FlatData = field(alias="flat_data")
+    _ledger: Ledger = field(alias="ledger")
     _uploads: Uploads = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -68,6 +80,57 @@ class MusicEngine(Engine[MusicTask]):
         super().start()
 
     # -- uploads ----------------------------------------------------------------------------
+
+    def preflight(self, *, content_type: str, checksum: str | None, file_size: int) -> Preflight:
+        """What would become of an upload, before a byte of it is sent; no file is read.
+
+        What is in the library already, or in another task, need not be sent. The answer is of now:
+        `begin_upload` may still be refused when another client was first.
+
+        Args:
+            content_type: `albumfile`, `album`, `artwork` or `video`.
+            checksum: The SHA-1 of the file; where it is None, nothing can be known of it.
+            file_size: Bytes of the file.
+
+        Raises:
+            TypeError: An argument has the wrong type.
+            EngineClosed: The engine was closed.
+        """
+        self.check_open()
+        try:
+            admission.check(content_type, None)
+            check_announcement(file_size, checksum, None, None)
+            if checksum is not None:
+                known = self._known(content_type, checksum, file_size)
+                if known is not None:
+                    return known
+            admission.check_allowed(self.settings, content_type, file_size)
+        except UploadRefused as error:
+            return Preflight(answer=Answer.REFUSED, reason=error.reason, task_id=error.task_id)
+        return Preflight(answer=Answer.SEND)
+
+    def _known(self, content_type: str, checksum: str, file_size: int) -> Preflight | None:
+        """The answer for bytes that the library or a task has."""
+        ledger = evolve(self._ledger, busy_timeout_s=_LEDGER_PATIENCE_S)
+        path = next(places(ledger, self._music, content_type, checksum, file_size), None)
+        if path is not None:
+            return Preflight(answer=Answer.THERE, path=path)
+        task_id = self._duplicates.holder(content_type, checksum)
+        if task_id is None:
+            return None
+        try:
+            task = self.get(task_id)
+        except (TaskNotFound, InvalidTaskFile):
+            raise UploadRefused("the same bytes are about to be uploaded", task_id) from None
+        if task.file_size != file_size:
+            reason = f"task {task_id} has a file of this checksum, of {task.file_size} bytes"
+            raise UploadRefused(reason, task_id)
+        if self.lifecycle.role(task.state) is Role.FAILED:
+            reason = f"task {task_id} has the same bytes, in {task.state}: retry it or remove it"
+            raise UploadRefused(reason, task_id)
+        spec = self.lifecycle.state(task.state)
+        offset = (task.offset or 0) if spec.takes_chunks else file_size
+        return Preflight(answer=Answer.GO_ON, task_id=task_id, offset=offset)
 
     def begin_upload(
         self,

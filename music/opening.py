@@ -85,6 +85,7 @@ def open_library(
             music=music,
             duplicates=duplicates,
             flat_data=flat_data,
+            ledger=ledger(settings),
         ),
     )
 

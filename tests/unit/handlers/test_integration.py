@@ -10,7 +10,15 @@ import pytest
 from attrs import evolve
 from musictasks.files import Directory, Effects, using
 from musictasks.handlers import Integration
-from musictasks.library import Archive, Ledger, MusicDirectory, sample_album, verify
+from musictasks.library import (
+    Archive,
+    Ledger,
+    MusicDirectory,
+    album_from,
+    parse_album,
+    sample_album,
+    verify,
+)
 from musictasks.statemachine import MusicTask, Outcome, Work, WorkStopped
 
 ALBUM = "Søren Größenwald/2020 - Über den Wäldern"
@@ -247,7 +255,8 @@ def test_the_files_of_an_archive_are_in_the_ledger(handler: Integration):
     archive, ledger = Archive("a" * 40, 12345), known(handler)
     evolve(handler, ledger=ledger)(task, Work())
     paths = [f"{ALBUM}/01 Song.flac", f"{ALBUM}/booklet.pdf"]
-    assert ledger.of_archive(archive) == paths
+    assert [entry.path for entry in ledger.of_archive(archive)] == paths
+    assert album_from(ledger, handler.music, archive) == parse_album(ALBUM)
     assert ledger.entries()[paths[1]].sha1 == hashlib.sha1(b"booklet").hexdigest()
     assert verify(handler.music, ledger).findings == ()
     (handler.music.root / paths[1]).write_bytes(b"another")
