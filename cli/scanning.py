@@ -106,17 +106,21 @@ def _directories_and_files(paths: Found, loose: str, moved: set[str]) -> Iterato
     yield from sorted(lines, key=lambda line: line.path)
 
 
-def _moves(pairs: Iterable[dict[str, str]]) -> Iterator[_Line]:
+def _moves(pairs: Iterable[dict[str, Any]]) -> Iterator[_Line]:
     """From directory to directory; a file that got another name stands by itself."""
     together: Counter[tuple[str, str]] = Counter()
+    retagged: Counter[tuple[str, str]] = Counter()
     for pair in pairs:
         lost, new = pair["lost"], pair["new"]
         if lost.rpartition("/")[2] == new.rpartition("/")[2]:
             together[_above(lost), _above(new)] += 1
+            retagged[_above(lost), _above(new)] += bool(pair.get("changed"))
         else:
-            yield _Line(lost, f"\u2192 {new}")
+            yield _Line(lost, f"\u2192 {new}" + ("  (other tags)" if pair.get("changed") else ""))
     for (lost, new), number in together.items():
-        yield _Line(lost, f"\u2192 {new}  ({count(number, 'file')})")
+        changed = retagged[lost, new]
+        note = f", {changed} with other tags" if changed else ""
+        yield _Line(lost, f"\u2192 {new}  ({count(number, 'file')}{note})")
 
 
 def _above(path: str) -> str:

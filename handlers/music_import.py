@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 from attrs import frozen
 
-from ..errors import DatabaseUnusable, ExtraMissing, InvalidPath, MediaError
-from ..library import MusicDatabase, MusicDirectory, check_album_file, is_song
+from ..errors import DatabaseUnusable, ExtraMissing, InvalidPath, LedgerUnusable, MediaError
+from ..library import ImportResult, Ledger, MusicDatabase, MusicDirectory, check_album_file, is_song
 from ..statemachine import MusicTask, Outcome, Work, fail, reject, succeed
 from .reasons import disk_reason
+
+_log = logging.getLogger(__name__)
 
 
 @frozen
@@ -19,6 +23,8 @@ class MusicImport:
 
     music: MusicDirectory
     database: MusicDatabase
+    #: Knows the audio of what was imported, so that a scan recognises it; None: nothing is noted.
+    ledger: Ledger | None = None
 
     def __call__(self, task: MusicTask, work: Work) -> Outcome:
         imports = {
@@ -45,18 +51,26 @@ class MusicImport:
             work.check()
             work.progress(done, total, song)
 
-        self.database.import_album(self.music, path, check)
+        self._note(self.database.import_album(self.music, path, check))
         return succeed()
 
     def _album_file(self, path: str, task: MusicTask, work: Work) -> Outcome:
         check_album_file(path)
         work.check()
         if is_song(path):
-            self.database.import_song(self.music, path, work.check)
+            self._note(self.database.import_song(self.music, path, work.check))
             return succeed()
         if not self.music.directory.is_file(path):
             return fail(f"there is no file {path} in the Music Directory")
         return succeed(message=f"{path} is no song: there is nothing to import")
+
+    def _note(self, result: ImportResult) -> None:
+        """What is not noted, a verification finds out."""
+        if self.ledger is not None and result.audio:
+            try:
+                self.ledger.note_audio(result.audio)
+            except LedgerUnusable as error:
+                _log.warning("%s", error)
 
     def _video(self, path: str, task: MusicTask, work: Work) -> Outcome:
         origin = task.annotations.get("origin")

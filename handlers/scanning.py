@@ -10,7 +10,7 @@ import orjson
 from attrs import asdict, frozen
 
 from ..errors import DatabaseUnusable, InvalidPath, MusicDirectoryUnusable
-from ..library import MusicDatabase, MusicDirectory, ScanResult, scan
+from ..library import Ledger, Moved, MusicDatabase, MusicDirectory, ScanResult, scan
 from ..statemachine import MusicTask, Outcome, Work, fail, succeed
 from .reasons import disk_reason
 
@@ -30,6 +30,8 @@ class FilesystemScan:
     database: MusicDatabase
     #: An SQLite file with the checksums of new files; it may be deleted at any time.
     cache: Path
+    #: Knows the audio of files; without it only bytes tell that a file was moved.
+    ledger: Ledger | None = None
 
     def __call__(self, task: MusicTask, work: Work) -> Outcome:
         def check(done: int, total: int, path: str) -> None:
@@ -37,7 +39,7 @@ class FilesystemScan:
             work.progress(done, total, path)
 
         try:
-            found = as_annotations(scan(self.music, self.database, self.cache, check))
+            found = as_annotations(scan(self.music, self.database, self.cache, check, self.ledger))
         except (MusicDirectoryUnusable, DatabaseUnusable, InvalidPath) as error:
             return fail(str(error))
         except OSError as error:
@@ -66,9 +68,14 @@ def as_annotations(found: ScanResult) -> dict[str, Any]:
             table: [_with_id(row, _KEYS[table]) for row in rows]
             for table, rows in found.lost.items()
         },
-        "movedpaths": _objects(found.moved),
+        "movedpaths": [_moved(pair) for pair in found.moved],
         "skippedpaths": _objects(found.skipped),
     }
+
+
+def _moved(pair: Moved) -> dict[str, Any]:
+    """`changed` only where it is true: the others are pairs of the same bytes."""
+    return asdict(pair, filter=lambda attribute, value: value is not False)
 
 
 def _with_id(row: dict[str, Any], key: str) -> dict[str, Any]:

@@ -41,7 +41,7 @@ from .naming import (
 )
 from .safe_names import safe_album_path, safe_name, safe_song_path, safe_video_path
 from .sample_album import sample_album
-from .scanning import ScanResult, scan
+from .scanning import Moved, ScanResult, scan
 from .tags import SongTags, read_picture, read_song
 from .verifying import Finding, Verified, verify
 from .video import VideoInfo, check_video_extra, read_frames, read_video
@@ -67,6 +67,7 @@ __all__ = [
     "KbitRow",
     "Ledger",
     "LedgerEntry",
+    "Moved",
     "MusicDatabase",
     "MusicDirectory",
     "ScanResult",

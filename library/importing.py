@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from .bitrates import is_in_kbit
-from .hashing import sha256_of
+from .hashing import digests_of
 from .music_directory import MusicDirectory
 from .naming import AlbumPath, SongPath, encode_name, parse_song
 from .schema import albums, artists, lyrics, songs
@@ -34,6 +34,8 @@ class ImportResult:
     unchanged: tuple[str, ...] = ()
     #: Unchanged, but version 0.1.0 had written the bitrate in kbit/s; nothing else was written.
     mended: tuple[str, ...] = ()
+    #: Of songs that were added or updated: the SHA-256, and the hash of their audio.
+    audio: tuple[tuple[str, str], ...] = field(default=(), eq=False)
 
 
 @frozen
@@ -46,6 +48,8 @@ class FoundSong:
     tags: SongTags
     #: SHA-256, hex digits.
     checksum: str
+    #: The hash of its audio, whatever its tags are.
+    audio: str | None = None
 
 
 def read_songs(
@@ -65,7 +69,8 @@ def read_songs(
         parts = parse_song(path)
         with music.directory.open(path) as file:
             tags = read_song(file, path)
-            found.append(FoundSong(path, parts, tags, sha256_of(file)))
+            digests = digests_of(file, path, sha1=False)
+            found.append(FoundSong(path, parts, tags, str(digests.sha256), digests.audio))
     return found
 
 
@@ -106,6 +111,7 @@ def write_songs(
         updated=tuple(song.path for song in changes),
         unchanged=tuple(song.path for song in found if song.path not in touched),
         mended=tuple(song.path for song in mends),
+        audio=tuple((song.checksum, song.audio) for song in (*changes, *new) if song.audio),
     )
 
 

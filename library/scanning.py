@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from attrs import define, field, frozen
 
-from ..errors import InvalidPath, MusicDirectoryUnusable
+from ..errors import InvalidPath, LedgerUnusable, MusicDirectoryUnusable
 from .database import MusicDatabase
+from .hashing import digests_of
 from .importing import Check
+from .ledger import Ledger
 from .music_directory import MusicDirectory
 from .naming import is_song
 from .scan_cache import ScanCache
 from .scan_walk import Kind, Listing, Skipped, check_music_file, list_music
+
+_log = logging.getLogger(__name__)
 
 #: The reasons of one file alone; whatever else the disk answers stops the scan.
 _OF_ONE_FILE = {errno.EACCES, errno.EPERM, errno.EIO, errno.ELOOP}
@@ -37,11 +42,14 @@ class NewFile:
 
 @frozen
 class Moved:
-    """A lost and a new file with the same bytes."""
+    """A lost and a new file with the same bytes, or with the same audio."""
 
     lost: str
     new: str
+    #: SHA-256 of the new file, hex digits.
     checksum: str
+    #: The audio is the same, but the tags were changed since.
+    changed: bool = False
 
 
 @frozen(kw_only=True)
@@ -64,12 +72,17 @@ class ScanResult:
 
 
 def scan(
-    music: MusicDirectory, database: MusicDatabase, cache: Path, check: Check | None = None
+    music: MusicDirectory,
+    database: MusicDatabase,
+    cache: Path,
+    check: Check | None = None,
+    ledger: Ledger | None = None,
 ) -> ScanResult:
     """Compares the Music Directory with the database, and changes neither.
 
     Names decide: a file whose path the database has is known, whatever is in it by now. Only new
-    songs and videos are hashed, and those that `cache` knows are not.
+    songs and videos are hashed, and those that `cache` knows are not. What was moved is recognised
+    by its bytes; by its audio, whatever became of its tags, where `ledger` knows that.
 
     `check(done, total, path)` is called often, and may raise to stop: for each artist, for what
     the database has and the directory seems not to have, at last for each new file, and while it is
@@ -81,7 +94,7 @@ def scan(
         DatabaseUnusable: The database cannot be read.
         OSError: The disk does not give a directory.
     """
-    return _Scan(music, database, cache, check or (lambda done, total, path: None)).run()
+    return _Scan(music, database, cache, check or (lambda done, total, path: None), ledger).run()
 
 
 @define(eq=False)
@@ -90,6 +103,7 @@ class _Scan:
     database: MusicDatabase
     cache: Path
     check: Check
+    ledger: Ledger | None
     listing: Listing = field(factory=Listing, init=False)
     content: dict[str, list[Row]] = field(factory=dict, init=False)
     known: dict[str, set[str]] = field(factory=dict, init=False)
@@ -123,6 +137,7 @@ class _Scan:
                 "were deleted on purpose, delete them in MusicDB too, or add an album, then scan "
                 "again"
             )
+        moved = self._moved([*lost["songs"], *lost["videos"]], found)
         new_songs = [found[path] for path in songs if path in found]
         return ScanResult(
             new_artists=self._new_artists(albums, videos),
@@ -133,7 +148,7 @@ class _Scan:
             ],
             new_videos=[found[path] for path in videos if path in found],
             lost=lost,
-            moved=_moved([*lost["songs"], *lost["videos"]], found.values()),
+            moved=moved,
             skipped=sorted(self.listing.skipped, key=lambda skipped: skipped.path),
         )
 
@@ -245,6 +260,65 @@ class _Scan:
             self.listing.skip(path, str(error.strerror))
         return None
 
+    # -- moved ------------------------------------------------------------------------------
+
+    def _moved(self, lost: Iterable[Row], new: Mapping[str, NewFile]) -> list[Moved]:
+        """Those with the same bytes; then, of the rest, those with the same audio."""
+        checksums = {
+            row["path"]: str(row["checksum"]).lower()
+            for row in lost
+            if row["checksum"] and row["path"]
+        }
+        found = {path: file.checksum for path, file in new.items()}
+        pairs = list(_pairs(checksums, found))
+        moved = [Moved(one, other, found[other]) for one, other in pairs]
+        for one, other in pairs:
+            del checksums[one], found[other]
+        try:
+            retagged = list(self._retagged(checksums, found))
+        except LedgerUnusable as error:
+            _log.warning("the scan recognises no moved file whose tags changed: %s", error)
+            retagged = []
+        moved += [Moved(one, other, found[other], changed=True) for one, other in retagged]
+        return sorted(moved, key=lambda pair: (pair.lost, pair.new))
+
+    def _retagged(
+        self, lost: Mapping[str, str], new: Mapping[str, str]
+    ) -> Iterator[tuple[str, str]]:
+        """Pairs with the same audio; both arguments: the SHA-256, by path."""
+        if self.ledger is None or not lost or not new:
+            return
+        known = self.ledger.audio(lost.values())
+        if not known:
+            return
+        audio = self.ledger.audio(new.values())
+        fresh: dict[str, str] = {}
+        try:
+            for number, (path, checksum) in enumerate(new.items()):
+                if checksum not in audio and checksum not in fresh:
+
+                    def step(number: int = number, path: str = path) -> None:
+                        self.check(number, len(new), path)
+
+                    step()
+                    found = self._audio(path, step)
+                    fresh.update({} if found is None else {checksum: found})
+        finally:
+            if fresh:
+                self.ledger.note_audio(fresh.items())
+        audio |= fresh
+        yield from _pairs(
+            {path: known[checksum] for path, checksum in lost.items() if checksum in known},
+            {path: audio[checksum] for path, checksum in new.items() if checksum in audio},
+        )
+
+    def _audio(self, path: str, step: Callable[[], object]) -> str | None:
+        try:
+            with self.music.directory.open(path) as file:
+                return digests_of(file, path, sha1=False, sha256=False, check=step).audio
+        except (InvalidPath, OSError):
+            return None  # it went just now, or the next scan tells of it
+
     # -- lost -------------------------------------------------------------------------------
 
     def _lost(self, table: str) -> Iterator[Row]:
@@ -291,24 +365,25 @@ class _Scan:
         return False
 
 
-def _moved(lost: Iterable[Row], new: Iterable[NewFile]) -> list[Moved]:
-    """Pairs of equal bytes, each path at most once; an equal name is looked for first."""
+def _pairs(lost: Mapping[str, str], new: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Lost and new paths of one hash, each path at most once; an equal name is looked for first.
+
+    Both arguments: the hashes, by path.
+    """
     places: dict[object, dict[str, None]] = defaultdict(dict)
-    for file in sorted(new, key=lambda file: file.path, reverse=True):
-        places[file.checksum][file.path] = None
-        places[file.checksum, _name(file.path)][file.path] = None
-    rows = [row for row in lost if row["checksum"] and row["path"]]
-    pairs: dict[str, Moved] = {}
+    for path, found in sorted(new.items(), reverse=True):
+        places[found][path] = None
+        places[found, _name(path)][path] = None
+    paired = set()
     for by_name in (True, False):
-        for row in rows:
-            path, checksum = row["path"], str(row["checksum"]).lower()
-            candidates = places[(checksum, _name(path)) if by_name else checksum]
-            if path not in pairs and candidates:
+        for path, wanted in lost.items():
+            candidates = places[(wanted, _name(path)) if by_name else wanted]
+            if path not in paired and candidates:
                 place, _ = candidates.popitem()
-                places[checksum].pop(place, None)
-                places[checksum, _name(place)].pop(place, None)
-                pairs[path] = Moved(path, place, checksum)
-    return sorted(pairs.values(), key=lambda pair: (pair.lost, pair.new))
+                places[wanted].pop(place, None)
+                places[wanted, _name(place)].pop(place, None)
+                paired.add(path)
+                yield path, place
 
 
 def _name(path: str) -> str:

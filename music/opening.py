@@ -141,17 +141,18 @@ def default_handlers(settings: Settings) -> dict[str, Handler]:
     uploads = Directory(settings.uploads, durable=settings.durable)
     music = music_directory(settings)
     database = MusicDatabase(settings.database)
+    known = ledger(settings)
     limits = ImageLimits(settings.image_size_bytes, settings.image_pixels)
     return {
         "preprocessing": Preprocessing(
             uploads, limits, archive_limits(settings), settings.ignore_songs
         ),
-        "integration": Integration(uploads, music, settings.durable, ledger(settings)),
-        "music import": MusicImport(music, database),
+        "integration": Integration(uploads, music, settings.durable, known),
+        "music import": MusicImport(music, database, known),
         "artwork import": ArtworkImport(
             music, uploads, database, _artwork(settings), _frames(settings), limits
         ),
-        "file system scan": FilesystemScan(music, database, settings.scan_cache),
+        "file system scan": FilesystemScan(music, database, settings.scan_cache, known),
     }
 
 

@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from clikit import ALBUM, BOOKLET, COVER, FLAC, MP3, TARGETS, Library, copy_album, run
+from clikit import ALBUM, BOOKLET, COVER, FLAC, MP3, TARGETS, Library, copy_album, retag, run
 from musictasks.cli import main
 from musictasks.library import DEFAULT_ARTWORK, MusicDatabase
 from musictasks.music import open_library
@@ -383,6 +383,17 @@ def test_import_of_a_broken_song(library, cli):
     assert f"! {OTHER}  {OTHER}/02 Broken.mp3: " in output
     assert output.endswith("1 imported, 0 there already, 1 failed.\n")
     assert album_paths(library) == [ALBUM]
+
+
+def test_moved_songs_with_other_tags(library, cli):
+    """They are moved as the others are, and the line counts them."""
+    cli("import", "--new")
+    place = library.root / "music" / "Artist" / "1999 - Moved"
+    (library.root / "music" / ALBUM).rename(place)
+    retag(place / MP3, title="Another title")
+    status, output, _ = cli("scan")
+    line = f"> {ALBUM}  → Artist/1999 - Moved  (2 files, 1 with other tags)"
+    assert (status, line in output.splitlines()) == (0, True)
 
 
 def test_import_of_a_moved_album(library, cli):
