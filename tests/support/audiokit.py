@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import av
 from mutagen.apev2 import APEv2
@@ -32,7 +33,7 @@ def make_song(path: Path, seed: object) -> Path:
     noise = random.Random(f"{kind} {seed}")
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", format=container) as output:
-        stream = output.add_stream(codec, rate=_RATE, layout="mono")
+        stream: Any = output.add_stream(codec, rate=_RATE, layout="mono")
         frame = av.AudioFrame(format="s16", layout="mono", samples=_SAMPLES)
         frame.rate, frame.pts = _RATE, 0
         quiet = bytearray(noise.randbytes(2 * _SAMPLES))
