@@ -19,6 +19,7 @@ from .feed import Feed
 from .metrics import Metrics
 from .problems import STATUS_CODES, Problem, answer, answer_http
 from .settings import ServerSettings
+from .unfinished import Unfinished
 
 
 def make_app(
@@ -40,11 +41,18 @@ def make_app(
     settings = settings or ServerSettings()
     if uploads is None and isinstance(engine, MusicEngine):
         uploads = engine.uploads
-    feed = Feed(settings.kept_events)
+    feed = Feed(settings.kept_events, settings.kept_event_bytes)
     metrics = Metrics(engine)
     feed.listen(metrics.noted)
     feed.follow(engine)
-    door = Door(engine=engine, settings=settings, feed=feed, uploads=uploads, metrics=metrics)
+    door = Door(
+        engine=engine,
+        settings=settings,
+        feed=feed,
+        uploads=uploads,
+        metrics=metrics,
+        unfinished=uploads and Unfinished(engine, uploads, settings, feed),
+    )
     app = Starlette(
         routes=_routes(door),
         middleware=[Middleware(Gate, door=door)],

@@ -12,6 +12,7 @@ from ..uploads import Uploads
 from .feed import Feed
 from .metrics import Metrics
 from .settings import ServerSettings
+from .unfinished import Unfinished
 
 
 @frozen(eq=False, kw_only=True)
@@ -24,6 +25,8 @@ class Door:
     #: None: the lifecycle has no state that takes chunks, or nobody serves it.
     uploads: Uploads | None
     metrics: Metrics
+    #: The limits of what is being uploaded; None as `uploads`.
+    unfinished: Unfinished | None = None
 
     @property
     def music(self) -> MusicEngine | None:

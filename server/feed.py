@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
+import orjson
 from attrs import define, field, frozen
 
 from ..engine import Engine
@@ -24,6 +25,8 @@ class Event:
     name: str
     #: The documented dictionary; nobody changes it.
     status: dict[str, Any]
+    #: About how much it is, as JSON.
+    size_bytes: int = 0
 
 
 @define(eq=False)
@@ -35,9 +38,11 @@ class Feed:
     """
 
     _kept: int
+    _kept_bytes: int = 64 * 1024 * 1024
     #: Tells this feed from one of an earlier process, whose numbers mean something else.
     run: str = field(factory=lambda: uuid4().hex[:12], init=False)
     _ring: deque[Event] = field(init=False)
+    _bytes: int = field(default=0, init=False)
     _last: int = field(default=0, init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
     _wakes: set[Callable[[], None]] = field(factory=set, init=False)
@@ -45,7 +50,7 @@ class Feed:
     _closed: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._ring = deque(maxlen=self._kept)
+        self._ring = deque()
 
     def follow(self, engine: Engine[Any]) -> Callable[[], None]:
         """Takes in the notifications of `engine` from now on; the returned function ends it."""
@@ -56,10 +61,14 @@ class Feed:
         self._listeners.append(listener)
 
     def _take(self, name: str, status: dict[str, Any]) -> None:
+        size = _size(status)
         with self._lock:
             self._last += 1
-            event = Event(self._last, name, status)
+            event = Event(self._last, name, status, size)
             self._ring.append(event)
+            self._bytes += size
+            while len(self._ring) > self._kept or self._bytes > self._kept_bytes:
+                self._bytes -= self._ring.popleft().size_bytes
             wakes = list(self._wakes)
         for wake in wakes:
             wake()
@@ -128,3 +137,10 @@ class Feed:
         finally:
             with self._lock:
                 self._wakes.discard(wake)
+
+
+def _size(status: dict[str, Any]) -> int:
+    try:
+        return len(orjson.dumps(status))
+    except TypeError:  # a program told of something that JSON cannot hold
+        return 0

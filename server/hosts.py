@@ -71,10 +71,12 @@ def is_foreign(
 ) -> bool:
     """Whether a page of another origin, which is not one of those named, sent the request."""
     if origin is None:
-        # What changes nothing and has no origin is a link that somebody follows, or no page's.
+        # What changes nothing and has no origin is a link that somebody follows, or no page's;
+        # but a picture, say, that a strange page names would use up what is bounded.
         site = headers.get("sec-fetch-site", "none")
-        changes = scope["type"] == "websocket" or scope["method"] not in {"GET", "HEAD"}
-        return changes and site not in {"none", "same-origin"}
+        reads = scope["type"] != "websocket" and scope["method"] in {"GET", "HEAD"}
+        follows = reads and headers.get("sec-fetch-mode") == "navigate"
+        return not follows and site not in {"none", "same-origin"}
     if origin in settings.origins:
         return False
     scheme, _, host = origin.lower().partition("://")

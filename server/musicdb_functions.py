@@ -11,7 +11,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from ..errors import MusicTasksError
-from ..music import MusicEngine
+from ..music import INTERNAL_ERROR, MusicEngine
 from ..musicdb import (
     ArtworkManager,
     FilesystemManager,
@@ -21,6 +21,8 @@ from ..musicdb import (
 )
 from .musicdb_packets import PacketIgnored, shown
 from .musicdb_tasklist import TaskLists
+from .problems import Problem
+from .unfinished import Unfinished
 
 Arguments = dict[str, Any]
 
@@ -80,6 +82,7 @@ class Functions:
 
     _engine: MusicEngine
     _lists: TaskLists
+    _unfinished: Unfinished | None = None
     _uploads: UploadManager = field(init=False)
     _integration: IntegrationManager = field(init=False)
     _imports: ImportManager = field(init=False)
@@ -114,6 +117,8 @@ class Functions:
 
     def _initiate_upload(self, arguments: Arguments | None) -> str:
         given = _given(arguments)
+        if not self._reserved(given["taskid"], given["filesize"]):
+            return given["taskid"]
         self._uploads.InitiateUpload(
             given["taskid"],
             given["mimetype"],
@@ -122,7 +127,20 @@ class Functions:
             given["checksum"],
             given["filename"],
         )
+        if self._unfinished is not None and not self._engine.is_known(given["taskid"]):
+            self._unfinished.forget(given["taskid"])
         return given["taskid"]
+
+    def _reserved(self, task_id: object, size: object) -> bool:
+        """Whether the limits of unfinished uploads let this one in; what is no upload they do."""
+        if self._unfinished is None or not isinstance(task_id, str) or not isinstance(size, int):
+            return True
+        try:
+            self._unfinished.reserve(task_id, size)
+        except Problem as problem:
+            self._engine.notify(INTERNAL_ERROR, None, problem.detail)
+            return False
+        return True
 
     def _upload_chunk(self, arguments: Arguments | None, asked: Asked) -> None:
         given = _given(arguments)

@@ -64,6 +64,8 @@ class ServerSettings:
     websockets: int = _count(200)
     #: How many notifications are kept for clients that come back.
     kept_events: int = _count(10_000)
+    #: The most bytes of them, as JSON.
+    kept_event_bytes: int = _count(64 * _MIB)
     #: The most tasks in the `tasklist` of a notification on MusicDB's WebSocket.
     listed_tasks: int = _count(1000)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -128,9 +129,12 @@ def _limit(text: str | None) -> int:
 def _cursor(text: str) -> tuple[float, str]:
     time, _, task_id = text.partition("~")
     try:
-        return float(time), task_id
+        after = float(time), task_id
     except ValueError:
-        raise Problem(422, "BadQuery", "after is not what an answer had as next") from None
+        after = math.nan, ""
+    if not math.isfinite(after[0]):
+        raise Problem(422, "BadQuery", "after is not what an answer had as next")
+    return after
 
 
 def _place(task: Task) -> tuple[float, str]:

@@ -18,11 +18,12 @@ from ...statemachine import Role, UploadTask
 from ...uploads import Uploads
 from ..door import Door
 from ..problems import STATUS_CODES, Problem, problem_response
+from ..unfinished import Unfinished
 from . import headers as tus
 from .bodies import Body
 from .creation import METADATA_KEY, Announcement
 from .receiving import Receiving, refused
-from .running import Running, Unfinished
+from .running import Running
 
 #: So many uploads that clients ended are told from those that expired.
 _MOST_TERMINATED = 1000
@@ -35,11 +36,12 @@ class TusEndpoint:
     _door: Door
     _uploads: Uploads
     _running: Running = field(factory=Running, init=False)
-    _unfinished: Unfinished = field(init=False)
     _terminated: deque[str] = field(factory=lambda: deque(maxlen=_MOST_TERMINATED), init=False)
 
-    def __attrs_post_init__(self) -> None:
-        self._unfinished = Unfinished(self._door, self._uploads)
+    @property
+    def _unfinished(self) -> Unfinished:
+        assert self._door.unfinished is not None
+        return self._door.unfinished
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)

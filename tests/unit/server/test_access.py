@@ -75,7 +75,10 @@ def test_without_an_origin_the_browser_says_what_site_it_is_of(served, client):
 
 
 def test_a_link_of_another_site_may_be_followed(client):
-    assert client.get("/api/tasks", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
+    followed = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert client.get("/api/tasks", headers=followed).status_code == 200
+    shown = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+    assert client.get("/api/events", headers=shown).status_code == 403
 
 
 def test_an_event_source_of_another_origin_takes_no_stream(served, client):

@@ -10,7 +10,7 @@ import pytest
 from clikit import ALBUM, copy_album
 from enginekit import upload
 from musictasks.music import MusicEngine
-from socketkit import Client, announcement
+from socketkit import Client, announcement, socket_of
 
 DATA = b"%PDF-1.4 0123456789"
 SHA1 = hashlib.sha1(DATA).hexdigest()
@@ -33,6 +33,21 @@ def test_initiate_upload(client: Client, engine: MusicEngine):
     assert (task.content_type, task.file_size, task.source_filename) == (
         *("albumfile", len(DATA), "booklet.pdf"),
     )
+
+
+def test_the_limits_of_unfinished_uploads(engine: MusicEngine):
+    """Those of all routes: what is begun here counts, and what is too much is refused."""
+    with socket_of(engine, unfinished_uploads=2) as address, Client(address) as client:
+        for number in range(3):
+            data = DATA + bytes([number])
+            client.request("InitiateUpload", announcement(data, "booklet.pdf"))
+        told = client.wait_for(lambda packet: packet["fncsig"] == "InternalError")
+        assert "2 uploads are unfinished" in told["arguments"]["message"]
+        assert len(engine.tasks()) == 2
+        engine.discard(engine.tasks()[0].id)
+        client.wait_for(lambda _: ("StateUpdate", "remove") in client.notifications())
+        client.request("InitiateUpload", announcement(DATA, "booklet.pdf"))
+        client.wait_for_state(SHA1, "waitforchunk")
 
 
 def test_an_upload_that_is_refused(client: Client, engine: MusicEngine):

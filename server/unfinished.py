@@ -1,0 +1,67 @@
+"""How many uploads may be unfinished at once, and how large together: of all routes."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from attrs import define, field
+
+from ..engine import Engine
+from ..statemachine import UploadTask
+from ..uploads import Uploads
+from .feed import Event, Feed
+from .problems import Problem
+from .settings import ServerSettings
+
+
+@define(eq=False)
+class Unfinished:
+    """The uploads that still wait for bytes, with their sizes, and the limits of them."""
+
+    _engine: Engine[Any]
+    _uploads: Uploads
+    _settings: ServerSettings
+    _feed: Feed
+    _lock: threading.Lock = field(factory=threading.Lock, init=False)
+    _sizes: dict[str, int] = field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._feed.listen(self._noted)
+        for task in self._engine.tasks():
+            if task.state == self._uploads.state and isinstance(task, UploadTask):
+                self._sizes[task.id] = task.file_size or 0
+
+    def _noted(self, event: Event) -> None:
+        task = event.status.get("task")
+        if task is None:
+            return
+        with self._lock:
+            if task.get("state") == self._uploads.state:
+                self._sizes[task["id"]] = task.get("filesize") or 0
+            else:
+                self._sizes.pop(task.get("id"), None)
+
+    def reserve(self, task_id: str, size: int) -> bool:
+        """Counts an upload that is about to be made; False where it counts already.
+
+        Raises:
+            Problem: 429, there are too many; 507, they are too large together.
+        """
+        settings = self._settings
+        with self._lock:
+            if task_id in self._sizes:
+                return False
+            if len(self._sizes) >= settings.unfinished_uploads:
+                detail = f"{len(self._sizes)} uploads are unfinished: finish or remove some"
+                raise Problem(429, "TooManyUploads", detail, headers={"Retry-After": "60"})
+            if sum(self._sizes.values()) + size > settings.unfinished_bytes:
+                detail = "the unfinished uploads have no room for this one: finish or remove some"
+                raise Problem(507, "NoRoomForUpload", detail, headers={"Retry-After": "60"})
+            self._sizes[task_id] = size
+            return True
+
+    def forget(self, task_id: str) -> None:
+        """The upload was not made, or is gone."""
+        with self._lock:
+            self._sizes.pop(task_id, None)
