@@ -78,7 +78,7 @@ export class Machine {
     const dots = make("g", { class: "dots" });
     const badge = make("g", { class: "count", transform: `translate(${box.x + box.width},${box.y})`, "aria-hidden": "true" });
     badge.append(make("rect", { rx: 9, height: 18 }), make("text", { "text-anchor": "middle" }));
-    const when = make("text", { class: "when", x: middle.x, y: box.y + box.height + 11, "text-anchor": "middle" });
+    const when = make("text", { class: "when", x: middle.x, y: box.y + box.height + 14, "text-anchor": "middle" });
     layer.append(badge, dots, when);
     this.#nodes.set(name, { group, box, middle, dots, badge, when });
   }
@@ -136,7 +136,9 @@ export class Machine {
     text.textContent = number.toLocaleString("en");
     const width = 10 + 7 * text.textContent.length;
     rect.setAttribute("width", width);
-    rect.setAttribute("x", -width / 2);
+    // From the corner outwards: a long number does not cover the state's name.
+    rect.setAttribute("x", -9);
+    text.setAttribute("x", width / 2 - 9);
     rect.setAttribute("y", -9);
     text.setAttribute("y", 4);
     node.badge.classList.toggle("shown", number > 0);
@@ -214,7 +216,10 @@ export class Machine {
       node.when.textContent = clock(entry.time);
       this.#nodes.get(entry.from)?.group.classList.add("way");
     }
-    this.#nodes.get(view.state)?.group.classList.add("now");
+    const now = this.#nodes.get(view.state)?.group;
+    now?.classList.add("now");
+    // On a phone most of the picture is out of sight.
+    if (this.place.scrollWidth > this.place.clientWidth) now?.scrollIntoView({ block: "nearest", inline: "center" });
   }
 
   get marked() {

@@ -1,0 +1,347 @@
+"""The page where something is odd: mixed tags, files that change, tasks that others remove."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from browserkit import Visit, visiting
+from clikit import ALBUM, FLAC, M4A, MP3, TARGETS, copy_album, files_in, retag
+from musictasks.library import read_song
+from mutagen.id3 import ID3, TALB, TPE1, TPE2, Encoding
+from relaykit import relay
+from serverkit import Served, ServerProcess, wait_until
+
+#: As in test_page: slow enough for a look at what happens meanwhile.
+SLOW_BYTES_PER_S = 2_000_000
+#: What the page reads of a file, whose bytes come as base64.
+READ_TAGS = """async (base64) => {
+    const { readTags } = await import("/page/tags.js");
+    const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+    return await readTags(new File([bytes], "song"));
+}"""
+
+
+def noise(folder: Path, size: int) -> Path:
+    """An album of the sample's songs with a large booklet."""
+    album = copy_album(folder)
+    (album / "booklet.pdf").write_bytes(b"%PDF-1.4 " + b"\7" * size)
+    return album
+
+
+def ready(visit: Visit) -> None:
+    visit.page.wait_for_selector('.item[data-phase="ready"]')
+    visit.page.wait_for_function("() => document.querySelector('.place').textContent !== ''")
+
+
+def test_songs_that_disagree(browser: Any, served: Served, tmp_path: Path) -> None:
+    """No song speaks for all: what they do not agree on is asked for, not taken from the first."""
+    folder = copy_album(tmp_path / "Mix", FLAC, MP3)
+    retag(folder / FLAC, artist="One", albumartist="One", album="Mix", date="2001")
+    retag(folder / MP3, artist="Two", albumartist="Two", album="Mix", date="2002")
+    with visiting(browser, served.url) as visit:
+        visit.open()
+        visit.add(folder)
+        ready(visit)
+        assert visit.page.input_value(".album input") == "Mix"
+        assert visit.page.input_value(".artist input") == ""
+        assert visit.page.input_value(".year input") == ""
+
+
+def test_a_song_of_a_second_disc(browser: Any, served: Served, tmp_path: Path) -> None:
+    """It keeps its disc in its name, as where nobody looked at what the page proposes."""
+    song = copy_album(tmp_path / "one", FLAC) / FLAC
+    retag(song, discnumber="2/2", tracknumber="5", title="Song")
+    with visiting(browser, served.url) as visit:
+        visit.open()
+        visit.add(song)
+        visit.page.wait_for_function("() => document.querySelector('.title input').value !== ''")
+        visit.press("Bring it in")
+        visit.wait_for_phase("done")
+    assert set(files_in(served.engine.settings.music)) == {f"{ALBUM}/2-05 Song.flac"}
+
+
+def test_the_same_tags_as_the_server(browser: Any, served: Served, tmp_path: Path) -> None:
+    """What the page reads of a song is what the server reads of it, or nothing."""
+    folder = copy_album(tmp_path / "songs")
+    songs = []
+    for number, name in enumerate((FLAC, MP3, M4A)):
+        for variant, tags in enumerate(
+            (
+                {},
+                {"artist": "A/B; C", "albumartist": "Ü 音楽"},
+                {"tracknumber": "7/12", "date": "1999-02-03"},
+                {"date": "c. 1999"},
+                {"albumartist": None, "artist": "  spaced  "},
+            )
+        ):
+            song = folder / f"{number}{variant}{Path(name).suffix}"
+            shutil.copyfile(folder / name, song)
+            songs.append(retag(song, **tags))
+    for encoding in (Encoding.LATIN1, Encoding.UTF16, Encoding.UTF16BE, Encoding.UTF8):
+        for version in (3, 4):
+            song = folder / f"id3 {int(encoding)} {version}.mp3"
+            shutil.copyfile(folder / MP3, song)
+            tags = ID3(song)
+            tags.setall("TPE1", [TPE1(encoding=encoding, text="Ärtist")])
+            tags.setall("TPE2", [TPE2(encoding=encoding, text=["Bänd", "Other"])])
+            tags.setall("TALB", [TALB(encoding=encoding, text="Älbum")])
+            tags.save(song, v2_version=version)
+            songs.append(song)
+    big_endian = folder / "big endian.mp3"
+    frame = b"\x01\xfe\xff" + "Älbum".encode("utf-16-be")
+    body = b"TALB" + len(frame).to_bytes(4, "big") + b"\0\0" + frame
+    shutil.copyfile(folder / MP3, big_endian)
+    ID3(big_endian).delete(big_endian)
+    tag = b"ID3\x03" + b"\0" * 5 + bytes([len(body)]) + body
+    big_endian.write_bytes(tag + big_endian.read_bytes())
+    songs.append(big_endian)
+    with visiting(browser, served.url) as visit:
+        visit.open()
+        wrong, read_at_all = [], 0
+        for path in songs:
+            read = visit.page.evaluate(READ_TAGS, b64encode(path.read_bytes()).decode())
+            with path.open("rb") as file:
+                song = read_song(file, path.name)
+            truth = {
+                "artist": song.album_artist or song.artist,
+                "album": song.album,
+                "year": song.year and str(song.year),
+                "track": song.number and str(song.number),
+                "title": song.title,
+            }
+            read_at_all += any(read.values())
+            for name, value in read.items():
+                if value and value != truth[name]:
+                    wrong.append((path.name, name, value, truth[name]))
+        assert wrong == []
+        assert read_at_all == len(songs)
+
+
+@pytest.mark.long
+def test_a_file_that_changes_meanwhile(browser: Any, served: Served, tmp_path: Path) -> None:
+    """It is told so: it cannot go on, and no connection is to blame."""
+    album = noise(tmp_path / "Large", 30_000_000)
+    with (
+        relay(served.port, SLOW_BYTES_PER_S) as wire,
+        visiting(browser, wire.url, expects_errors=True) as visit,
+    ):
+        visit.open()
+        visit.add(album)
+        ready(visit)
+        visit.press("Bring it in")
+        visit.wait_for_phase("sending")
+        wait_until(lambda: any(task.offset for task in served.engine.tasks()))
+        (album / "booklet.pdf").write_bytes(b"another")
+        wire.bytes_per_s = None
+        visit.wait_for_phase("failed", 20)
+        assert "has changed" in visit.text(".item")
+
+
+@pytest.mark.long
+def test_a_task_that_somebody_removes(browser: Any, served: Served, tmp_path: Path) -> None:
+    """It is not sent again behind the back of whoever removed it."""
+    album = noise(tmp_path / "Large", 30_000_000)
+    with (
+        relay(served.port, SLOW_BYTES_PER_S) as wire,
+        visiting(browser, wire.url, expects_errors=True) as visit,
+    ):
+        visit.open()
+        visit.add(album)
+        ready(visit)
+        visit.press("Bring it in")
+        wait_until(lambda: any(task.offset for task in served.engine.tasks()))
+        (task,) = served.engine.tasks()
+        served.engine.remove(task.id)
+        visit.wait_for_phase("failed", 20)
+        wire.bytes_per_s = None
+        time.sleep(4)
+        assert served.engine.tasks() == []
+
+
+@pytest.mark.long
+def test_trouble_is_forgotten_when_bytes_flow(browser: Any, served: Served, tmp_path: Path) -> None:
+    """While it sends again it says how far it is, not that the connection is gone."""
+    album = noise(tmp_path / "Large", 30_000_000)
+    with (
+        relay(served.port, SLOW_BYTES_PER_S) as wire,
+        visiting(browser, wire.url, expects_errors=True) as visit,
+    ):
+        visit.open()
+        visit.add(album)
+        ready(visit)
+        visit.press("Bring it in")
+        wait_until(lambda: any(task.offset for task in served.engine.tasks()))
+        wire.cut()
+        visit.page.wait_for_selector("text=goes on by itself")
+        wire.mend()
+        visit.page.wait_for_selector("#connection.online")
+        time.sleep(3)
+        assert "goes on by itself" not in visit.text(".item")
+
+
+def test_a_removal_leaves_the_console_clean(browser: Any, served: Served) -> None:
+    """The page learns of the end without asking for what is gone."""
+    task = served.engine.begin_upload(
+        content_type="albumfile", file_size=5, source_filename="a.pdf"
+    )
+    with visiting(browser, served.url) as visit:
+        visit.open("tasks")
+        visit.page.wait_for_selector("button.task")
+        served.engine.remove(task.id)
+        visit.page.wait_for_function("() => document.querySelectorAll('button.task').length === 0")
+        time.sleep(0.5)
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        {"progress": {"total": 3}},
+        {"progress": {"total": "x", "done": None}},
+        {"source": ["a", {}]},
+        {"source": ""},
+        {"source": {"a": 1}},
+        {"progress": "half"},
+    ],
+    ids=str,
+)
+def test_odd_annotations(browser: Any, served: Served, annotations: dict[str, Any]) -> None:
+    """Whatever a client noted of a task, the page shows that and every other one."""
+    for name in ("odd.pdf", "plain.pdf"):
+        task = served.engine.begin_upload(
+            content_type="albumfile", file_size=5, source_filename=name
+        )
+        if name == "odd.pdf":
+            answer = httpx.post(
+                f"{served.url}/api/tasks/{task.id}/annotations", json={"annotations": annotations}
+            )
+            assert answer.status_code == 200
+    with visiting(browser, served.url) as visit:
+        visit.open("tasks")
+        visit.page.wait_for_function("() => document.querySelectorAll('button.task').length === 2")
+        for name in visit.page.locator("button.task .name").all_inner_texts():
+            assert name.strip()
+        for button in visit.page.locator("button.task").all():
+            button.click()
+            visit.page.wait_for_selector(".detail:not([hidden])")
+        visit.show("add")
+
+
+def test_a_drop_before_the_tasks_are_known(browser: Any, served: Served, tmp_path: Path) -> None:
+    """An upload of before goes on also where the files were dropped while the page loads."""
+    album = copy_album(tmp_path / "Album")
+    with visiting(browser, served.url) as visit:
+        visit.open()
+        visit.add(album)
+        ready(visit)
+        visit.press("Bring it in")
+        visit.wait_for_phase("done")
+        visit.page.route("**/api/tasks?*", lambda route: (time.sleep(1), route.continue_()))
+        visit.page.goto(served.url + "/#add")
+        visit.page.reload(wait_until="commit")
+        visit.page.wait_for_selector("#pick-folder", state="attached")
+        visit.add(album)
+        visit.page.wait_for_selector("body[data-ready]")
+        visit.page.wait_for_selector('.item[data-phase="done"]', timeout=10000)
+        assert len(served.engine.tasks()) == 1
+
+
+@pytest.mark.long
+def test_a_line_that_goes_silent(browser: Any, served: Served, tmp_path: Path) -> None:
+    """No reset, no answer, nothing: after a while it is tried anew."""
+    album = noise(tmp_path / "Large", 30_000_000)
+    with (
+        relay(served.port, SLOW_BYTES_PER_S) as wire,
+        visiting(browser, wire.url, expects_errors=True) as visit,
+    ):
+        visit.open()
+        visit.page.evaluate(
+            """async () => { (await import("/page/tus.js")).Upload.stallMs = 1000; }"""
+        )
+        visit.add(album)
+        ready(visit)
+        visit.press("Bring it in")
+        wait_until(lambda: any(task.offset for task in served.engine.tasks()))
+        wire.bytes_per_s = 0.001  # what is under way now waits for ever
+        time.sleep(1)
+        wire.bytes_per_s = None
+        visit.wait_for_phase("done", 40)
+
+
+#: A scan of many albums, as its notification brings it: the real view, and no disk to fill.
+LARGE_SCAN = """async (albums) => {
+    const { Scan } = await import("/page/scan.js");
+    const store = Object.assign(new EventTarget(), {
+        tasks: new Map(), last: new Map(), role: (view) => view.state,
+    });
+    const place = document.getElementById("view-scan");
+    place.replaceChildren();
+    new Scan(store, place);
+    const newpaths = { albums: [], songs: [], videos: [], filteredsongs: [] };
+    for (let i = 0; i < albums; i += 1) {
+        const path = `Artist ${i % 500}/2000 - Album ${i}`;
+        newpaths.albums.push({ path });
+        for (let j = 0; j < 12; j += 1) newpaths.songs.push({ path: `${path}/${j} Song.flac` });
+    }
+    const annotations = {
+        newpaths, lostpaths: { albums: [], songs: [], videos: [] },
+        movedpaths: [], skippedpaths: [],
+    };
+    const view = { id: "x", state: "finished", task: { contenttype: "any", annotations } };
+    const began = performance.now();
+    store.dispatchEvent(new CustomEvent("task", { detail: { view, gone: false } }));
+    await new Promise(requestAnimationFrame);
+    await new Promise(requestAnimationFrame);
+    return performance.now() - began;
+}"""
+
+
+def test_a_scan_of_a_whole_collection(browser: Any, served: Served) -> None:
+    """5,000 new albums are a list with a number, a button for all, and the first of them."""
+    with visiting(browser, served.url) as visit:
+        visit.open("scan")
+        # 0.1 s on an idle machine; where each album looked at all songs, 40 s.
+        assert visit.page.evaluate(LARGE_SCAN, 5000) < 3000
+        assert visit.text("#view-scan h2") == "New 5,000"
+        assert visit.page.locator("#view-scan li").count() == 200
+        visit.press("Show more")
+        visit.page.wait_for_function(
+            "() => document.querySelectorAll('#view-scan li').length === 400"
+        )
+
+
+@pytest.mark.long
+def test_an_import_that_ends_unseen(browser: Any, tmp_path: Path) -> None:
+    """What became of it while the server was away is told afterwards."""
+    album, root = copy_album(tmp_path / "Album"), tmp_path / "library"
+    (root / "music" / ALBUM).mkdir(parents=True)
+    for name, target in TARGETS.items():
+        shutil.copyfile(album / name, root / "music" / target)
+    with (
+        ServerProcess(root) as server,
+        relay(server.port) as wire,
+        visiting(browser, wire.url, expects_errors=True) as visit,
+        server.client() as client,
+    ):
+
+        def asked(route: Any) -> None:
+            """The import is asked for, and no news of it come through."""
+            wire.cut()
+            answer = client.post("/api/imports", json=route.request.post_data_json)
+            route.fulfill(status=answer.status_code, json=answer.json())
+
+        visit.page.route("**/api/imports", asked)
+        visit.open("scan")
+        visit.press("Scan the Music Directory")
+        visit.page.get_by_role("button", name=f"Import {ALBUM}").click()
+        visit.page.wait_for_selector("text=importing…")
+        wait_until(lambda: client.get("/api/tasks?state=importcomplete").json()["tasks"])
+        server.stop()
+        server.start()
+        wire.mend()
+        visit.page.wait_for_selector("#view-scan .state:text-is('imported')")
