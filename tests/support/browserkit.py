@@ -65,6 +65,7 @@ class Visit:
 
     def show(self, view: str) -> None:
         self.page.click(f'nav [data-view="{view}"]')
+        self.page.wait_for_selector(f"#view-{view}:not([hidden])")
 
     def add(self, *paths: Path) -> None:
         """As a person who chooses a folder, or files."""
