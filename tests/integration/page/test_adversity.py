@@ -8,7 +8,6 @@ from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from browserkit import Visit, visiting
 from clikit import ALBUM, FLAC, M4A, MP3, TARGETS, copy_album, files_in, retag
@@ -198,36 +197,35 @@ def test_a_removal_leaves_the_console_clean(browser: Any, served: Served) -> Non
         time.sleep(0.5)
 
 
-@pytest.mark.parametrize(
-    "annotations",
-    [
-        {"progress": {"total": 3}},
-        {"progress": {"total": "x", "done": None}},
-        {"source": ["a", {}]},
-        {"source": ""},
-        {"source": {"a": 1}},
-        {"progress": "half"},
-    ],
-    ids=str,
+ODD: tuple[dict[str, Any], ...] = (
+    {"progress": {"total": 3}},
+    {"progress": {"total": "x", "done": None}},
+    {"progress": "half"},
+    {"source": ["a", {}]},
+    {"source": {"a": 1}},
+    {"source": ""},
 )
-def test_odd_annotations(browser: Any, served: Served, annotations: dict[str, Any]) -> None:
-    """Whatever a client noted of a task, the page shows that and every other one."""
-    for name in ("odd.pdf", "plain.pdf"):
-        task = served.engine.begin_upload(
-            content_type="albumfile", file_size=5, source_filename=name
-        )
-        if name == "odd.pdf":
-            answer = httpx.post(
-                f"{served.url}/api/tasks/{task.id}/annotations", json={"annotations": annotations}
+
+
+def test_odd_annotations(browser: Any, served: Served) -> None:
+    """Whatever clients noted of their tasks, the page shows those and every other one."""
+    with served.client() as client:
+        for annotations in ({}, *ODD):
+            task = served.engine.begin_upload(
+                content_type="albumfile", file_size=5, source_filename="a.pdf"
             )
-            assert answer.status_code == 200
+            path = f"/api/tasks/{task.id}/annotations"
+            assert client.post(path, json={"annotations": annotations}).status_code == 200
     with visiting(browser, served.url) as visit:
         visit.open("tasks")
-        visit.page.wait_for_function("() => document.querySelectorAll('button.task').length === 2")
-        for name in visit.page.locator("button.task .name").all_inner_texts():
-            assert name.strip()
-        for button in visit.page.locator("button.task").all():
-            button.click()
+        shown = visit.page.locator("button.task")
+        visit.page.wait_for_function(
+            "(number) => document.querySelectorAll('button.task').length === number",
+            arg=1 + len(ODD),
+        )
+        for i in range(1 + len(ODD)):
+            assert shown.nth(i).locator(".name").inner_text() == "a.pdf"
+            shown.nth(i).click()
             visit.page.wait_for_selector(".detail:not([hidden])")
         visit.show("add")
 
