@@ -295,6 +295,7 @@ class Ledger:
         return LedgerUnusable(str(self.path), f"{error}{remedy}")
 
 
+#: A file that is as it was is not written again: what a handler does twice, it does once.
 _RECORD = f"""
 insert into files ({_COLUMNS}) values (
     :path, :size, :mtime_ns, :ctime_ns, :sha1, :sha256, :time, :task, :round, :verdict, :reason
@@ -307,6 +308,14 @@ on conflict (path) do update set
         else excluded.task end,
     sha256 = excluded.sha256,
     round = max(round, excluded.round), verdict = excluded.verdict, reason = excluded.reason
+where (size, mtime_ns, ctime_ns, sha1, sha256, task is null, verdict, reason)
+    is not (excluded.size, excluded.mtime_ns, excluded.ctime_ns, excluded.sha1, excluded.sha256,
+            task is null and excluded.task is null, excluded.verdict, excluded.reason)
+    or round < excluded.round
+"""
+_NOTE_AUDIO = """
+insert into audio values (?, ?)
+on conflict (sha256) do update set audio = excluded.audio where audio is not excluded.audio
 """
 _JUDGE = """
 update files set
@@ -340,7 +349,7 @@ def _record(connection: sqlite3.Connection, entries: Sequence[LedgerEntry]) -> N
 
 
 def _note_audio(connection: sqlite3.Connection, audio: Iterable[tuple[str, str]]) -> None:
-    connection.executemany("insert or replace into audio values (?, ?)", audio)
+    connection.executemany(_NOTE_AUDIO, audio)
 
 
 def _within(scope: str) -> tuple[str, tuple[str, ...]]:

@@ -42,20 +42,24 @@ class UploadManager(TaskManager):
             taskid, mimetype, contenttype, filesize, checksum, sourcefilename, "waitforchunk"
         )
 
-    def NewChunk(self, taskid: str, rawdata: bytes, offset: int | None = None) -> bool:
+    def NewChunk(self, taskid: str, rawdata: bytes) -> bool:
         """Takes the next bytes; with the last ones the checksum decides over the upload.
+
+        Returns:
+            True if they were taken; False after an `InternalError` that says why not.
+
+        Raises:
+            TypeError: An argument has not the expected type.
+        """
+        return self.new_chunk_at(taskid, rawdata, None)
+
+    def new_chunk_at(self, taskid: str, rawdata: bytes, offset: int | None) -> bool:
+        """As `NewChunk`; bytes that are there already are left out without an error.
 
         Args:
             taskid: The id of the task.
             rawdata: The bytes; none asks for the next `ChunkRequest`.
-            offset: Where they belong, if that is known (MusicDB has no such argument): bytes that
-                are there already are left out without an error.
-
-        Returns:
-            True if they were taken or are there; False after an `InternalError` that says why not.
-
-        Raises:
-            TypeError: An argument has not the expected type.
+            offset: Where they belong, if that is known.
         """
         if not isinstance(rawdata, bytes | bytearray | memoryview):
             raise TypeError(f"rawdata is bytes, not {type(rawdata).__name__}")

@@ -151,7 +151,7 @@ class Functions:
             there = self._offset(task_id)
             if there is not None and offset < there:
                 raise SentAlready(task_id, there)
-        self._uploads.NewChunk(task_id, data, offset)
+        self._uploads.new_chunk_at(task_id, data, offset)
 
     def ask_again(self, task_id: str, offset: int, asked: Asked) -> None:
         """Asks for the next bytes of a task once more, if it still stands at `offset`."""
