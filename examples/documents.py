@@ -1,7 +1,6 @@
 """Scanned documents: uploaded, read, approved by a person, filed.
 
-`python documents.py [DIRECTORY]` makes its own documents, works in that directory (or in a
-temporary one), and prints what happens. What a killed run left goes on at the next.
+`python documents.py [DIRECTORY]` makes its own, and works there; what a killed run left goes on.
 """
 
 import re
@@ -53,8 +52,7 @@ def read(task: Document, work: Work) -> Outcome:
         text = (work.directory / str(task.upload_name)).read_text("utf-8").strip()
     except UnicodeDecodeError:
         return reject("there is no text in it")  # an OSError becomes a `fail`: it may work later
-    title = text.partition("\n")[0]
-    return succeed(changes={"words": len(text.split())}, annotations={"title": title})
+    return succeed(changes={"words": len(text.split())}, annotations={"title": text.split("\n")[0]})
 
 
 def file(root: Directory, task: Document, work: Work) -> Outcome:
@@ -66,15 +64,14 @@ def file(root: Directory, task: Document, work: Work) -> Outcome:
     return succeed(changes={"filed_path": path})
 
 
-def main(root: Path, door=None) -> None:
+def main(root: Path, scans=(b"Invoice 7\nTwo chairs and a table.\n", b"\xff\xd8 a cat"), door=None):
     handlers = {"reading": read, "filing": partial(file, Directory(root))}
     settings = EngineSettings(tasks=root / "tasks", uploads=root / "uploads")
     with open_engine(settings, DOCUMENTS, handlers=handlers) as engine:
         uploads = Uploads(engine)
         if door:  # served_documents.py
             door(engine, uploads=uploads, listening=print)
-            return
-        for scan in (b"Invoice 7\nTwo chairs and a table.\n", b"\xff\xd8 a picture of a cat"):
+        for scan in scans:
             task = uploads.begin(file_size=len(scan), source_filename="scan.txt")
             uploads.receive(task.id, scan)
             try:

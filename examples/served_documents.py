@@ -6,4 +6,4 @@ from pathlib import Path
 from documents import main
 from musictasks.server import serve
 
-main(Path(sys.argv[1]), door=serve)
+main(Path(sys.argv[1]), scans=(), door=serve)
