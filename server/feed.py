@@ -62,9 +62,12 @@ class Feed:
 
     def _take(self, name: str, status: dict[str, Any]) -> None:
         size = _size(status)
+        event = Event(self._last + 1, name, status, size)  # by the one thread of the subscription
+        # Invariant: before the readers, so that what clients hear of is counted already.
+        for listener in self._listeners:
+            listener(event)
         with self._lock:
-            self._last += 1
-            event = Event(self._last, name, status, size)
+            self._last = event.number
             self._ring.append(event)
             self._bytes += size
             while len(self._ring) > self._kept or self._bytes > self._kept_bytes:
@@ -72,8 +75,6 @@ class Feed:
             wakes = list(self._wakes)
         for wake in wakes:
             wake()
-        for listener in self._listeners:
-            listener(event)
 
     def close(self) -> None:
         """Ends all readers, once they have what is there."""

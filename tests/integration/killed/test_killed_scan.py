@@ -67,6 +67,7 @@ def test_a_scan_that_was_killed_anywhere_finds_the_same(
         *undisturbed.spread(SCANNING, working=6, statement=3, step=2),
         *undisturbed.spread(IN_HASHING, working=6),
         *undisturbed.spread(IN_CACHE, statement=6, step=4),
+        Moment(TOLD, 1, "fsscancomplete"),
     ]
 
     deaths = side_by_side(yard.killed_at, [(undisturbed, moment) for moment in moments])

@@ -154,7 +154,7 @@ def test_a_patch_is_refused_while_an_announcement_brings_bytes(
         said["Upload-Checksum"] = checksum(DATA)
     with tus.connection() as first:
         first.send(head("POST", "/uploads/", said, len(DATA)) + DATA[:1000])
-        wait_until(lambda: papers.engine.is_known(task_id))
+        wait_until(lambda: task_id in {task.id for task in papers.engine.tasks()})
         wait_until(lambda: content(papers, target) == DATA[:1000])
         assert tus.patch(target, tus.offset(target), b"xyz").status == 423
         first.send(DATA[1000:])
