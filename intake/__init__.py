@@ -32,7 +32,7 @@ from .plans import (
     PlannedImport,
     PlannedUpload,
 )
-from .proposals import Proposal, placed, propose
+from .proposals import Proposal, placed, propose, propose_album
 from .report import FileReport, ImportReport, Report
 from .scan import Found, scanned
 from .shelf import Shelf
@@ -77,6 +77,7 @@ __all__ = [
     "plan",
     "plan_imports",
     "propose",
+    "propose_album",
     "scanned",
 ]
 

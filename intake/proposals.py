@@ -63,6 +63,12 @@ def propose(settings: Settings, task: MusicTask, overrides: Overrides | None = N
     return Proposal(reason="name the album, or the video, that it is for")
 
 
+def propose_album(overrides: Overrides) -> Proposal:
+    """Where an album goes of which only this is known."""
+    known = Proposal(artist=overrides.artist, album=overrides.album, year=overrides.year)
+    return _targeted(known, lambda: _album_path(known, overrides).path)
+
+
 def placed(settings: Settings, target: str) -> str | None:
     """Why nothing can be put at a target because of what lies there; None where nothing does."""
     place = settings.music / target
@@ -76,12 +82,14 @@ def placed(settings: Settings, target: str) -> str | None:
 
 
 def _album(task: MusicTask, overrides: Overrides) -> Proposal:
-    known = Proposal(
-        artist=overrides.artist or _text(task, "artist"),
-        album=overrides.album or _text(task, "album"),
-        year=overrides.year or _year(task, "releaseyear"),
+    return propose_album(
+        evolve(
+            overrides,
+            artist=overrides.artist or _text(task, "artist"),
+            album=overrides.album or _text(task, "album"),
+            year=overrides.year or _year(task, "releaseyear"),
+        )
     )
-    return _targeted(known, lambda: _album_path(known, overrides).path)
 
 
 def _video(task: MusicTask, overrides: Overrides) -> Proposal:
@@ -115,7 +123,7 @@ def _album_file(settings: Settings, task: MusicTask, overrides: Overrides) -> Pr
     except MediaError as error:
         return Proposal(reason=error.reason)
     known = Proposal(
-        artist=overrides.artist or tags.album_artist or tags.artist,
+        artist=overrides.artist or tags.artist_of_album or tags.artist,
         album=overrides.album or tags.album,
         year=overrides.year or tags.year,
         disc=(tags.disc or 1) if (tags.disc or 1) > 1 or (tags.disc_count or 1) > 1 else None,

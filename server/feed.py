@@ -38,7 +38,7 @@ class Feed:
     """
 
     _kept: int
-    _kept_bytes: int = 64 * 1024 * 1024
+    _kept_bytes: int
     #: Tells this feed from one of an earlier process, whose numbers mean something else.
     run: str = field(factory=lambda: uuid4().hex[:12], init=False)
     _ring: deque[Event] = field(init=False)

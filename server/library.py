@@ -13,8 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from ..errors import IllegalTransition, InvalidPath
 from ..files import check_relative
-from ..intake import Overrides, placed, propose
-from ..library import safe_album_path
+from ..intake import Overrides, placed, propose, propose_album
 from ..music import MusicEngine
 from ..statemachine import MusicTask
 from .bodies import Member, Members, json_object, query
@@ -92,13 +91,10 @@ class LibraryRoutes:
         year = _year(asked.get("year"))
         if not (artist and album and year):
             raise Problem(422, "BadQuery", "name a task, or an artist, an album and a year")
-        known = {"artist": artist, "album": album, "year": year}
-        try:
-            target = safe_album_path(artist, year, album).path
-        except InvalidPath as error:
-            return known | {"target": None, "reason": error.reason, "usable": False}
-        reason = placed(self.engine.settings, target)
-        return known | {"target": target, "reason": reason, "usable": reason is None}
+        found = asdict(propose_album(Overrides(artist, album, year)))
+        if found["target"] is not None:
+            found["reason"] = placed(self.engine.settings, found["target"])
+        return _judged(found)
 
     def _proposal(self, asked: dict[str, str]) -> dict[str, Any]:
         task = self.engine.get(asked["task"])
@@ -112,7 +108,7 @@ class LibraryRoutes:
             found |= {"target": asked["target"], "reason": None}
         if found["target"] is not None and found["reason"] is None:
             found["reason"] = self._why_not(task, found["target"])
-        return found | {"usable": found["target"] is not None and found["reason"] is None}
+        return _judged(found)
 
     def _events(self, task: MusicTask) -> list[str]:
         return allowed(self.engine.lifecycle, task.state)
@@ -131,6 +127,10 @@ class LibraryRoutes:
     async def _called(self, call: Callable[[], MusicTask], status: int = 201) -> Response:
         record = await to_thread.run_sync(call)
         return JSON(task_view(self.engine.lifecycle, record), status)
+
+
+def _judged(found: dict[str, Any]) -> dict[str, Any]:
+    return found | {"usable": found["target"] is not None and found["reason"] is None}
 
 
 def _year(text: str | None) -> int | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from clikit import ALBUM, BOOKLET, COVER, FLAC, TARGETS
+from clikit import ALBUM, BOOKLET, COVER, FLAC, TARGETS, copy_album, retag
 from musictasks.library import sample_album
 from musictasks.music import MusicEngine
 from serverkit import Served
@@ -42,6 +42,13 @@ def test_tags_propose_where_a_song_goes(served, client):
     told = proposal(client, task=bring(served.engine, FLAC))
     assert (told["target"], told["usable"], told["reason"]) == (TARGETS[FLAC], True, None)
     assert (told["year"], told["number"], told["title"]) == (2020, 1, "Morgenröte")
+
+
+def test_a_song_of_a_compilation_goes_where_add_puts_it(served, client, tmp_path):
+    song = retag(copy_album(tmp_path, FLAC) / FLAC, albumartist=None, compilation="1")
+    told = proposal(client, task=bring(served.engine, FLAC, data=song.read_bytes()))
+    assert told["artist"] == "Various Artists"
+    assert told["target"].startswith("Various Artists/2020 - ")
 
 
 def test_what_a_person_says_counts_more_than_tags(served, client):
