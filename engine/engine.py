@@ -61,6 +61,8 @@ class Engine(Generic[T]):
     _new_id: Callable[[], str] = field(default=_random_id, kw_only=True)
     _started: bool = field(default=False, init=False)
     _closed: bool = field(default=False, init=False)
+    #: Called once, at the beginning of the close.
+    _at_close: dict[object, Callable[[], object]] = field(factory=dict, init=False)
 
     @property
     def settings(self) -> Any:
@@ -125,6 +127,8 @@ class Engine(Generic[T]):
         if self._closed:
             return
         self._closed = True
+        for callback in list(self._at_close.values()):
+            callback()
         try:
             if self._started:
                 self._runner.workers.stop()
@@ -175,6 +179,24 @@ class Engine(Generic[T]):
         self.check_open()
         self.lifecycle.require(state)
         return self._notifier.on_enter(state, callback)
+
+    def on_close(self, callback: Callable[[], object]) -> Unsubscribe:
+        """Calls `callback()` when the engine begins to close, in the thread that closes it.
+
+        It must not block or raise: it is for who waits for something that will not come now.
+
+        Raises:
+            EngineClosed: It was closed before.
+        """
+        key = object()
+        self._at_close[key] = callback
+        # Invariant: looked at afterwards, so that a close meanwhile is seen here or calls it.
+        self.check_open()
+
+        def end() -> None:
+            self._at_close.pop(key, None)
+
+        return end
 
     def on_refresh(self, callback: Callable[[], object]) -> Unsubscribe:
         """Calls `callback()` after each entry into a state that is declared to refresh: clients

@@ -20,8 +20,6 @@ from .watch import Watch
 
 #: So many jobs are under way at once; more would only fill the Upload Directory.
 _SIDE_BY_SIDE = 8
-#: Whatever happens is notified; this is for what no one tells, such as an engine that is closed.
-_LOOK_AGAIN_S = 1.0
 
 
 def bring(
@@ -50,7 +48,13 @@ def bring(
     with ExitStack() as stack:
         watch = stack.enter_context(Watch(troubles.put))
         watch.follow(engine)
-        stack.callback(engine.subscribe(session.tasks))
+
+        def known(notification: str, status: dict[str, Any]) -> None:
+            # Invariant: what the jobs look at knows of it before they are woken to look.
+            session.tasks(notification, status)
+            watch.wake()
+
+        stack.callback(engine.subscribe(known))
         stack.callback(session.claims.listen(watch.wake))
         batches = make_batches(plan, session)
         for batch in batches:
@@ -96,12 +100,13 @@ class _Loop:
     display: Display
     engine: MusicEngine
     _active: list[tuple[Job, Batch]] = field(factory=list, init=False)
-    _open: list[Batch] = field(factory=list, init=False)
+    #: The number of batches that have begun or wait for their first file, and have not ended.
+    _open: int = field(default=0, init=False)
 
     def run(self) -> None:
         files = deque((job, batch) for batch in self.batches for job in batch.files)
         imports = deque(batch for batch in self.batches if not batch.files)
-        self._open = [batch for batch in self.batches if batch.files]
+        self._open = sum(bool(batch.files) for batch in self.batches)
         while self._open or imports:
             self.engine.check_open()  # nothing more is told as done of an engine that is closed
             self.watch.about_to_look()
@@ -111,7 +116,7 @@ class _Loop:
             moved = self._step()
             self.troubles.tell(self.batches, self.display)
             if self._active and not moved:
-                self.watch.wait(_LOOK_AGAIN_S)
+                self.watch.wait()
 
     def _start(self, files: deque[tuple[UploadJob[Any], Batch]]) -> None:
         """One upload at a time: the files after it are preprocessed and placed meanwhile."""
@@ -120,18 +125,18 @@ class _Loop:
             self._active.append(files.popleft())
 
     def _begin_import(self, batch: Batch) -> None:
-        self._open.append(batch)
+        self._open += 1
         self._go_on(batch)
 
     def _step(self) -> bool:
         """One step of every job that is under way; whether any did something."""
         moved = [batch for job, batch in self._active if job.step()]
+        ended = [batch for job, batch in self._active if job.result is not None]
         self._active = [one for one in self._active if one[0].result is None]
         for batch in dict.fromkeys(moved):
             self.display.moved(batch)
-        for batch in self._open:
+        for batch in dict.fromkeys(ended):
             self._go_on(batch)
-        self._open = [batch for batch in self._open if not batch.ended]
         return bool(moved)
 
     def _go_on(self, batch: Batch) -> None:
@@ -139,4 +144,5 @@ class _Loop:
         if importing is not None:
             self._active.append((importing, batch))
         if batch.ended:
+            self._open -= 1
             self.display.ended(batch)

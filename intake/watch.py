@@ -30,10 +30,11 @@ class Watch:
     _subscriptions: ExitStack = field(factory=ExitStack, init=False)
 
     def follow(self, engine: MusicEngine) -> None:
-        """From now on it sees all that happens, the end of a removal included."""
+        """From now on it sees all that happens, the ends of removals and of the engine included."""
         self._subscriptions.callback(engine.subscribe(self))
         gone = engine.on_enter(engine.lifecycle.gone, lambda _task: self.wake())
         self._subscriptions.callback(gone)
+        self._subscriptions.callback(engine.on_close(self.wake))
 
     def __enter__(self) -> Watch:
         return self

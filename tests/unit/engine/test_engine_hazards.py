@@ -19,6 +19,7 @@ from musictasks.engine.dispatcher import Dispatcher
 from musictasks.engine.notifications import Notifier
 from musictasks.errors import (
     DirectoryInUse,
+    EngineClosed,
     TaskFailed,
     TaskNotFound,
     TaskNotSaved,
@@ -370,3 +371,18 @@ def test_a_task_that_went_before_it_was_begun_frees_its_place(settings: Settings
         stepped.work()
     assert engine.get(second.id).state == "readyforintegration"
     stepped.kill()
+
+
+def test_whoever_waits_hears_of_the_close(opened: Open):
+    """Each once, those who listen no more not at all; after the close nobody can begin to."""
+    engine, heard = opened(), list[str]()
+    engine.on_close(lambda: heard.append("one"))
+    engine.on_close(lambda: heard.append("two"))
+    end = engine.on_close(lambda: heard.append("three"))
+    end()
+    end()
+    engine.close()
+    engine.close()
+    assert heard == ["one", "two"]
+    with pytest.raises(EngineClosed):
+        engine.on_close(lambda: None)
