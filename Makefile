@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 DEMO ?= demo-library
 # So many tests run side by side; 0: all in one process, as a debugger wants them.
 TEST_JOBS ?= auto
+# Tests start some hundred processes: each would compile our modules anew.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: clients demo serve test check test-long test-mutants bench diagrams docs format clean
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,9 @@ from statistics import median
 from figures import Figure, interleaved, ratio
 
 ROUNDS = 9
+
+#: With compiled modules, as an installation has them: some machines forbid Python to write them.
+_ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
 
 
 def measure(directory: Path) -> Iterator[Figure]:
@@ -36,7 +40,7 @@ def measure(directory: Path) -> Iterator[Figure]:
 def _runs(*command: str) -> Callable[[int], None]:
     def runs(number: int) -> None:
         for _ in range(number):
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=_ENVIRONMENT)
 
     return runs
 
