@@ -26,20 +26,18 @@ _PASSING = frozenset({408, 423, 429, 500, 502, 503, 504, 507})
 _T = TypeVar("_T")
 
 
-@define
 class ServerRefused(MusicTasksError):
     """The server did not do it; the same would be refused again."""
 
     status: int
     reason: str
     #: The problem document, where there is one.
-    problem: Mapping[str, Any] = field(factory=dict)
+    problem: Mapping[str, Any]
 
     def __str__(self) -> str:
         return f"the server refused it ({self.status}): {self.reason}"
 
 
-@define
 class ServerUnreachable(MusicTasksError):
     """The server did not answer for as long as it was waited for."""
 
@@ -93,7 +91,7 @@ class Remote:
         said = {name: value for name, value in asked.items() if value is not None}
         found = self.call("GET", f"library/targets?{urlencode({'task': task_id, **said})}")
         if not found["usable"]:
-            raise ServerRefused(409, str(found["reason"]))
+            raise ServerRefused(409, str(found["reason"]), {})
         return found["target"]
 
     def begin(self, task_id: str, size: int, metadata: Mapping[str, str]) -> None:
@@ -132,7 +130,7 @@ class Remote:
             file.seek(offset)
             chunk = file.read(min(_CHUNK_BYTES, size - offset))
             if not chunk:
-                raise ServerRefused(409, "the file got shorter while it was read: add it again")
+                raise ServerRefused(409, "the file got shorter while it was read: add it again", {})
             offset, size = self._patiently(_Chunk(self, task_id, offset, size, chunk))
             sent(offset)
 

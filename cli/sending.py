@@ -149,7 +149,7 @@ class _Sender:
         """
         while (task := self.remote.task(task_id)) is not None and task["state"] not in _OUT:
             if task["state"] in _FAILED:
-                raise ServerRefused(409, f"{_message(task)} (task {task_id}, {task['state']})")
+                raise ServerRefused(409, f"{_message(task)} (task {task_id}, {task['state']})", {})
             yield task
             time.sleep(_LOOK_AGAIN_S)
 

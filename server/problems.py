@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 from typing import Any
 
-from attrs import fields, has
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -88,10 +87,8 @@ def _is_full(error: BaseException | None) -> bool:
 
 def _data(error: Exception) -> dict[str, Any]:
     """The error's own attributes; not those that say where something is on this machine."""
-    if not has(type(error)):
-        return {}
-    names = [item.name for item in fields(type(error)) if item.name != "path"]
-    return {name: getattr(error, name) for name in names}
+    names = error.__match_args__ if isinstance(error, errors.MusicTasksError) else ()
+    return {name: getattr(error, name) for name in names if name != "path"}
 
 
 def problem_response(error: Exception) -> Response:
