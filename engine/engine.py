@@ -37,7 +37,7 @@ def _random_id() -> str:
     return str(uuid.uuid4())
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Parts:
     """What an engine is put together from; made by `open_engine`."""
 
@@ -49,7 +49,7 @@ class Parts:
     clock: Callable[[], float]
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Engine(Generic[T]):
     """Runs tasks of a lifecycle. Made by `open_engine`; works inside `with engine:`.
 

@@ -14,7 +14,7 @@ from ..persistence import TaskFile
 from ..statemachine import Task, Work
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Waiter:
     """Somebody who waits for a task to enter one of some states.
 
@@ -52,7 +52,7 @@ class Absence(Enum):
     DELETED = "deleted"
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Entry:
     """One task in memory. Whoever changes anything of it holds its lock."""
 

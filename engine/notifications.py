@@ -43,7 +43,7 @@ class Status(dict[str, Any]):
     entered: bool = False
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Notification:
     """What happened to a task, with its record as it was at that moment."""
 
@@ -97,7 +97,7 @@ class _Latch:
                     lane.slow = True
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Lane:
     """The thread of one callback."""
 

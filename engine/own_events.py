@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 _BACKOFF_MOST_S = 60
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class OwnEvents:
     """Sends events for one entry into a state: if the task has moved on, they are dropped."""
 

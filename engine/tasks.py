@@ -33,7 +33,7 @@ OnEnter = Callable[[Entry], object]
 Edit = Callable[[Task], Task]
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Sending:
     """One event on its way: what the machine's callbacks get besides the record."""
 

@@ -12,7 +12,7 @@ from .entry import Entry, Waiter
 from .table import Table
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Waiting:
     """Who waits for the tasks of a table."""
 

@@ -69,7 +69,7 @@ class LocalWork(TaskWork):
         return TaskWork, (self._directories, self._task_id)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Stopped:
     """The handler ended because it was asked to."""
 

@@ -4,6 +4,9 @@ Every change goes through `effects.current`, so that tests can count, fail and k
 """
 
 import sys
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if sys.platform == "win32":
     raise ImportError(
@@ -12,17 +15,30 @@ if sys.platform == "win32":
     )
 
 from . import effects
-from .assembling import Filling, assemble, new_directory, sweep_assembly
 from .directory import OWN_STEM, Directory
 from .durable import DurableFile, Identity
 from .effects import Effects, using
 from .owned import OwnedDirectories
 from .paths import check_name, check_relative, same_name
-from .placing import Placed, place, sweep
 from .roots import make_root
 from .syncing import SharedSync
 from .trees import remove_tree
-from .uploads import UploadData, counted_size
+
+if TYPE_CHECKING:
+    from .assembling import Filling, assemble, new_directory, sweep_assembly
+    from .placing import Placed, place, sweep
+    from .uploads import UploadData, counted_size
+
+else:
+    # Not everybody needs these: they are imported when they are first asked for.
+    __getattr__, _, _ = lazy_loader.attach(
+        __name__,
+        submod_attrs={
+            "assembling": ["Filling", "assemble", "new_directory", "sweep_assembly"],
+            "placing": ["Placed", "place", "sweep"],
+            "uploads": ["UploadData", "counted_size"],
+        },
+    )
 
 __all__ = [
     "OWN_STEM",

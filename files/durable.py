@@ -35,7 +35,7 @@ class Identity:
         return cls(status.st_ino, status.st_mtime_ns, status.st_size)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class DurableFile:
     """The file `name` in `directory`, and what this object loaded or saved last.
 

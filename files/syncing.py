@@ -15,7 +15,7 @@ from . import effects
 _LOOK_AGAIN_S = 1.0
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Round:
     """One fsync, and how it ended."""
 
@@ -26,7 +26,7 @@ class _Round:
     waiting: list[SimpleQueue[None]] = field(factory=list)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class SharedSync:
     """Fsyncs one directory for any number of threads that wait for it at the same time.
 

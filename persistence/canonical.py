@@ -46,7 +46,7 @@ def parse(data: bytes) -> dict[str, Any] | None:
     return values if written == data and type(values) is dict else None
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Reader:
     """Makes records of one class from objects that `parse` gave."""
 

@@ -25,7 +25,7 @@ Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 TASK_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class TaskConverter:
     """Tasks of one lifecycle as the bytes of their files; made by `make_converter`."""
 

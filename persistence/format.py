@@ -26,7 +26,7 @@ _UNKNOWN = "_unknown"
 T = TypeVar("T")
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class RecordFormat:
     """What a record class looks like in a file; made by `record_format`."""
 

@@ -17,14 +17,14 @@ from types import TracebackType
 from attrs import define, field
 
 from ..errors import DirectoryInUse, InvalidPath
-from ..files import Directory, sweep
+from ..files import Directory
 from ..files.directory import OWN_STEM
 
 _log = logging.getLogger(__name__)
 _INFO_MAX_BYTES = 4096
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class DirectoryOwner:
     """Takes a tasks directory for this process; a context manager.
 
@@ -108,6 +108,8 @@ class DirectoryOwner:
         info = {"pid": os.getpid(), "since": int(time.time())}
         try:
             # What an owner left behind that was killed while it wrote this.
+            from ..files import sweep  # It needs OpenSSL's hashes, 3 ms of a start.
+
             sweep(self._info_directory(), "", OWN_STEM)
             self._info_directory().write(self._info_name, json.dumps(info).encode() + b"\n")
         except (OSError, InvalidPath) as error:

@@ -27,7 +27,7 @@ _TEMPORARY = re.compile(rf"\.{TASK_ID.pattern}\.[0-9]+\.[0-9]+\.tmp")
 _OUT_OF_MEANS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class TaskFile:
     """The file of one task, and which state of it was loaded or saved last.
 
@@ -128,7 +128,7 @@ class TaskFile:
         return str(self._file.directory.root / self._file.name)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class TaskStore:
     """All task files of one directory.
 

@@ -17,7 +17,7 @@ SETTLE_S = 2.0
 FULL_LOOK_S = 30.0
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class DirectoryWatch:
     """Looks at the directory of a store; call `look` two to four times a second."""
 

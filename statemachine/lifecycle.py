@@ -17,6 +17,12 @@ from .renaming import check_renamed, with_new_names
 from .upload_record import UploadTask, is_complete, is_incomplete
 
 T = TypeVar("T", bound=Task)
+Item = TypeVar("Item")
+
+
+def _tuple(values: Iterable[Item]) -> tuple[Item, ...]:
+    # attrs reads the signature of a converter, and that of a builtin costs 3 ms at the import.
+    return tuple(values)
 
 
 def _copied(renamed: Any) -> Any:
@@ -35,10 +41,10 @@ class Lifecycle:
         LifecycleError: Something is badly declared; it says what, and where.
     """
 
-    states: tuple[StateSpec, ...] = field(converter=tuple)
-    stages: tuple[Stage, ...] = field(converter=tuple)
+    states: tuple[StateSpec, ...] = field(converter=_tuple)
+    stages: tuple[Stage, ...] = field(converter=_tuple)
     #: The edges that belong to no stage; `edges` has all.
-    free_edges: tuple[Edge, ...] = field(converter=tuple)
+    free_edges: tuple[Edge, ...] = field(converter=_tuple)
     #: The class of its tasks' records.
     record: type[Task] = field(default=Task, kw_only=True)
     #: The states that had another name before: each old name with the name of today. Task files

@@ -30,7 +30,7 @@ _NOTHING: Mapping[str, Any] = {}
 RESERVED = frozenset({"id", "state", "history", "annotations", "handler_keys", "unknown"})
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Cell:
     """What `transitions` drives: the record that counts and the one that comes next."""
 

@@ -39,34 +39,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import lazy_loader
+
 if TYPE_CHECKING:
     from .engine import open_engine
     from .music import open_library
     from .statemachine import Lifecycle, Task
+else:
+    # So that whoever imports `musictasks.statemachine` alone does not load what the engine needs.
+    __getattr__, _, _ = lazy_loader.attach(
+        __name__,
+        submod_attrs={
+            "engine": ["open_engine"],
+            "music": ["open_library"],
+            "statemachine": ["Lifecycle", "Task"],
+        },
+    )
 
 __all__ = ["Lifecycle", "Task", "__version__", "open_engine", "open_library"]
 
 #: The one place of the version; pyproject.toml reads it here.
 __version__ = "0.2.0.dev0"
 
-#: Imported when they are first asked for, so that whoever imports `musictasks.statemachine` alone
-#: does not load what the engine needs. The same names stand above, for type checkers.
-_FACE = {
-    "Lifecycle": "statemachine:Lifecycle",
-    "Task": "statemachine:Task",
-    "open_engine": "engine:open_engine",
-    "open_library": "music:open_library",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _FACE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from pkgutil import resolve_name
-
-    found = globals()[name] = resolve_name(f"{__name__}.{_FACE[name]}")
-    return found
-
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_FACE})
+    return sorted({*globals(), *__all__})
