@@ -70,6 +70,11 @@ class Entry:
     worker: Work | None = None
     #: When a client last did something that no save of the task file shows, in unix seconds.
     active_at: float = 0.0
-    #: The record at the latest entry into each state, for `wait`.
-    passed: dict[str, Task] = field(factory=dict)
-    waiters: list[Waiter] = field(factory=list)
+    #: The record at the latest entry into each state, the latest last, for `wait`.
+    passed: tuple[Task, ...] = ()
+    waiters: tuple[Waiter, ...] = ()
+
+    def pass_through(self, record: Task) -> None:
+        """Takes note of the entry into a state."""
+        others = [passed for passed in self.passed if passed.state != record.state]
+        self.passed = (*others, record)

@@ -31,7 +31,7 @@ class HeldTask:
     @property
     def passed(self) -> Mapping[str, Task]:
         """The record of the latest entry into each state, since the work began anew."""
-        return self._entry.passed
+        return {record.state: record for record in self._entry.passed}
 
     @property
     def entries(self) -> int:

@@ -285,9 +285,8 @@ class Tasks:
         if sending.starts:
             entry.started = entry.serial
         if edge.begins_anew:
-            entry.passed = {}
-        entry.passed.pop(record.state, None)  # the latest comes last
-        entry.passed[record.state] = record
+            entry.passed = ()
+        entry.pass_through(record)
         state = self.lifecycle.state(record.state)
         if state.role is Role.GONE:
             self.table.forget(entry)

@@ -27,19 +27,19 @@ class Waiting:
     def wait_for(self, entry: Entry, states: Collection[str], timeout_s: float | None) -> Task:
         """The same for a task that may not be in the table any more."""
         with entry.lock:
-            passed = [record for state, record in entry.passed.items() if state in states]
+            passed = [record for record in entry.passed if record.state in states]
             if passed:
                 return passed[-1]
             failure = self._failure(entry.record, states)
             if failure is not None:
                 raise failure
             waiter = Waiter(states, entry.record.id)
-            entry.waiters.append(waiter)
+            entry.waiters = (*entry.waiters, waiter)
         try:
             return waiter.wait(timeout_s)
         finally:
             with entry.lock:
-                entry.waiters.remove(waiter)
+                entry.waiters = tuple(one for one in entry.waiters if one is not waiter)
 
     def resolve(self, entry: Entry) -> None:
         """Wakes those for whom the state that the task has entered is an answer."""

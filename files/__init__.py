@@ -27,7 +27,7 @@ from .trees import remove_tree
 if TYPE_CHECKING:
     from .assembling import Filling, assemble, new_directory, sweep_assembly
     from .placing import Placed, place, sweep
-    from .uploads import UploadData, counted_size
+    from .uploads import Counted, UploadData, counted
 
 else:
     # Not everybody needs these: they are imported when they are first asked for.
@@ -36,12 +36,13 @@ else:
         submod_attrs={
             "assembling": ["Filling", "assemble", "new_directory", "sweep_assembly"],
             "placing": ["Placed", "place", "sweep"],
-            "uploads": ["UploadData", "counted_size"],
+            "uploads": ["Counted", "UploadData", "counted"],
         },
     )
 
 __all__ = [
     "OWN_STEM",
+    "Counted",
     "Directory",
     "DurableFile",
     "Effects",
@@ -54,7 +55,7 @@ __all__ = [
     "assemble",
     "check_name",
     "check_relative",
-    "counted_size",
+    "counted",
     "effects",
     "make_root",
     "new_directory",

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import define, field
 
@@ -23,18 +23,31 @@ _BLOCK_BYTES = 1024 * 1024
 _HELD_BACK = re.compile(r"\.held-back-([0-9]{1,19})")
 
 
-def counted_size(directory: Directory, path: str) -> int:
-    """The bytes of the upload at `path` that count; 0 where there is no file.
+class Counted(NamedTuple):
+    """What an upload has, without an object that takes part in it."""
+
+    #: Those that count; 0 where there is no file.
+    size_bytes: int = 0
+    #: When the file was last written, in unix seconds; None where there is none.
+    written_at: float | None = None
+    #: Whether something is held back: `UploadData.settle` drops it.
+    held_back: bool = False
+
+
+def counted(directory: Directory, path: str) -> Counted:
+    """The bytes of the upload at `path` that count.
 
     Raises:
         InvalidPath, OSError: as for every method of `UploadData`.
     """
-    found = directory.status(path)
-    size = 0 if found is None else found.st_size
-    if not size:
-        return 0
-    with directory.parent(path) as (dir_fd, _):
-        return min([size, *_offsets_held_back(dir_fd)])
+    try:
+        with directory.parent(path) as (dir_fd, name):
+            offsets = _offsets_held_back(dir_fd)
+            found = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        # Marks without a file hold nothing back, but they have to go.
+        return Counted(held_back=True)
+    return Counted(min([found.st_size, *offsets]), found.st_mtime, bool(offsets))
 
 
 def _offsets_held_back(dir_fd: int) -> list[int]:

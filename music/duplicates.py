@@ -24,7 +24,7 @@ class Duplicates:
     lifecycle: Lifecycle
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
     #: The ids of the tasks; the one that was first comes first.
-    _tasks: dict[_Key, dict[str, None]] = field(factory=dict, init=False)
+    _tasks: dict[_Key, tuple[str, ...]] = field(factory=dict, init=False)
     _keys: dict[str, _Key] = field(factory=dict, init=False)
 
     def observe(self, task: Task) -> None:
@@ -72,14 +72,18 @@ class Duplicates:
     def _set(self, task_id: str, key: _Key | None) -> None:
         before = self._keys.pop(task_id, None)
         if before is not None and before != key:
-            tasks = self._tasks[before]
-            del tasks[task_id]
-            if not tasks:
-                del self._tasks[before]
+            others = tuple(one for one in self._tasks.pop(before) if one != task_id)
+            if others:
+                self._tasks[before] = others
         if key is not None:
             self._keys[task_id] = key
-            self._tasks.setdefault(key, {})[task_id] = None
+            tasks = self._tasks.get(key, ())
+            if task_id not in tasks:
+                self._tasks[key] = (*tasks, task_id)
 
 
 def _key(content_type: str | None, checksum: str | None) -> _Key | None:
-    return None if content_type is None or checksum is None else (content_type, checksum.lower())
+    if content_type is None or checksum is None:
+        return None
+    lower = checksum.lower()
+    return content_type, checksum if checksum == lower else lower  # the record's own text

@@ -51,8 +51,9 @@ class Reader:
     """Makes records of one class from objects that `parse` gave."""
 
     record: type[Task]
-    #: By the key in the file: the name of the argument, and the types that it may have.
-    _plain: Mapping[str, tuple[str, frozenset[type]]] = field(alias="plain")
+    #: By the key in the file: the name of the argument, the types that it may have, and whether
+    #: its values are few: then each is kept in memory once.
+    _plain: Mapping[str, tuple[str, frozenset[type], bool]] = field(alias="plain")
     #: By the key: the name of the argument, and what makes its value or raises.
     _made: Mapping[str, tuple[str, Callable[[Any], Any]]] = field(alias="made")
 
@@ -63,10 +64,10 @@ class Reader:
         try:
             for key, value in values.items():
                 if (plain := self._plain.get(key)) is not None:
-                    name, kinds = plain
+                    name, kinds, few = plain
                     if type(value) not in kinds:
                         return None
-                    found[name] = value
+                    found[name] = sys.intern(value) if few and type(value) is str else value
                 elif (made := self._made.get(key)) is not None:
                     found[made[0]] = made[1](value)
                 else:
@@ -88,7 +89,7 @@ def make_reader(
         keys: The key in the file of each field, by the attribute's name.
         structure: Makes the value of any other type; raises where it is none.
     """
-    plain: dict[str, tuple[str, frozenset[type]]] = {}
+    plain: dict[str, tuple[str, frozenset[type], bool]] = {}
     made: dict[str, tuple[str, Callable[[Any], Any]]] = {}
     for item in fields(record):
         if item.name not in keys:
@@ -99,7 +100,8 @@ def make_reader(
         elif kind == tuple[HistoryEntry, ...]:
             made[key] = (item.alias, _history)
         elif _is_plain(kind):
-            plain[key] = (item.alias, _PLAIN[kind])
+            few = item.name == "state" or bool(item.metadata.get("examples"))
+            plain[key] = (item.alias, _PLAIN[kind], few)
         else:
             made[key] = (item.alias, _structured(structure, kind))
     return Reader(record, plain, made)
@@ -139,5 +141,5 @@ def _entry(time: Any, event: Any, to: Any, message: Any = None, **more: Any) -> 
         or type(message) not in _TEXT_OR_NONE
     ):
         raise TypeError(time)
-    # The names of states and events are few: each is kept in memory once.
+    # The names of states and events are few.
     return HistoryEntry(time, sys.intern(event), sys.intern(source), sys.intern(to), message)

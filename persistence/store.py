@@ -34,11 +34,14 @@ class TaskFile:
     Whatever is raised: the file is as it was. One thread at a time (the task's lock).
     """
 
-    task_id: str
     _file: DurableFile = field(alias="file")
     _converter: TaskConverter = field(alias="converter")
     #: The file names states as they were called before; the next save has the names of today.
     has_old_names: bool = field(default=False, init=False)
+
+    @property
+    def task_id(self) -> str:
+        return self._file.name.removesuffix(_SUFFIX)
 
     @property
     def modified_s(self) -> float | None:
@@ -157,7 +160,7 @@ class TaskStore:
             self.dir_fd,
             self.shared,
         )
-        return TaskFile(task_id, file, self.converter)
+        return TaskFile(file, self.converter)
 
     def load(self, task_id: str) -> tuple[TaskFile, Task]:
         """One task.

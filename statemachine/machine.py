@@ -237,7 +237,7 @@ def _attempts(task: Task, event: str) -> int:
     return task.attempts if event == "recover" else 0
 
 
-def _entry(*callbacks: Entered) -> list[Callable[[EventData], None]]:
+def _entry(*callbacks: Entered) -> list[Any]:
     """All in one: each callback of its own goes through three functions of `transitions`."""
 
     def entered(event: EventData) -> None:

@@ -23,7 +23,7 @@ from ..errors import (
     TaskNotSaved,
     UploadRefused,
 )
-from ..files import Directory, UploadData, counted_size
+from ..files import Counted, Directory, UploadData, counted
 from ..statemachine import Lifecycle, Role, UploadTask
 from .admission import check_announcement
 from .naming import upload_name
@@ -385,9 +385,8 @@ class Uploads:
 
     def _resume(self, task: HeldTask) -> None:
         """An upload that was loaded: asks for its next chunk, or ends it if all is there."""
-        if _is_own(task.record):
+        if self._measure(task).held_back:
             self._data(task).settle()
-        self._measure(task)
         record = task.record
         if not _is_own(record) or record.offset != record.file_size:
             task.tell(CHUNK_REQUEST)
@@ -395,16 +394,17 @@ class Uploads:
             self._data(task).make_durable()
             self._complete(task, record.offset or 0)
 
-    def _measure(self, task: HeldTask) -> None:
+    def _measure(self, task: HeldTask) -> Counted:
         record = task.record
         if not _is_own(record):
-            return
-        status = self._directory.status(record.upload_path)
-        size = min(counted_size(self._directory, record.upload_path), record.file_size or 0)
+            return Counted()
+        found = counted(self._directory, record.upload_path)
+        size = min(found.size_bytes, record.file_size or 0)
         if size != record.offset:
             task.amend(offset=size)
-        if status is not None:
-            task.note_activity(status.st_mtime)
+        if found.written_at is not None:
+            task.note_activity(found.written_at)
+        return found
 
     def _measure_quietly(self, task: HeldTask) -> None:
         try:
@@ -427,7 +427,7 @@ def measured(task: UploadTask, settings: EngineSettings, lifecycle: Lifecycle) -
     if not lifecycle.state(task.state).takes_chunks or not _is_own(task):
         return task
     try:
-        size = counted_size(Directory(settings.uploads), task.upload_path or "")
+        size = counted(Directory(settings.uploads), task.upload_path or "").size_bytes
     except (OSError, InvalidPath):
         size = 0
     return evolve(task, offset=min(size, task.file_size or 0))

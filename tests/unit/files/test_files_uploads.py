@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from musictasks.errors import InvalidPath
-from musictasks.files import Directory, UploadData, counted_size, uploads, using
+from musictasks.files import Directory, UploadData, counted, uploads, using
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -267,9 +267,9 @@ def test_what_is_held_back_counts_when_it_is_accepted(root: Directory, data: Upl
     data.hold_back(3)
     data.append(b"t", 3)
     data.append(b"wo", 4)
-    assert counted_size(root, "upload.flac") == 3
+    assert counted(root, "upload.flac").size_bytes == 3
     data.accept()
-    assert counted_size(root, "upload.flac") == 6
+    assert counted(root, "upload.flac").size_bytes == 6
     assert data.hexdigest() == sha1(b"onetwo")
     data.append(b"!", 6)
     assert content(root) == b"onetwo!"
@@ -281,7 +281,7 @@ def test_what_is_held_back_can_be_taken_back(root: Directory, data: UploadData) 
     data.hold_back(0)
     data.append(b"one", 0)
     data.take_back()
-    assert (counted_size(root, "upload.flac"), data.size()) == (0, 0)
+    assert (counted(root, "upload.flac").size_bytes, data.size()) == (0, 0)
     data.append(b"one", 0)
     data.hold_back(3)
     data.append(b"two", 3)
@@ -317,19 +317,19 @@ def test_after_a_kill_all_of_it_counts_or_nothing(
             root = Directory(tmp_path_factory.mktemp("uploads"), durable=durable)
             with using(breaks.crash(at)), pytest.raises(SystemExit):
                 write(root)
-            counted = counted_size(root, "a/upload")
-            sizes.add(counted)
+            before = counted(root, "a/upload").size_bytes
+            sizes.add(before)
             data = UploadData(root, "a/upload", durable=durable)
             if root.is_directory("a"):
                 try:
                     with using(breaks.crash(again)):
                         data.settle()
                 except SystemExit:
-                    assert counted_size(root, "a/upload") == counted
+                    assert counted(root, "a/upload").size_bytes == before
             data = UploadData(root, "a/upload", durable=durable)
-            data.append(b"xyz", counted)
-            assert (root.root / "a/upload").read_bytes() == b"onetwo!"[:counted] + b"xyz"
-            assert data.hexdigest() == sha1(b"onetwo!"[:counted] + b"xyz")
+            data.append(b"xyz", before)
+            assert (root.root / "a/upload").read_bytes() == b"onetwo!"[:before] + b"xyz"
+            assert data.hexdigest() == sha1(b"onetwo!"[:before] + b"xyz")
             assert root.names("a") == ["upload"]
     assert sizes == {0, 3, 6}  # at the last effect, the write, it has not happened
 
