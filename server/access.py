@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .door import Door
 from .hosts import host_allowed, is_foreign, through_proxies
 from .problems import Problem, problem_response
+from .tus.headers import VERSION as TUS_VERSION
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ _OPEN = frozenset({"/healthz", "/login", "/logout"})
 _OPEN_BELOW = "/page/"
 #: Its packets bring the token themselves.
 _OPEN_SOCKET = "/musicdb"
+_UPLOADS = "/uploads"
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -41,8 +43,12 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-#: So many bytes of a body that was refused may still come; a client that sends more is cut off.
-_MOST_DISCARDED = 1024 * 1024
+#: So many bytes of a body that was refused are read to their end, and the connection goes on.
+_MOST_READ = 1024 * 1024
+#: Of a longer one so many are read, in so many seconds, after the answer; then the connection is
+#: closed. Closed at once it would be reset, and the client might never see the answer.
+_MOST_DISCARDED = 16 * 1024 * 1024
+_LINGER_S = 10.0
 
 _METHODS = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
 _ASKED = (
@@ -139,6 +145,10 @@ class Gate:
         return hmac.compare_digest(cookie.encode(), cookie_value(token).encode())
 
 
+#: An answer has begun; bytes of the body came, and its end; it is refused, and longer than is read.
+_STATE = ("answered", "begun", "whole", "lingers")
+
+
 @frozen(eq=False)
 class _Exchange:
     """One request of HTTP and its answer."""
@@ -148,7 +158,7 @@ class _Exchange:
     receive: Receive
     send: Send
     #: What has been sent and received so far.
-    state: dict[str, bool] = field(factory=lambda: {"answered": False, "whole": False}, init=False)
+    state: dict[str, bool] = field(factory=lambda: dict.fromkeys(_STATE, False), init=False)
 
     async def run(self, refusal: Problem | Response | None) -> None:
         if isinstance(refusal, Problem):
@@ -178,6 +188,7 @@ class _Exchange:
         except TimeoutError:
             detail = f"nothing came for {pause_s:g} s"
             raise Problem(408, "BodyTooSlow", detail, headers={"Connection": "close"}) from None
+        self.state["begun"] = True
         self.state["whole"] = not message.get("more_body", False)
         self.gate.door.metrics.received(len(message.get("body", b"")))
         return message
@@ -190,22 +201,42 @@ class _Exchange:
             headers = MutableHeaders(scope=message)
             if message["status"] >= 400 and self._much_is_left():
                 headers["Connection"] = "close"  # else it would be read to its end
+                self.state["lingers"] = True
             for name, value in self._headers().items():
                 headers.setdefault(name, value)
             headers.add_vary_header("Origin")
+        elif self.state["lingers"] and not message.get("more_body", False):
+            await self.send({**message, "more_body": True})
+            await self._discard()
+            message = {"type": "http.response.body", "body": b""}
         await self.send(message)
+
+    async def _discard(self) -> None:
+        """Reads on for a while, so that the client gets to read the answer."""
+        if not self.state["begun"] and "expect" in Headers(scope=self.scope):
+            return  # it was not asked for its body, and sends none
+        rest = _MOST_DISCARDED
+        with anyio.move_on_after(_LINGER_S):
+            while rest > 0:
+                message = await self.receive()
+                rest -= len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
 
     def _much_is_left(self) -> bool:
         headers = Headers(scope=self.scope)
         if self.state["whole"]:
             return False
         size = headers.get("content-length", "0")
-        return "transfer-encoding" in headers or len(size) > 9 or int(size) > _MOST_DISCARDED
+        return "transfer-encoding" in headers or len(size) > 9 or int(size) > _MOST_READ
 
     def _headers(self) -> dict[str, Any]:
         said = dict(_HEADERS)
-        if not _path(self.scope).startswith(_OPEN_BELOW):
+        path = _path(self.scope)
+        if not path.startswith(_OPEN_BELOW):
             said["Cache-Control"] = "no-store"
+        if path == _UPLOADS or path.startswith(f"{_UPLOADS}/"):
+            said["Tus-Resumable"] = TUS_VERSION
         origin = Headers(scope=self.scope).get("origin")
         if origin in self.gate.door.settings.origins:
             said["Access-Control-Allow-Origin"] = origin

@@ -51,7 +51,6 @@ class TusEndpoint:
                 response = await self._answer(request, body)
         except (Problem, *STATUS_CODES) as error:
             response = problem_response(error)
-        response.headers["Tus-Resumable"] = tus.VERSION
         await response(scope, receive, send)
 
     async def _answer(self, request: Request, body: Body) -> Response:

@@ -358,3 +358,45 @@ def test_a_body_beyond_the_bound_is_not_read(tmp_path: Path, chunked):
         assert status == 413
         assert sent < 50_000_000
         assert served.engine.tasks() == []
+
+
+HEAD = "POST /api/scans HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize("size", [2_000_000, 12_000_000, 1 << 40])
+def test_who_is_refused_while_sending_gets_the_answer(guarded, size):
+    """Who sends all before it reads, too, up to a bound; no reset takes the answer away."""
+    with socket.create_connection(("127.0.0.1", guarded.port), timeout=20) as connection:
+        connection.sendall(f"{HEAD}Content-Length: {size}\r\n\r\n".encode())
+        for _ in range(min(size, 12_000_000) // 100_000):
+            connection.sendall(b" " * 100_000)
+        time.sleep(0.2)  # a reset would have come by now
+        answer = b""
+        while b"}" not in answer:
+            answer += connection.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 401 ")
+        assert b"connection: close" in answer.lower()
+        if size <= 12_000_000:
+            assert connection.recv(1) == b""
+
+
+def test_what_is_refused_is_not_read_for_ever(guarded):
+    with socket.create_connection(("127.0.0.1", guarded.port), timeout=20) as connection:
+        connection.sendall(f"{HEAD}Content-Length: {1 << 40}\r\n\r\n".encode())
+        sent = 0
+        with pytest.raises(OSError):  # noqa: PT011
+            while sent < 200_000_000:
+                connection.sendall(b" " * 1_000_000)
+                sent += 1_000_000
+
+
+def test_who_asks_before_it_sends_a_body_is_not_waited_for(guarded):
+    with socket.create_connection(("127.0.0.1", guarded.port), timeout=20) as connection:
+        began = time.monotonic()
+        size = "Content-Length: 100000000\r\nExpect: 100-continue\r\n\r\n"
+        connection.sendall(f"{HEAD}{size}".encode())
+        answer = b""
+        while piece := connection.recv(4096):
+            answer += piece
+        assert answer.startswith(b"HTTP/1.1 401 ")
+        assert time.monotonic() - began < 8

@@ -63,6 +63,20 @@ def test_every_answer_names_the_version(tus: Tus):
     assert [a.status for a in asked] == [200, 201, 400, 200, 404, 405, 405, 409, 204, 204, 405, 412]
 
 
+def test_what_the_gate_refuses_names_the_version_too(serve: Callable[..., Served]):
+    """Foreign names, foreign pages, and who does not know the token; elsewhere nobody speaks tus."""
+    tus = Tus(serve(token="a-token-for-papers").port)
+    asked = [
+        tus.ask("POST", Upload_Length=3),
+        tus.ask("OPTIONS", "/uploads"),
+        tus.ask("POST", Upload_Length=3, Origin="http://evil.example"),
+        tus.ask("HEAD", "/uploads/x", Host="evil.example"),
+    ]
+    assert [answer.status for answer in asked] == [401, 401, 403, 421]
+    assert {answer.headers["tus-resumable"] for answer in asked} == {"1.0.0"}
+    assert "tus-resumable" not in tus.ask("GET", "/api/tasks").headers
+
+
 @pytest.mark.parametrize("version", [None, "0.2.2", "1.0.1", "1.0.0, 1.0.0", ""])
 @pytest.mark.parametrize("method", KINDS)
 def test_another_version_does_nothing(papers: Served, tus: Tus, method: str, version: str | None):
