@@ -1,33 +1,101 @@
-"""Connections of HTTP: only so many, and none on which no request comes."""
+"""Connections: only so many at once, and none on which no request comes."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
-def bounded(most: int, pause_s: float) -> type[asyncio.Protocol]:
-    """The protocol of a server.
+class _Connection(socket.socket):
+    """A connection that was taken; tells its listener when it is closed."""
 
-    Each connection is a file descriptor, which the engine would lack for its files, and needs no
-    token.
+    on_close: Callable[[_Connection], None] | None = None
+    #: Ends it, unless the server has it by then.
+    deadline: asyncio.TimerHandle | None = None
 
-    Args:
-        most: So many connections, WebSockets too; one more is closed at once.
-        pause_s: So long the head of a request may take, from its connection or its first byte on.
+    def close(self) -> None:
+        on_close, self.on_close = self.on_close, None
+        if on_close is not None:
+            on_close(self)
+        super().close()
+
+
+class Listener(socket.socket):
+    """A socket that takes only so many connections at once, those in a handshake of TLS, too.
+
+    Each of them is a file descriptor, which the engine would lack for its files, and needs no
+    token. One more is closed at once.
     """
 
-    class BoundedConnection(H11Protocol):
+    #: The most connections.
+    most: int = 1
+    #: Seconds until a connection has to be the server's: the handshake of TLS is before it.
+    handshake_s: float = 60.0
+
+    def __init__(self, listening: socket.socket, most: int, handshake_s: float) -> None:
+        """Takes the place of `listening`."""
+        super().__init__(fileno=listening.detach())
+        self.most, self.handshake_s = most, handshake_s
+        self._open: dict[int, _Connection] = {}
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """The next connection; called in the event loop.
+
+        Raises:
+            ConnectionAbortedError: There are too many.
+        """
+        taken, address = super().accept()
+        connection = _Connection(taken.family, taken.type, taken.proto, taken.detach())
+        if len(self._open) >= self.most:
+            connection.close()
+            raise ConnectionAbortedError("there are too many connections")
+        self._open[connection.fileno()] = connection
+        connection.on_close = self._forget
+        loop = asyncio.get_running_loop()
+        connection.deadline = loop.call_later(self.handshake_s, _end, connection)
+        return connection, address
+
+    def established(self, fd: int) -> None:
+        """The server has the connection with this file descriptor."""
+        _end_deadline(self._open.get(fd))
+
+    def _forget(self, connection: _Connection) -> None:
+        self._open.pop(connection.fileno(), None)
+        _end_deadline(connection)
+
+
+def _end(connection: _Connection) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # it has ended by itself
+
+
+def _end_deadline(connection: _Connection | None) -> None:
+    if connection is not None and connection.deadline is not None:
+        connection.deadline.cancel()
+        connection.deadline = None
+
+
+def watched(pause_s: float, established: Callable[[int], None]) -> type[asyncio.Protocol]:
+    """The protocol of a server.
+
+    Args:
+        pause_s: So long the head of a request may take, from its connection or its first byte on.
+        established: Called with the file descriptor of each connection.
+    """
+
+    class WatchedConnection(H11Protocol):
         _deadline: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            if len(self.connections) > most:
-                transport.abort()
-            else:
-                self._watch()
+            established(transport.get_extra_info("socket").fileno())
+            self._watch()
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._end_watch()
@@ -49,4 +117,4 @@ def bounded(most: int, pause_s: float) -> type[asyncio.Protocol]:
                 self._deadline.cancel()
                 self._deadline = None
 
-    return BoundedConnection
+    return WatchedConnection

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from ..engine import Engine
 from ..uploads import Uploads
 from .app import make_app
-from .connections import bounded
+from .connections import Listener, watched
 from .settings import ServerSettings
 
 #: So long requests under way may go on when the server stops.
@@ -36,9 +36,11 @@ class DoorServer(uvicorn.Server):
         key: str | PathLike[str] | None = None,
     ) -> None:
         self._door = app.state.door
+        self._listeners: list[Listener] = []
         config = uvicorn.Config(
             app,
-            http=bounded(settings.connections, settings.body_pause_s),
+            http=watched(settings.body_pause_s, self._established),
+            loop="asyncio",  # others take connections past the listener that counts them
             ws="websockets-sansio",
             ws_max_size=settings.packet_bytes,
             ws_per_message_deflate=False,
@@ -58,6 +60,14 @@ class DoorServer(uvicorn.Server):
             reason = error.strerror or error
             raise OSError(f"the certificate {files} cannot be used: {reason}") from error
         super().__init__(config)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._listeners = [one for one in sockets or () if isinstance(one, Listener)]
+        await super().startup(sockets)
+
+    def _established(self, fd: int) -> None:
+        for listener in self._listeners:
+            listener.established(fd)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._door.feed.close()
@@ -110,8 +120,8 @@ def _terminates_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def bound_socket(settings: ServerSettings) -> socket.socket:
-    """A socket that listens where the settings say.
+def bound_socket(settings: ServerSettings) -> Listener:
+    """A socket that listens where the settings say, and takes so many connections as they say.
 
     Raises:
         OSError: It is in use, or no address of this machine.
@@ -127,7 +137,7 @@ def bound_socket(settings: ServerSettings) -> socket.socket:
         # uvicorn waits for it even when it has closed the connection.
         pause_ms = int(settings.body_pause_s * 1000)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, pause_ms)
-    return listener
+    return Listener(listener, settings.connections, settings.body_pause_s)
 
 
 def address_of(listener: socket.socket, scheme: str = "http") -> str:

@@ -51,13 +51,14 @@ class ServerSettings:
     unfinished_uploads: int = _count(1000)
     #: The most bytes of one upload; for music the library's own limit counts, too.
     upload_bytes: int = _count(4 * _GIB)
-    #: The longest pause between two pieces of a body, the longest for the head of a request, and
-    #: the longest for which a client takes nothing of what it is sent.
+    #: The longest pause between two pieces of a body, the longest for the head of a request and for
+    #: a handshake of TLS, and the longest for which a client takes nothing of what it is sent.
     body_pause_s: float = _seconds(60)
     #: The most bytes of a JSON body, and of a WebSocket's packet.
     json_bytes: int = _count(1 * _MIB)
     packet_bytes: int = _count(4 * _MIB)
-    #: The most connections at once, of all kinds; what each needs is a file descriptor.
+    #: The most connections at once, of all kinds, also while they are in a handshake of TLS; what
+    #: each needs is a file descriptor.
     connections: int = _count(800)
     #: The most event streams, and the most WebSockets, that are open at once.
     event_streams: int = _count(500)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
 from clikit import run
-from serverkit import ServerProcess
+from serverkit import ServerProcess, make_certificate
 
 
 def test_it_makes_a_library_serves_it_and_stops_cleanly(tmp_path: Path) -> None:
@@ -80,13 +78,8 @@ def test_what_cannot_be_in_its_settings_is_said(tmp_path: Path, line: str, said:
 
 
 def test_it_speaks_tls_with_musicdb_s_certificate(tmp_path: Path) -> None:
-    if shutil.which("openssl") is None:
-        pytest.skip("there is no openssl to make a certificate with")
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
-    made += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(cert)]
-    subprocess.run(made, check=True, capture_output=True)
-    path = config(tmp_path, f"cert = {cert}", f"key = {key}", "port = 0")
+    cert = make_certificate(tmp_path / "cert.pem")
+    path = config(tmp_path, f"cert = {cert}", f"key = {cert.with_suffix('.key')}", "port = 0")
     with ServerProcess(None, options=("--config", str(path)), certificate=cert) as server:
         assert server.url.startswith("https://")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import ssl
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from attrs import define, field, frozen
 from musictasks.engine import Engine
 from musictasks.music import MusicEngine, Settings, open_library
@@ -52,13 +54,20 @@ class Served:
 
 @contextmanager
 def serving(
-    engine: Engine[Any], *, uploads: Uploads | None = None, **settings: Any
+    engine: Engine[Any],
+    *,
+    uploads: Uploads | None = None,
+    certificate: Path | None = None,
+    **settings: Any,
 ) -> Iterator[Served]:
-    """Serves an engine that is the caller's, on a free port, from a thread."""
+    """Serves an engine that is the caller's, on a free port, from a thread.
+
+    `certificate`: of `make_certificate`; then it speaks TLS.
+    """
     chosen = ServerSettings(**{"port": 0, **settings})
     app = make_app(engine, chosen, uploads=uploads)
     with bound_socket(chosen) as listener:
-        server = DoorServer(app, chosen)
+        server = DoorServer(app, chosen, certificate=certificate)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
@@ -86,6 +95,19 @@ def open_served(root: Path, **settings: Any) -> Iterator[MusicEngine]:
     chosen = {"durability": "none", "workers": 2, "artwork_scales": (16,), **settings}
     with open_library(Settings.in_directory(root, **chosen)) as engine:
         yield engine
+
+
+def make_certificate(file: Path) -> Path:
+    """A certificate for localhost and its key, in one file; skips the test without openssl."""
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl to make a certificate with")
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    made += ["-nodes", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    key = file.with_suffix(".key")
+    done = [*made, "-keyout", str(key), "-out", str(file)]
+    subprocess.run(done, check=True, capture_output=True)
+    file.write_bytes(file.read_bytes() + key.read_bytes())
+    return file
 
 
 def wait_until(condition: Any, timeout_s: float = 30) -> None:

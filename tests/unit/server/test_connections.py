@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from serverkit import Served, served_library, wait_until
+import pytest
+from serverkit import Served, make_certificate, served_library, wait_until
 
 
 def opened(served: Served) -> socket.socket:
@@ -31,11 +33,76 @@ def test_there_are_no_more_connections_than_allowed(tmp_path: Path):
         first.pop().close()
 
         def has_room() -> bool:
-            with opened(served) as connection:
+            with opened(served) as connection, suppress(ConnectionResetError):
                 connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 return connection.recv(15) == b"HTTP/1.1 200 OK"
+            return False
 
         wait_until(has_room)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_certificate(tmp_path_factory.mktemp("tls") / "cert.pem")
+
+
+def asked(served: Served, certificate: Path) -> bytes:
+    """The beginning of an answer, by TLS."""
+    context = ssl.create_default_context(cafile=certificate)
+    with opened(served) as raw, context.wrap_socket(raw, server_hostname="localhost") as secure:
+        secure.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        return secure.recv(15)
+
+
+def test_handshakes_of_tls_are_connections(tmp_path: Path, certificate: Path):
+    """Who opens connections and says nothing takes up no more of them than allowed."""
+    with (
+        served_library(tmp_path, connections=5, certificate=certificate) as served,
+        ExitStack() as stack,
+    ):
+        silent = [stack.enter_context(opened(served)) for _ in range(5)]
+        with opened(served) as sixth:
+            assert is_closed(sixth)
+        silent.pop().close()
+
+        def has_room() -> bool:
+            try:
+                return asked(served, certificate) == b"HTTP/1.1 200 OK"
+            except OSError:
+                return False
+
+        wait_until(has_room)
+        for _ in range(10):  # what has ended counts no more
+            wait_until(has_room)
+
+
+def test_a_handshake_of_tls_that_does_not_come_ends(tmp_path: Path, certificate: Path):
+    """Also one that trickles; the others have their time for the head of a request, as ever."""
+    with served_library(tmp_path, body_pause_s=0.5, certificate=certificate) as served:
+        with opened(served) as silent:
+            assert is_closed(silent)
+        with opened(served) as slow:
+            slow.sendall(b"\x16\x03\x01")
+            assert is_closed(slow)
+        assert asked(served, certificate) == b"HTTP/1.1 200 OK"
+
+
+def test_a_connection_that_was_taken_may_go_on(tmp_path: Path, certificate: Path):
+    """The time for the handshake is over when there was one."""
+    context = ssl.create_default_context(cafile=certificate)
+    with (
+        served_library(tmp_path, body_pause_s=0.5, certificate=certificate) as served,
+        opened(served) as raw,
+        context.wrap_socket(raw, server_hostname="localhost") as stream,
+    ):
+        stream.sendall(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        time.sleep(1.2)
+        served.engine.begin_upload(content_type="albumfile", file_size=3)
+        read = b""
+        while b"event: task" not in read:
+            piece = stream.recv(65536)
+            assert piece, read
+            read += piece
 
 
 def test_a_connection_without_a_request_ends(tmp_path: Path):

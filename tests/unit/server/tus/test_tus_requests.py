@@ -64,7 +64,7 @@ def test_every_answer_names_the_version(tus: Tus):
 
 
 def test_what_the_gate_refuses_names_the_version_too(serve: Callable[..., Served]):
-    """Foreign names, foreign pages, and who does not know the token; elsewhere nobody speaks tus."""
+    """Foreign names, foreign pages, and who does not know the token."""
     tus = Tus(serve(token="a-token-for-papers").port)
     asked = [
         tus.ask("POST", Upload_Length=3),
