@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -31,8 +32,13 @@ _CALLS = 40
 #: So long a client that is too slow is given to take the reason.
 _FAREWELL_S = 2.0
 
+#: In place of a packet's method: its sender is one client too many.
+_NOT_LET_IN = ""
+
 _TOO_LARGE = (1009, "the packet is too large")
 _TOO_SLOW = (1013, "too slow: start over")
+_TOO_MANY = (1013, "too many clients")
+_NO_KEY = (1008, "no packet with the key has come")
 
 
 def routes(door: Door) -> list[BaseRoute]:
@@ -61,7 +67,10 @@ class _Hub:
     functions: Functions
     notices: Notices
     limiter: CapacityLimiter = field(factory=lambda: CapacityLimiter(_CALLS), init=False)
+    #: Those who have shown the token, and those who have not yet.
     clients: set[_Client] = field(factory=set, init=False)
+    strangers: set[_Client] = field(factory=set, init=False)
+    _lock: threading.Lock = field(factory=threading.Lock, init=False)
 
     @classmethod
     def of(cls, door: Door, engine: MusicEngine) -> _Hub:
@@ -73,18 +82,42 @@ class _Hub:
 
     async def serve(self, socket: WebSocket) -> None:
         """The life of one connection."""
-        if len(self.clients) >= self.door.settings.websockets:
+        client = _Client(socket, self)
+        if not self._let_in(client):
             await socket.close()  # before it is accepted: 403
             return
-        client = _Client(socket, self)
-        self.clients.add(client)
         try:
             await client.run()
         finally:
-            self.clients.discard(client)
+            with self._lock:
+                self.clients.discard(client)
+                self.strangers.discard(client)
+
+    def _let_in(self, client: _Client) -> bool:
+        settings = self.door.settings
+        with self._lock:
+            if len(self.clients) >= settings.websockets:
+                return False
+            if settings.token is None:
+                self.clients.add(client)
+            elif len(self.strangers) < settings.strangers:
+                self.strangers.add(client)
+            else:
+                return False
+            return True
+
+    def trust(self, client: _Client) -> bool:
+        """A stranger has shown the token; False if there are too many clients already."""
+        with self._lock:
+            if len(self.clients) >= self.door.settings.websockets:
+                return False
+            if client in self.strangers:  # else it has gone meanwhile
+                self.strangers.discard(client)
+                self.clients.add(client)
+            return True
 
     def broadcast(self, packet: str) -> None:
-        for client in self.clients:
+        for client in tuple(self.clients):
             client.put(packet)
 
 
@@ -115,7 +148,8 @@ class _Client:
             self._trusted.set()
         try:
             async with asyncio.TaskGroup() as group:
-                for part in (self._read, self._notify, self._pass_on, self._beat):
+                parts = (self._read, self._notify, self._pass_on, self._beat, self._show_key)
+                for part in parts:
                     group.create_task(self._until_ended(part))
         except* _Ended as ended:
             await self._say_why(_reasons(ended))
@@ -129,6 +163,14 @@ class _Client:
         except (WebSocketDisconnect, RuntimeError) as error:  # the client has gone
             _log.debug("a client of MusicDB's WebSocket has gone: %s", error)
             raise _Ended from None
+
+    async def _show_key(self) -> None:
+        """Who shows no token has no place for long."""
+        try:
+            async with asyncio.timeout(self.hub.door.settings.key_pause_s):
+                await self._trusted.wait()
+        except TimeoutError:
+            raise _Ended(_NO_KEY) from None
 
     async def _say_why(self, reasons: list[tuple[int, str]]) -> None:
         for code, reason in reasons[:1]:
@@ -158,6 +200,8 @@ class _Client:
         method, answer = await to_thread.run_sync(
             self._answer, text, loop, limiter=self.hub.limiter
         )
+        if method == _NOT_LET_IN:
+            raise _Ended(_TOO_MANY)
         if answer is None:
             return
         if method == "broadcast":
@@ -170,6 +214,8 @@ class _Client:
         try:
             packet = read(text, self.hub.door.settings.token)
             if not self._trusted.is_set():
+                if not self.hub.trust(self):
+                    return _NOT_LET_IN, None
                 self._since = self.hub.door.feed.last  # before the function notifies anybody
                 loop.call_soon_threadsafe(self._trusted.set)
             value = self.hub.functions.call(packet.function, packet.arguments, self._asked)

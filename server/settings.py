@@ -57,12 +57,18 @@ class ServerSettings:
     #: The most bytes of a JSON body, and of a WebSocket's packet.
     json_bytes: int = _count(1 * _MIB)
     packet_bytes: int = _count(4 * _MIB)
+    #: The most bytes of a task's annotations together, as JSON, that clients bring.
+    annotation_bytes: int = _count(256 * 1024)
     #: The most connections at once, of all kinds, also while they are in a handshake of TLS; what
     #: each needs is a file descriptor.
     connections: int = _count(800)
     #: The most event streams, and the most WebSockets, that are open at once.
     event_streams: int = _count(500)
     websockets: int = _count(200)
+    #: The most WebSockets besides whose client has not shown the token yet, and how long it may
+    #: take until it does.
+    strangers: int = _count(50)
+    key_pause_s: float = _seconds(10)
     #: How many notifications are kept for clients that come back.
     kept_events: int = _count(10_000)
     #: The most bytes of them, as JSON.

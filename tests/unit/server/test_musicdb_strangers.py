@@ -264,6 +264,54 @@ def test_the_most_clients(engine: MusicEngine):
         _wait_for_room(address)
 
 
+def test_strangers_take_no_client_s_place(engine: MusicEngine):
+    """Those who have shown no token are counted apart, and only so many of them wait."""
+    with (
+        socket_of(engine, token=TOKEN, websockets=2, strangers=3) as address,
+        ExitStack() as stack,
+    ):
+        first = stack.enter_context(Client(address, TOKEN))
+        assert first.request("Bounce", {}) == {}
+        strangers = [stack.enter_context(Client(address)) for _ in range(3)]
+        with pytest.raises(InvalidStatus) as refused:
+            Client(address)
+        assert refused.value.response.status_code == 403
+        strangers[0].key = TOKEN
+        assert strangers[0].request("Bounce", {}) == {}  # the second client
+        strangers[1].send("InitiateFilesystemScan", key=TOKEN)
+        assert strangers[1].wait_until_closed() == 1013  # the third would be one too many
+        assert engine.tasks() == []
+        first.close()
+        strangers[2].key = TOKEN
+        until = time.monotonic() + 10
+        while True:
+            try:
+                assert strangers[2].request("Bounce", {}) == {}
+                break
+            except ConnectionClosed:  # the first one's place was not free yet
+                assert time.monotonic() < until
+                strangers[2].close()
+                strangers[2].connect()
+
+
+def test_a_stranger_is_let_go(engine: MusicEngine):
+    """Also one that sends packets all the time, with a wrong key; who knows the token stays."""
+    with (
+        socket_of(engine, token=TOKEN, key_pause_s=0.5, strangers=2) as address,
+        Client(address, TOKEN) as client,
+    ):
+        assert client.request("Bounce", {}) == {}
+        with Client(address) as silent:
+            assert silent.wait_until_closed() == 1008
+        with Client(address, "wrong") as wrong:
+            with pytest.raises(ConnectionClosed):  # noqa: PT012
+                for _ in range(1000):
+                    wrong.send("Bounce")
+                    time.sleep(0.02)
+            assert wrong.wait_until_closed() == 1008
+        assert client.request("Bounce", {}) == {}
+
+
 def test_a_client_that_goes_in_the_middle(address: str, engine: MusicEngine):
     """Its connection is reset while it is answered and notified; the server goes on."""
     for _ in range(20):
