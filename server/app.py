@@ -14,10 +14,11 @@ from ..music import MusicEngine
 from ..uploads import Uploads
 from . import events, health, library, login, musicdb_socket, openapi, pages, tasks, tus
 from .access import Gate
+from .annotating import Annotating
 from .door import Door
 from .feed import Feed
 from .metrics import Metrics
-from .problems import STATUS_CODES, Problem, answer, answer_http
+from .problems import ANSWERED, Problem, answer, answer_http
 from .settings import ServerSettings
 from .unfinished import Unfinished
 
@@ -51,13 +52,14 @@ def make_app(
         feed=feed,
         uploads=uploads,
         metrics=metrics,
+        annotating=Annotating(engine, settings.annotation_bytes),
         unfinished=uploads and Unfinished(engine, uploads, settings, feed),
     )
     app = Starlette(
         routes=_routes(door),
         middleware=[Middleware(Gate, door=door)],
         exception_handlers={
-            **dict.fromkeys((Problem, *STATUS_CODES), answer),
+            **dict.fromkeys((Problem, *ANSWERED), answer),
             HTTPException: answer_http,
         },
     )

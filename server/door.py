@@ -9,6 +9,7 @@ from attrs import frozen
 from ..engine import Engine
 from ..music import MusicEngine
 from ..uploads import Uploads
+from .annotating import Annotating
 from .feed import Feed
 from .metrics import Metrics
 from .settings import ServerSettings
@@ -25,6 +26,8 @@ class Door:
     #: None: the lifecycle has no state that takes chunks, or nobody serves it.
     uploads: Uploads | None
     metrics: Metrics
+    #: The limit of what clients note about a task.
+    annotating: Annotating
     #: The limits of what is being uploaded; None as `uploads`.
     unfinished: Unfinished | None = None
 

@@ -67,6 +67,9 @@ class LibraryRoutes:
     async def imports(self, request: Request) -> Response:
         given = await self._given(request, IMPORT)
         kind, path, artwork = given["contenttype"], given["path"], given.get("with_artwork", False)
+        if kind not in {"album", "video"}:
+            detail = f"{kind[:100]!r} cannot be imported, but album and video"
+            raise Problem(422, "BadBody", detail, member="contenttype")
         return await self._called(
             lambda: self.engine.import_music(kind, path, with_artwork=artwork)
         )

@@ -19,6 +19,7 @@ from ..musicdb import (
     IntegrationManager,
     UploadManager,
 )
+from .annotating import Annotating
 from .musicdb_packets import PacketIgnored, shown
 from .musicdb_tasklist import TaskLists
 from .problems import Problem
@@ -82,6 +83,7 @@ class Functions:
 
     _engine: MusicEngine
     _lists: TaskLists
+    _annotating: Annotating
     _unfinished: Unfinished | None = None
     _uploads: UploadManager = field(init=False)
     _integration: IntegrationManager = field(init=False)
@@ -167,7 +169,13 @@ class Functions:
 
     def _annotate_upload(self, arguments: Arguments | None) -> None:
         given = _given(arguments)
-        self._uploads.AnnotateUpload(given["taskid"], given)
+        task_id = given["taskid"]
+        try:
+            self._annotating.merge(
+                task_id, given, lambda: self._uploads.AnnotateUpload(task_id, given)
+            )
+        except Problem as problem:
+            self._engine.notify(INTERNAL_ERROR, None, f"task {task_id}: {problem.detail}")
 
     def _initiate_integration(self, arguments: Arguments | None) -> str | bool:
         given = _given(arguments)

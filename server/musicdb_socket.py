@@ -78,7 +78,7 @@ class _Hub:
         lists = TaskLists(engine, settings.listed_tasks)
         chunk_bytes = largest_chunk(settings.packet_bytes)
         notices = Notices(engine, door.feed, lists, chunk_bytes)
-        return cls(door, Functions(engine, lists, door.unfinished), notices)
+        return cls(door, Functions(engine, lists, door.annotating, door.unfinished), notices)
 
     async def serve(self, socket: WebSocket) -> None:
         """The life of one connection."""

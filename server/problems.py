@@ -11,7 +11,8 @@ from starlette.responses import JSONResponse, Response
 
 from .. import errors
 
-#: The first class that an exception is one of counts.
+#: The first class that an exception is one of counts. What is in no class here is a bug of ours, or
+#: a disk that fails: the gate logs it, and answers 500.
 STATUS_CODES: dict[type[Exception], int] = {
     errors.TaskNotFound: 404,
     errors.TaskExists: 409,
@@ -30,11 +31,11 @@ STATUS_CODES: dict[type[Exception], int] = {
     errors.DatabaseUnusable: 503,
     errors.EngineClosed: 503,
     errors.ExtraMissing: 501,
-    TypeError: 422,
-    ValueError: 422,
-    TimeoutError: 504,
-    OSError: 500,
 }
+
+
+#: What `answer` is asked about besides `Problem`: an OSError may say that the disk is full.
+ANSWERED: tuple[type[Exception], ...] = (*STATUS_CODES, OSError)
 
 
 class Problem(Exception):
@@ -61,7 +62,10 @@ class Problem(Exception):
 
 
 def document(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """Status code, problem document and headers of an exception that the table knows."""
+    """Status code, problem document and headers of an exception that the table knows.
+
+    Others are raised again.
+    """
     if isinstance(error, Problem):
         status, kind, members = error.status, error.kind, error.members
     else:
@@ -73,7 +77,10 @@ def document(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
 
 
 def _code(error: Exception) -> int:
-    return next(code for known, code in STATUS_CODES.items() if isinstance(error, known))
+    for known, code in STATUS_CODES.items():
+        if isinstance(error, known):
+            return code
+    raise error
 
 
 def _is_full(error: BaseException | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from anyio import to_thread
@@ -91,7 +92,13 @@ class TaskRoutes:
     async def event(self, request: Request) -> Response:
         given = await json_object(request, EVENT, self.door.settings.json_bytes)
         event = request.path_params["event"]
-        return JSON(await self._call(request, lambda task_id: self._send(task_id, event, given)))
+        merge = partial(self.door.annotating.merge, annotations=given.get("annotations", {}))
+        return JSON(
+            await self._call(
+                request,
+                lambda task_id: merge(task_id, call=lambda: self._send(task_id, event, given)),
+            )
+        )
 
     def _send(self, task_id: str, event: str, given: dict[str, Any]) -> Task:
         engine = self.door.engine
@@ -103,14 +110,27 @@ class TaskRoutes:
 
     async def annotate(self, request: Request) -> Response:
         given = await json_object(request, ANNOTATIONS, self.door.settings.json_bytes)
+        return JSON(await self._call(request, lambda task_id: self._annotate(task_id, **given)))
+
+    def _annotate(self, task_id: str, annotations: dict[str, Any]) -> Task:
         engine = self.door.engine
-        return JSON(await self._call(request, lambda task_id: engine.annotate(task_id, **given)))
+        return self.door.annotating.merge(
+            task_id, annotations, lambda: engine.annotate(task_id, annotations)
+        )
 
     async def retry(self, request: Request) -> Response:
         members = RETRY if self.door.music else {}
         given = await json_object(request, members, self.door.settings.json_bytes)
+        return JSON(await self._call(request, lambda task_id: self._retry(task_id, **given)))
+
+    def _retry(self, task_id: str, **given: str) -> Task:
         engine = self.door.engine
-        return JSON(await self._call(request, lambda task_id: engine.retry(task_id, **given)))
+        if given:
+            task = engine.get(task_id)
+            if task.state != "integrationfailed" and engine.edge_taken(task, "retry"):
+                detail = f"a target is for an integration that failed, not for {task.state!r}"
+                raise Problem(422, "BadBody", detail, member="target")
+        return engine.retry(task_id, **given)
 
     async def _call(self, request: Request, call: Callable[[str], Task]) -> dict[str, Any]:
         task_id = request.path_params["id"]

@@ -60,9 +60,11 @@ class Announcement:
         """Makes the task, or finds the one of this id that waits for the same bytes.
 
         Raises:
-            Problem: 400, it cannot be; 409, another task stands in its way.
+            Problem: 400, it cannot be; 409, another task stands in its way; 413, its annotations
+                are too large.
             IllegalTransition, TaskNotSaved: Nothing was made.
         """
+        door.annotating.check(self.annotations)
         values: dict[str, Any] = {
             "file_size": self.size,
             "checksum": self.checksum,
@@ -81,8 +83,6 @@ class Announcement:
             status = 400 if error.task_id is None else 409
             problem = Problem(status, "UploadRefused", error.reason, task_id=error.task_id)
             raise problem from error
-        except (TypeError, ValueError) as error:
-            raise Problem(400, "UploadRefused", str(error)) from error
 
 
 def _names(music: bool) -> tuple[str, ...]:

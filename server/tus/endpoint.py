@@ -17,7 +17,7 @@ from ...errors import ChunkRefused, TaskNotFound
 from ...statemachine import Role, UploadTask
 from ...uploads import Uploads
 from ..door import Door
-from ..problems import STATUS_CODES, Problem, problem_response
+from ..problems import ANSWERED, Problem, problem_response
 from ..unfinished import Unfinished
 from . import headers as tus
 from .bodies import Body
@@ -49,7 +49,7 @@ class TusEndpoint:
         try:
             async with Body(receive, asks_first) as body:
                 response = await self._answer(request, body)
-        except (Problem, *STATUS_CODES) as error:
+        except (Problem, *ANSWERED) as error:
             response = problem_response(error)
         await response(scope, receive, send)
 

@@ -133,7 +133,7 @@ def test_an_album_is_brought_in_and_scanned(served, client):
 
 def test_only_albums_and_videos_are_imported(client):
     answer = client.post("/api/imports", json={"contenttype": "artwork", "path": ALBUM})
-    assert (answer.status_code, answer.json()["type"]) == (422, "ValueError")
+    assert (answer.status_code, answer.json()["type"]) == (422, "BadBody")
 
 
 def test_the_album_of_an_archive_goes_where_its_songs_say(served, client, tmp_path: Path):
