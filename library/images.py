@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -101,6 +102,14 @@ def _opaque(image: Image.Image) -> Image.Image:
 
 def encode_jpeg(image: Image.Image, *, progressive: bool = False) -> bytes:
     image.info.clear()  # a comment would be written again
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=_QUALITY, optimize=True, progressive=progressive)
-    return out.getvalue()
+    with _memory() as out:
+        image.save(out, "JPEG", quality=_QUALITY, optimize=True, progressive=progressive)
+        out.seek(0)
+        return out.read()
+
+
+def _memory() -> BinaryIO:
+    """A file in memory. Into one with a descriptor Pillow encodes beside other threads."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("musictasks-image"), "w+b")
+    return io.BytesIO()

@@ -41,6 +41,7 @@ ALLOWED = {
     ("files/uploads.py", "flags"): "names the flags and hands them to the seam",
     ("files/effects.py", "open"): "the seam itself",
     ("intake/archives.py", "tempfile"): "a song of a dry run, in a nameless file of the system's",
+    ("library/images.py", "mode"): "a file in memory, which no disk sees",
     ("library/video_program.py", "os"): "a pipe to its parent",
     ("library/video_program.py", "mode"): "a pipe to its parent",
     ("diagrams/drawing.py", "pathlib"): "a picture where a person wants it, no data of ours",
