@@ -70,7 +70,8 @@ class Display:
             self._live.start()
 
     def moved(self, batch: Batch) -> None:
-        time.sleep(self.pace_s)
+        if self.pace_s:
+            time.sleep(self.pace_s)
 
     def ended(self, batch: Batch) -> None:
         with self._lock:

@@ -1,25 +1,32 @@
-"""Carries out a plan: the jobs side by side, in one thread, until all have ended."""
+"""Carries out a plan: several jobs at a time, each in its own order, until all have ended."""
 
 from __future__ import annotations
 
 from collections import deque
 from contextlib import ExitStack
+from queue import SimpleQueue
 from typing import Any
 
 from attrs import define, field
 
-from ..music import MusicEngine
+from ..music import INTERNAL_ERROR, MusicEngine
+from ..statemachine import MusicTask
 from .batches import Batch, make_batches
 from .display import Display, Silent
 from .job import Job
 from .plans import Plan
 from .report import Report, make_report
 from .session import Session
+from .steppers import Stepped, Steppers
 from .upload_job import UploadJob
-from .watch import Watch
 
 #: So many jobs are under way at once; more would only fill the Upload Directory.
 _SIDE_BY_SIDE = 8
+#: So many of them are stepped at the same time: each waits for the disk most of the time.
+_STEPPERS = 4
+#: Uploads begin together as long as they have fewer bytes than this: what is larger keeps a disk
+#: busy by itself.
+_UPLOADING_BYTES = 16 * 1024 * 1024
 
 
 def bring(
@@ -30,6 +37,8 @@ def bring(
     What cannot be brought in is in the report, with the reason; the rest goes on. It may be cut
     off anywhere, by the end of the process, too, and called again: it goes on with what it finds.
     Several may run side by side on one engine, in a thread each; what two of them want, one does.
+    Songs and albums come in several at a time, in threads of its own; the display is told in the
+    caller's, of batches that have ended in the order of the plan.
 
     Args:
         plan: What `plan` or `plan_imports` made.
@@ -44,23 +53,18 @@ def bring(
     """
     display = Silent() if display is None else display
     session = Session(engine, exclusive)
-    troubles = _Troubles()
     with ExitStack() as stack:
-        watch = stack.enter_context(Watch(troubles.put))
-        watch.follow(engine)
-
-        def known(notification: str, status: dict[str, Any]) -> None:
-            # Invariant: what the jobs look at knows of it before they are woken to look.
-            session.tasks(notification, status)
-            watch.wake()
-
-        stack.callback(engine.subscribe(known))
-        stack.callback(session.claims.listen(watch.wake))
+        news = _News(session)
+        stack.callback(engine.subscribe(news.notified))
+        stack.callback(engine.on_enter(engine.lifecycle.gone, news.gone))
+        stack.callback(engine.on_close(news.wake))
+        stack.callback(session.claims.listen(news.wake))
         batches = make_batches(plan, session)
         for batch in batches:
             stack.callback(_release, batch, session)
         display.begin(batches)
-        _Loop(batches, watch, troubles, display, engine).run()
+        steppers = Steppers(news.put, _STEPPERS, engine.settings.stop_timeout_s)
+        _Loop(batches, news, stack.enter_context(steppers), display, engine).run()
     return make_report(batches)
 
 
@@ -69,80 +73,163 @@ def _release(batch: Batch, session: Session) -> None:
         session.claims.release(job)
 
 
-@define
-class _Troubles:
-    """What the engine is in trouble with, until a display is told of it."""
+@define(eq=False)
+class _News:
+    """What the loop waits for: steps that have ended, and what the engine tells of its tasks.
 
-    _untold: deque[tuple[str, str]] = field(factory=deque, init=False)
+    One thread waits. (A `SimpleQueue`: a Ctrl-C that strikes in the Python code of others can leave
+    their locks taken.)
+    """
 
-    def put(self, task_id: str, message: str) -> None:
-        """Called in a thread of the engine's."""
-        self._untold.append((task_id, message))
+    session: Session
+    #: What the engine is in trouble with: a task's id, and a message.
+    troubles: deque[tuple[str, str]] = field(factory=deque, init=False)
+    #: The end of a step; the id of a task that is not what it was; None: all is to be looked at.
+    _news: SimpleQueue[Stepped | str | None] = field(factory=SimpleQueue, init=False)
+    #: The state of each task that was told last.
+    _states: dict[str, str] = field(factory=dict, init=False)
 
-    def tell(self, batches: tuple[Batch, ...], display: Display) -> None:
-        """Tells what is about tasks of these batches; the rest may be, when a job has its task."""
-        if not self._untold:
+    def notified(self, notification: str, status: dict[str, Any]) -> None:
+        """A subscriber of the engine."""
+        # Invariant: what the jobs look at knows of it before they are woken to look.
+        self.session.tasks(notification, status)
+        task_id, state = status["taskid"], status["state"]
+        if task_id is None:
             return
-        ids = {task_id for batch in batches for job in batch.jobs for task_id in job.task_ids}
-        for _ in range(len(self._untold)):
-            task_id, message = self._untold.popleft()
-            if task_id in ids:
-                display.trouble(task_id, message)
-            else:
-                self._untold.append((task_id, message))
+        is_new = self._states.get(task_id) != state
+        if not is_new and notification == INTERNAL_ERROR and status["message"]:
+            # No new state, so the engine could not save one, and tries again.
+            self.troubles.append((task_id, status["message"]))
+        self._states[task_id] = state
+        self._news.put(task_id)
+
+    def gone(self, task: MusicTask) -> None:
+        """A task is not there any more."""
+        self._states.pop(task.id, None)
+        self._news.put(task.id)
+
+    def put(self, stepped: Stepped) -> None:
+        self._news.put(stepped)
+
+    def wake(self) -> None:
+        self._news.put(None)
+
+    def get(self) -> Stepped | str | None:
+        return self._news.get()
+
+
+@define(eq=False)
+class _Active:
+    """A job that is under way."""
+
+    job: Job
+    batch: Batch
+    is_stepping: bool = False
+    #: Its last step found nothing to do.
+    waits: bool = False
+    #: Something has happened since its step began.
+    again: bool = False
+
+    @property
+    def is_uploading(self) -> bool:
+        if not isinstance(self.job, UploadJob):
+            return False
+        return self.job.is_uploading if self.job.task is not None else not self.waits
 
 
 @define
 class _Loop:
+    """Everything but the steps themselves is done in the caller's thread."""
+
     batches: tuple[Batch, ...]
-    watch: Watch
-    troubles: _Troubles
+    news: _News
+    steppers: Steppers
     display: Display
     engine: MusicEngine
-    _active: list[tuple[Job, Batch]] = field(factory=list, init=False)
-    #: The number of batches that have begun or wait for their first file, and have not ended.
+    _active: dict[Job, _Active] = field(factory=dict, init=False)
+    #: The number of batches that have not ended.
     _open: int = field(default=0, init=False)
+    #: What the display has not been told of as ended, in the order of the plan.
+    _untold: deque[Batch] = field(factory=deque, init=False)
 
     def run(self) -> None:
         files = deque((job, batch) for batch in self.batches for job in batch.files)
         imports = deque(batch for batch in self.batches if not batch.files)
-        self._open = sum(bool(batch.files) for batch in self.batches)
-        while self._open or imports:
+        self._open, self._untold = len(self.batches), deque(self.batches)
+        while True:
             self.engine.check_open()  # nothing more is told as done of an engine that is closed
-            self.watch.about_to_look()
-            self._start(files)
+            while files and self._has_room(files[0][0]):
+                self._begin(*files.popleft())
             while imports and len(self._active) < _SIDE_BY_SIDE:
-                self._begin_import(imports.popleft())
-            moved = self._step()
-            self.troubles.tell(self.batches, self.display)
-            if self._active and not moved:
-                self.watch.wait()
+                self._go_on(imports.popleft())
+            self._tell_troubles()
+            if not self._open:
+                return
+            self._see(self.news.get())
 
-    def _start(self, files: deque[tuple[UploadJob[Any], Batch]]) -> None:
-        """One upload at a time: the files after it are preprocessed and placed meanwhile."""
-        uploading = any(isinstance(job, UploadJob) and job.is_uploading for job, _ in self._active)
-        if files and not uploading and len(self._active) < _SIDE_BY_SIDE:
-            self._active.append(files.popleft())
+    def _has_room(self, job: UploadJob[Any]) -> bool:
+        """Whether one more upload may begin, beside those that are coming in."""
+        if len(self._active) >= _SIDE_BY_SIDE:
+            return False
+        coming = [
+            active.job.file.size_bytes
+            for active in self._active.values()
+            if active.is_uploading and isinstance(active.job, UploadJob)
+        ]
+        few = len(coming) < _STEPPERS and sum(coming) + job.file.size_bytes <= _UPLOADING_BYTES
+        return few or not coming
 
-    def _begin_import(self, batch: Batch) -> None:
-        self._open += 1
-        self._go_on(batch)
+    def _begin(self, job: Job, batch: Batch) -> None:
+        active = self._active[job] = _Active(job, batch)
+        self._step(active)
 
-    def _step(self) -> bool:
-        """One step of every job that is under way; whether any did something."""
-        moved = [batch for job, batch in self._active if job.step()]
-        ended = [batch for job, batch in self._active if job.result is not None]
-        self._active = [one for one in self._active if one[0].result is None]
-        for batch in dict.fromkeys(moved):
-            self.display.moved(batch)
-        for batch in dict.fromkeys(ended):
-            self._go_on(batch)
-        return bool(moved)
+    def _step(self, active: _Active) -> None:
+        """Has it stepped now, or once more where it is being stepped."""
+        active.again = active.is_stepping
+        if not active.is_stepping:
+            active.is_stepping, active.waits = True, False
+            self.steppers.step(active.job)
+
+    def _see(self, news: Stepped | str | None) -> None:
+        if isinstance(news, Stepped):
+            self._stepped(news)
+            return
+        for active in list(self._active.values()):
+            task = active.job.task
+            # Who has no task waits for somebody else's.
+            if news is None or task is None or task.id == news:
+                self._step(active)
+
+    def _stepped(self, stepped: Stepped) -> None:
+        if stepped.error is not None:
+            raise stepped.error
+        active = self._active[stepped.job]
+        active.is_stepping, active.waits = False, not stepped.moved
+        if stepped.moved:
+            self.display.moved(active.batch)
+        if stepped.job.result is not None:
+            del self._active[stepped.job]
+            self._go_on(active.batch)
+        elif stepped.moved or active.again:
+            self._step(active)
 
     def _go_on(self, batch: Batch) -> None:
         importing = batch.go_on()
         if importing is not None:
-            self._active.append((importing, batch))
+            self._begin(importing, batch)
         if batch.ended:
             self._open -= 1
-            self.display.ended(batch)
+        while self._untold and self._untold[0].ended:
+            self.display.ended(self._untold.popleft())
+
+    def _tell_troubles(self) -> None:
+        """Tells what is about tasks of this plan; the rest may be, when a job has its task."""
+        if not self.news.troubles:
+            return
+        ids = {task_id for batch in self.batches for job in batch.jobs for task_id in job.task_ids}
+        for _ in range(len(self.news.troubles)):
+            trouble = self.news.troubles.popleft()
+            if trouble[0] in ids:
+                self.display.trouble(*trouble)
+            else:
+                self.news.troubles.append(trouble)
