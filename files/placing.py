@@ -10,6 +10,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from typing import BinaryIO
 
 from attrs import field, frozen
@@ -106,7 +107,9 @@ class _Placing:
             # Invariant: the name appears only when all bytes and the mode are durable.
             steps.rename_noreplace(temporary, self.name, self.dir_fd)
         except FileExistsError:
-            steps.drop(temporary, self.dir_fd)
+            # Invariant: work that succeeds has left nothing, so that nobody has to sweep after it.
+            with suppress(FileNotFoundError):
+                effects.current.unlink(temporary, dir_fd=self.dir_fd)
             if not self._is_there(size_bytes):
                 raise
             return Placed(existed=True, size_bytes=size_bytes)

@@ -11,6 +11,7 @@ from ..errors import InvalidPath, TargetExists
 from ..files import Directory, Placed, assemble, place, sweep
 from ..library import Ledger, MusicDirectory, check_album_file, parse_album, parse_video
 from ..statemachine import MusicTask, Outcome, Work, fail, reject, succeed
+from .leftovers import may_have_left_over
 from .reasons import disk_reason
 from .recording import Recording
 
@@ -31,7 +32,8 @@ class Integration:
 
     The data goes to the task's `album_file_path`, `album_path` or `video_path`, never over another
     file. The same bytes at the target count as done, so a second run changes nothing. Temporary
-    files begin with `.{task id}.`; what a killed run left of them beside the target goes first.
+    files begin with `.{task id}.`; what a run that was cut off left of them beside the target goes
+    first: only then the directory is listed for them.
     What is at its place is taken down in the ledger.
     """
 
@@ -71,7 +73,8 @@ class Integration:
         else:
             changes["album_path"] = check_album_file(target).path
         directory = self.music.directory
-        sweep(directory, target.rpartition("/")[0], task.id)
+        if may_have_left_over(task):
+            sweep(directory, target.rpartition("/")[0], task.id)
 
         def progress(done: int, total: int) -> None:
             work.check()

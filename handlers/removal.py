@@ -10,6 +10,7 @@ from ..errors import InvalidPath
 from ..files import sweep, sweep_assembly
 from ..library import MusicDirectory
 from ..statemachine import MusicTask
+from .leftovers import may_have_left_over
 
 
 @frozen
@@ -18,7 +19,8 @@ class Removal:
 
     Nothing else: what reached the Music Directory or the database stays, and the upload data is
     the engine's, which knows whether another task holds it by now. What is missing is fine, so
-    it may run again at any time.
+    it may run again at any time. The directory is listed only where the record does not tell that
+    all work succeeded.
 
     Raises OSError where the disk refuses; then it is to be called again.
     """
@@ -29,7 +31,8 @@ class Removal:
         target = _target_directory(task)
         if target is not None:
             with suppress(InvalidPath):  # behind a link: not ours
-                sweep(self.music.directory, target, task.id)
+                if may_have_left_over(task):
+                    sweep(self.music.directory, target, task.id)
                 if task.content_type == "album" and task.upload_path is not None:
                     sweep_assembly(self.music.directory, target, task.id)
 

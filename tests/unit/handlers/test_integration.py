@@ -19,7 +19,7 @@ from musictasks.library import (
     sample_album,
     verify,
 )
-from musictasks.statemachine import MusicTask, Outcome, Work, WorkStopped
+from musictasks.statemachine import HistoryEntry, MusicTask, Outcome, Work, WorkStopped
 
 ALBUM = "Søren Größenwald/2020 - Über den Wäldern"
 TARGET = f"{ALBUM}/01 Morgenröte.flac"
@@ -275,3 +275,21 @@ def test_a_ledger_that_cannot_be_written_is_behind(
     ledger.make_anew()
     (finding,) = verify(handler.music, ledger).findings
     assert (finding.path, str(finding.verdict)) == (TARGET, "unknown")
+
+
+@pytest.mark.parametrize(
+    ("events", "stays"),
+    [(("request_upload", "begin"), True), (("request_upload", "begin", "recover", "begin"), False)],
+    ids=["first try", "after a kill"],
+)
+def test_only_after_a_cut_the_directory_is_searched(
+    handler: Integration, events: tuple[str, ...], stays: bool
+):
+    """The first try has left nothing yet, and lists nothing to find that out."""
+    album = handler.music.root / ALBUM
+    album.mkdir(parents=True)
+    (album / ".task-1.7.1.tmp").write_bytes(b"half")
+    states = ["new", *events]
+    history = tuple(map(HistoryEntry, [0.0] * len(events), events, states, states[1:]))
+    assert handler(evolve(TASK, history=history), Work()).event == "succeed"
+    assert (album / ".task-1.7.1.tmp").exists() == stays

@@ -9,7 +9,7 @@ import pytest
 from musictasks.files import Effects, using
 from musictasks.handlers import Removal
 from musictasks.library import MusicDirectory
-from musictasks.statemachine import MusicTask
+from musictasks.statemachine import HistoryEntry, MusicTask
 
 ALBUM = "Artist/2020 - Album"
 #: A temporary file of task "t", as `files.place` leaves it when it is killed.
@@ -115,3 +115,47 @@ def test_a_disk_that_refuses_is_told(removal: Removal) -> None:
 def test_a_removal_can_be_pickled(removal: Removal) -> None:
     """It holds nothing open."""
     assert pickle.loads(pickle.dumps(removal)) == removal
+
+
+def passed(*events: str) -> tuple[HistoryEntry, ...]:
+    """A history from the beginning, with these events."""
+    states = ["new", *(f"after-{event}" for event in events)]
+    steps = zip(events, states, states[1:], strict=False)
+    return tuple(HistoryEntry(0, event, source, target) for event, source, target in steps)
+
+
+CLEAN = ("request_upload", "complete_upload", "begin", "succeed", "begin", "succeed", "remove")
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        (),
+        passed("request_upload", "begin", "recover", "begin", "succeed", "remove"),
+        passed("request_upload", "begin", "fail", "retry", "begin", "succeed", "remove"),
+        passed("request_upload", "begin", "succeed", "begin", "remove"),
+        passed(*CLEAN)[1:],
+    ],
+    ids=["unknown", "killed", "failed", "removed at work", "cut to the newest"],
+)
+def test_after_work_that_did_not_succeed_the_temporaries_go(
+    removal: Removal, history: tuple[HistoryEntry, ...]
+) -> None:
+    """Also where the record does not know of all the work that there was."""
+    put(removal, f"music/{TEMPORARY}")
+
+    removal(task(album_path=ALBUM, history=history))
+
+    assert left(removal) == set()
+
+
+def test_after_work_that_succeeded_no_directory_is_listed(
+    removal: Removal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one task costs does not depend on how many files there are."""
+    listed: list[object] = []
+    monkeypatch.setattr("musictasks.files.steps.names", lambda fd: listed.append(fd) or [])
+
+    removal(task(album_path=ALBUM, history=passed(*CLEAN)))
+
+    assert listed == []
