@@ -15,11 +15,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from ..errors import InvalidPath
 from . import effects, steps
 from .paths import check_relative
+from .syncing import durable_names
 
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 #: What a directory of ours is made with, until it has its own mode: so the next run knows, and
@@ -45,6 +46,13 @@ class Directory:
     root: Path = field(converter=_absolute)
     #: False leaves every fsync out.
     durable: bool = True
+    #: The root as the system takes it: every operation begins there.
+    _root: str = field(
+        default=Factory(lambda self: os.fspath(self.root), takes_self=True),
+        init=False,
+        eq=False,
+        repr=False,
+    )
 
     def path(self, rel: str) -> Path:
         """The whole path, for messages and for libraries that must have one."""
@@ -53,13 +61,8 @@ class Directory:
     @contextmanager
     def descriptor(self, rel: str = "") -> Iterator[int]:
         """An open descriptor of the directory `rel`; closed when the block ends."""
-        parts = check_relative(rel) if rel else ()
-        fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        fd = self._open(check_relative(rel) if rel else (), rel)
         try:
-            for part in parts:
-                # Invariant: closed once, also if an interrupt comes right after it.
-                fd, above = _step_down(fd, part, rel), fd
-                os.close(above)
             yield fd
         finally:
             os.close(fd)
@@ -67,9 +70,25 @@ class Directory:
     @contextmanager
     def parent(self, rel: str) -> Iterator[tuple[int, str]]:
         """The descriptor of the directory that holds `rel`, and the last part of `rel`."""
-        *above, name = check_relative(rel)
-        with self.descriptor("/".join(above)) as fd:
-            yield fd, name
+        parts = check_relative(rel)
+        fd = self._open(parts[:-1], rel)
+        try:
+            yield fd, parts[-1]
+        finally:
+            os.close(fd)
+
+    def _open(self, parts: tuple[str, ...], rel: str) -> int:
+        """A descriptor of the directory that these parts of `rel` lead to."""
+        fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for part in parts:
+                # Invariant: closed once, also if an interrupt comes right after it.
+                fd, above = _step_down(fd, part, rel), fd
+                os.close(above)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
 
     def open(self, rel: str) -> BinaryIO:
         """Open a regular file for reading.
@@ -105,31 +124,41 @@ class Directory:
         with self.descriptor(rel) as fd:
             return steps.names(fd)
 
-    def make_directories(self, rel: str, mode: int = 0o775) -> list[str]:
+    def make_directories(
+        self, rel: str, mode: int = 0o775, *, will_be_synced: bool = False
+    ) -> list[str]:
         """Make `rel` and what is missing above it; returns those it made, the outer ones first.
 
         They get exactly `mode`, whatever the umask (the set-group-ID bit that a parent hands
         down stays). On a failure, those it made are gone again.
+
+        Args:
+            rel: The path of the innermost one.
+            mode: Their permissions.
+            will_be_synced: The caller syncs the innermost one, once there is a name in it. Until
+                then a power cut may take its mode; the next call finds that out, and sets it.
         """
         parts = check_relative(rel)
         made: list[str] = []
         try:
-            with self.descriptor() as root_fd:
-                fd = os.dup(root_fd)
-                try:
-                    for number, part in enumerate(parts, 1):
-                        path = "/".join(parts[:number])
-                        below = self._enter(fd, part, path, mode, made)
-                        fd, above = below, fd  # as in `descriptor`
-                        os.close(above)
-                finally:
-                    os.close(fd)
+            fd = self._open((), rel)
+            try:
+                for number, part in enumerate(parts, 1):
+                    path = "/".join(parts[:number])
+                    synced_later = will_be_synced and number == len(parts)
+                    below = self._enter(fd, part, path, mode, made, synced_later)
+                    fd, above = below, fd  # as in `_open`
+                    os.close(above)
+            finally:
+                os.close(fd)
         except BaseException:
             self.unmake(made)
             raise
         return made
 
-    def _enter(self, fd: int, part: str, path: str, mode: int, made: list[str]) -> int:
+    def _enter(
+        self, fd: int, part: str, path: str, mode: int, made: list[str], synced_later: bool
+    ) -> int:
         """Open `part`, made first where it is missing."""
         try:
             below = _step_down(fd, part, path)
@@ -139,11 +168,13 @@ class Directory:
                 made.append(path)
             below = _step_down(fd, part, path)
         try:
-            if is_unfinished(below) or (made and made[-1] == path):
+            if (made and made[-1] == path) or is_unfinished(below):
                 steps.set_mode(below, os.fstat(below).st_mode & stat.S_ISGID | mode)
-                self._sync(below)
+                if not synced_later:
+                    self._sync(below)
             # Also where it was there: whoever made it may have been cut off before its fsync.
-            self._sync(fd)
+            if self.durable:
+                durable_names.sync(fd)
         except BaseException:
             os.close(below)
             raise

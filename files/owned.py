@@ -6,7 +6,9 @@ A removal renames the directory first, so that a half-emptied one is never taken
 from __future__ import annotations
 
 import logging
+import os
 import re
+import stat
 from pathlib import Path
 
 from attrs import frozen
@@ -15,7 +17,7 @@ from ..errors import InvalidPath
 from . import effects, steps
 from .directory import Directory
 from .paths import check_name
-from .trees import remove_tree
+from .trees import remove_name, remove_tree
 
 _log = logging.getLogger(__name__)
 
@@ -41,8 +43,15 @@ class OwnedDirectories:
 
     def has(self, owner: str) -> bool:
         """Whether the owner has a directory, or a removal of it was cut off."""
-        cut_off = self.root.status(f".{check_name(owner)}.gone") is not None
-        return cut_off or self.root.is_directory(owner)
+        gone = _gone(owner)
+        try:
+            with self.root.descriptor() as root_fd:
+                if _status(gone, root_fd) is not None:
+                    return True
+                found = _status(owner, root_fd)
+        except FileNotFoundError:
+            return False
+        return found is not None and stat.S_ISDIR(found.st_mode)
 
     def make(self, owner: str) -> Path:
         """Make the directory of an owner where it is missing; its name is durable afterwards.
@@ -95,15 +104,14 @@ class OwnedDirectories:
         is gone on with by the next call, and by `sweep`. It is not made durable: after a power cut
         the directory may be there again, and has to be removed again.
         """
-        gone = f".{check_name(owner)}.gone"
-        unsynced = Directory(self.root.root, durable=False)
-        found = remove_tree(unsynced, gone)
+        gone = _gone(owner)
         with self.root.descriptor() as root_fd:
+            found = remove_name(gone, root_fd)
             try:
                 effects.current.replace(owner, gone, src_dir_fd=root_fd, dst_dir_fd=root_fd)
             except FileNotFoundError:
                 return found
-        return remove_tree(unsynced, gone)
+            return remove_name(gone, root_fd)
 
     def sweep(self) -> list[str]:
         """Go on with the removals that were cut off; returns the names that are gone.
@@ -136,3 +144,15 @@ class OwnedDirectories:
             return self.root.names()
         except FileNotFoundError:
             return []
+
+
+def _gone(owner: str) -> str:
+    """What the directory of an owner is called while it is being removed."""
+    return f".{check_name(owner)}.gone"
+
+
+def _status(name: str, dir_fd: int) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return None

@@ -6,6 +6,7 @@ Nothing is normalised: what is on disk is what counts.
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 from ..errors import InvalidPath
 
@@ -13,6 +14,8 @@ from ..errors import InvalidPath
 NAME_MAX_BYTES = 255
 #: What Linux takes as one path, in bytes of UTF-8.
 PATH_MAX_BYTES = 4096
+#: A task's work checks few paths, each many times; those of so many checks are known.
+_REMEMBERED = 512
 
 
 def check_relative(path: str) -> tuple[str, ...]:
@@ -23,6 +26,11 @@ def check_relative(path: str) -> tuple[str, ...]:
     """
     if not isinstance(path, str):
         raise InvalidPath(repr(path), "it is not text")
+    return _parts(path)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _parts(path: str) -> tuple[str, ...]:
     if not path:
         raise InvalidPath(path, "it is empty")
     if path.startswith("/"):

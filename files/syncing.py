@@ -1,9 +1,10 @@
-"""Group commit: one fsync of a directory for all who changed names in it and wait for it."""
+"""Fewer fsyncs of a directory: one for all who wait for it, none where no name has changed."""
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
@@ -13,6 +14,12 @@ from . import effects
 
 #: Whoever waits is woken; this is for what an interrupt at the wrong moment leaves unsaid.
 _LOOK_AGAIN_S = 1.0
+
+#: So old has the last change of a directory to be: another in the same tick of the file system's
+#: clock would not be seen.
+_SETTLE_S = 2.0
+#: So many directories are remembered.
+_REMEMBERED = 256
 
 
 @define(eq=False, repr=False)
@@ -100,3 +107,32 @@ class SharedSync:
             waiting = [*ended.waiting, *self._next.waiting]
         for woken in waiting:
             woken.put(None)
+
+
+@define(eq=False)
+class DurableNames:
+    """Makes the names in directories durable that change seldom, as those above an album.
+
+    One that was synced, and whose names nobody has changed since, is not synced again: its change
+    time says so, which no program can set.
+    """
+
+    #: By device and inode: the change time up to which all names are durable.
+    _known: dict[tuple[int, int], int] = field(factory=dict, init=False)
+
+    def sync(self, dir_fd: int) -> None:
+        """The names that are in the directory now are durable afterwards; OSError: they are not."""
+        # Invariant: looked at before the fsync, so that a change meanwhile is not taken for synced.
+        found = os.fstat(dir_fd)
+        key = found.st_dev, found.st_ino
+        if self._known.get(key) == found.st_ctime_ns:
+            return
+        effects.current.fsync(dir_fd)
+        if time.time() - found.st_ctime > _SETTLE_S:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[key] = found.st_ctime_ns
+
+
+#: Of this process; what it knows is worth nothing to another.
+durable_names = DurableNames()

@@ -21,7 +21,7 @@ def remove_tree(directory: Directory, rel: str) -> bool:
     """
     try:
         with directory.parent(rel) as (dir_fd, name):
-            if not _remove(name, dir_fd):
+            if not remove_name(name, dir_fd):
                 return False
             if directory.durable:
                 effects.current.fsync(dir_fd)
@@ -30,7 +30,8 @@ def remove_tree(directory: Directory, rel: str) -> bool:
     return True
 
 
-def _remove(name: str, dir_fd: int) -> bool:
+def remove_name(name: str, dir_fd: int) -> bool:
+    """The same for a name in the directory that `dir_fd` stands for; not made durable."""
     try:
         found = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
         if not stat.S_ISDIR(found.st_mode):
@@ -39,7 +40,7 @@ def _remove(name: str, dir_fd: int) -> bool:
         below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=dir_fd)
         try:
             for inner in steps.names(below):
-                _remove(inner, below)
+                remove_name(inner, below)
         finally:
             os.close(below)
         effects.current.rmdir(name, dir_fd=dir_fd)

@@ -124,7 +124,7 @@ class UploadData:
     def _make_parent(self, offset: int) -> None:
         above = self.path.rpartition("/")[0]
         if offset == 0 and above:
-            self.directory.make_directories(above)
+            self.directory.make_directories(above, will_be_synced=True)
 
     def hold_back(self, offset: int) -> None:
         """What is appended from here on counts only once it is accepted.

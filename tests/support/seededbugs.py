@@ -106,8 +106,8 @@ BUGS = (
     Bug(
         "place: a new directory's name is not synced",
         "files/directory.py",
-        "            self._sync(fd)\n        except BaseException:\n            os.close(below)",
-        "        except BaseException:\n            os.close(below)",
+        "            if self.durable:\n                durable_names.sync(fd)\n",
+        "",
         (IMAGES,),
     ),
     Bug(
@@ -324,8 +324,9 @@ BUGS = (
     Bug(
         "task directory: it is emptied under its own name",
         "files/owned.py",
-        '        gone = f".{check_name(owner)}.gone"\n',
-        "        return remove_tree(self.root, check_name(owner))\n        gone = ''\n",
+        "        gone = _gone(owner)\n        with self.root.descriptor() as root_fd:\n",
+        "        return remove_tree(self.root, check_name(owner))\n"
+        "        gone = _gone(owner)\n        with self.root.descriptor() as root_fd:\n",
         (
             "tests/unit/files/test_files_owned.py"
             "::test_a_half_removed_one_is_never_taken_for_whole",
