@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
@@ -83,9 +84,13 @@ def _ms(times_us: list[float]) -> float:
     return sorted(times_us)[len(times_us) // 2] / 1e3
 
 
+@cache
+def _booklet() -> bytes:
+    return (sample_album() / "booklet.pdf").read_bytes()
+
+
 def _content(number: int) -> bytes:
-    booklet = (sample_album() / "booklet.pdf").read_bytes()
-    return (booklet + b"%d\n" % number).ljust(SIZE_BYTES)
+    return (_booklet() + b"%d\n" % number).ljust(SIZE_BYTES)
 
 
 @contextmanager
