@@ -124,13 +124,22 @@ class Directory:
         with self.descriptor(rel) as fd:
             return steps.names(fd)
 
-    def make_directories(
-        self, rel: str, mode: int = 0o775, *, will_be_synced: bool = False
-    ) -> list[str]:
+    def make_directories(self, rel: str, mode: int = 0o775) -> list[str]:
         """Make `rel` and what is missing above it; returns those it made, the outer ones first.
 
         They get exactly `mode`, whatever the umask (the set-group-ID bit that a parent hands
         down stays). On a failure, those it made are gone again.
+        """
+        with self.made(rel, mode) as (_, made):
+            return made
+
+    @contextmanager
+    def made(
+        self, rel: str, mode: int = 0o775, *, will_be_synced: bool = False
+    ) -> Iterator[tuple[int, list[str]]]:
+        """A descriptor of the directory `rel`, and which directories were made for it.
+
+        As `make_directories`; an error in the block leaves them there.
 
         Args:
             rel: The path of the innermost one.
@@ -140,8 +149,8 @@ class Directory:
         """
         parts = check_relative(rel)
         made: list[str] = []
+        fd = self._open((), rel)
         try:
-            fd = self._open((), rel)
             try:
                 for number, part in enumerate(parts, 1):
                     path = "/".join(parts[:number])
@@ -149,12 +158,12 @@ class Directory:
                     below = self._enter(fd, part, path, mode, made, synced_later)
                     fd, above = below, fd  # as in `_open`
                     os.close(above)
-            finally:
-                os.close(fd)
-        except BaseException:
-            self.unmake(made)
-            raise
-        return made
+            except BaseException:
+                self.unmake(made)
+                raise
+            yield fd, made
+        finally:
+            os.close(fd)
 
     def _enter(
         self, fd: int, part: str, path: str, mode: int, made: list[str], synced_later: bool

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from attrs import field, frozen
@@ -65,15 +65,24 @@ def place(
     check_name(owner)
     if not durable and target.durable:
         target = Directory(target.root, durable=False)
-    parent = "/".join(above)
-    made = target.make_directories(parent, dir_mode) if parent else []
-    try:
-        with target.descriptor(parent) as dir_fd:
+    with _place_of(target, "/".join(above), dir_mode) as (dir_fd, made):
+        try:
             placing = _Placing(source, target, rel, name, dir_fd)
             return placing.run(owner, mode, progress)
-    except BaseException:
-        target.unmake(made)
-        raise
+        except BaseException:
+            target.unmake(made)
+            raise
+
+
+@contextmanager
+def _place_of(target: Directory, parent: str, mode: int) -> Iterator[tuple[int, list[str]]]:
+    """The directory that a file comes into, and which ones were made for it."""
+    if parent:
+        with target.made(parent, mode) as found:
+            yield found
+    else:
+        with target.descriptor() as dir_fd:
+            yield dir_fd, []
 
 
 def sweep(target: Directory, rel_dir: str, owner: str) -> list[str]:

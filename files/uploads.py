@@ -98,9 +98,7 @@ class UploadData:
             OSError: nothing was added, the file is as long as it was. ESTALE if it is shorter
                 than `offset`: somebody has changed it, and `size()` is where to go on.
         """
-        self._make_parent(offset)
-        self.settle()
-        with self.directory.parent(self.path) as (dir_fd, name):
+        with self._place(offset) as (dir_fd, name):
             flags = os.O_RDWR | (os.O_CREAT if offset == 0 else 0)
             fd = open_regular(name, dir_fd, self.path, flags)
             try:
@@ -121,10 +119,20 @@ class UploadData:
             finally:
                 os.close(fd)
 
-    def _make_parent(self, offset: int) -> None:
-        above = self.path.rpartition("/")[0]
-        if offset == 0 and above:
-            self.directory.make_directories(above, will_be_synced=True)
+    @contextmanager
+    def _place(self, offset: int) -> Iterator[tuple[int, str]]:
+        """The directory of the file, and the file's name; made for the first chunk, and settled."""
+        above, _, name = self.path.rpartition("/")
+        if offset != 0 or not above:
+            self.settle()
+            with self.directory.parent(self.path) as found:
+                yield found
+            return
+        with self.directory.made(above, will_be_synced=True) as (dir_fd, made):
+            if above in made:
+                self._settled = True  # in a new directory nothing is held back
+            self.settle()
+            yield dir_fd, name
 
     def hold_back(self, offset: int) -> None:
         """What is appended from here on counts only once it is accepted.
@@ -132,10 +140,8 @@ class UploadData:
         `offset` is where the upload stands. Until then `take_back` drops it, and so does `settle`
         of the object that an upload has after a restart.
         """
-        self._make_parent(offset)
-        self.settle()
-        self._settled = False  # until what follows has happened as a whole
-        with self.directory.parent(self.path) as (dir_fd, _):
+        with self._place(offset) as (dir_fd, _):
+            self._settled = False  # until what follows has happened as a whole
             os.close(steps.new_file(f".held-back-{offset}", dir_fd, 0o600))
             if self.durable:
                 # Invariant: durable before any of the bytes are.
@@ -196,9 +202,9 @@ class UploadData:
         with suppress(FileNotFoundError), self._open() as (fd, dir_fd):
             self._make_durable(fd, dir_fd)
 
-    def hexdigest(self) -> str:
-        """The SHA-1 of what the file has, in lower case."""
-        size = self.size()
+    def hexdigest(self, size: int | None = None) -> str:
+        """The SHA-1 of what the file has, in lower case; `size`: that of the file, if known."""
+        size = self.size() if size is None else size
         if self._hashed_bytes != size:
             with self.directory.open(self.path) as file:
                 self._hash_again(file.fileno(), size)

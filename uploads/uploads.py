@@ -359,7 +359,7 @@ class Uploads:
 
     def _complete(self, task: HeldTask, size: int) -> Any:
         data, record = self._data(task), task.record
-        sha1 = data.hexdigest()
+        sha1 = data.hexdigest(size)
         announced = record.source_checksum
         changes: dict[str, Any] = {"offset": size}
         if announced is not None and sha1 != announced.lower():
