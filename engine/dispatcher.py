@@ -127,7 +127,7 @@ class Dispatcher:
         next_tick = time.monotonic()
         while True:
             try:
-                one = self._jobs.get(timeout=self._patience(next_tick))
+                one = self._next_job(next_tick)
             except Empty:
                 pass
             else:
@@ -138,12 +138,25 @@ class Dispatcher:
                     self._pool.submit(self._do, job)
                 else:
                     self._do(job)
-            self._run_due()
+            if self._may_be_due():
+                self._run_due()
             now = time.monotonic()
             if self._tick is not None and now >= next_tick:
                 next_tick = now + self._tick_s
                 self._do(partial(self._tick, now))
         self._drain()
+
+    def _next_job(self, next_tick: float) -> tuple[Job, bool] | None:
+        """The next in line; Empty where none comes until a timer is due, or the tick."""
+        try:
+            return self._jobs.get_nowait()
+        except Empty:
+            return self._jobs.get(timeout=self._patience(next_tick))
+
+    def _may_be_due(self) -> bool:
+        """Whether a look at the timers, with their lock, is worth it; this thread alone takes them."""
+        due = self._due
+        return bool(self._later) or (bool(due) and due[0][0] <= self._clock())
 
     def _drain(self) -> None:
         """Runs what is still in line at the end, and what that puts in line; no timer any more."""

@@ -119,6 +119,8 @@ def _wrong(
     try:
         if outcome.message is not None:
             outcome.message.encode("utf-8")
+        if not outcome.changes and not outcome.annotations:
+            return None
         trial = task.annotated(outcome.annotations, by_handler=True)
         check(evolve(trial, **outcome.changes), outcome.changes)
     except Exception as error:

@@ -8,10 +8,10 @@ where a plain rename brings back 22 to 24 % under stress), and an edit is seen i
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from ..errors import FileChanged, InvalidPath
 from . import effects, steps
@@ -22,8 +22,7 @@ from .syncing import SharedSync
 _MODE = 0o664
 
 
-@frozen
-class Identity:
+class Identity(NamedTuple):
     """What tells one state of a file from another."""
 
     inode: int
@@ -186,13 +185,10 @@ class DurableFile:
             steps.drop(temporary, dir_fd)
             raise
 
-    @contextmanager
-    def _descriptor(self) -> Iterator[int]:
-        if self.dir_fd is not None:
-            yield self.dir_fd
-            return
-        with self.directory.descriptor() as dir_fd:
-            yield dir_fd
+    def _descriptor(self) -> AbstractContextManager[int]:
+        if self.dir_fd is None:
+            return self.directory.descriptor()
+        return nullcontext(self.dir_fd)
 
     def _look(self, name: str, dir_fd: int) -> Identity:
         return Identity.of(os.stat(name, dir_fd=dir_fd, follow_symlinks=False))
