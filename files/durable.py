@@ -8,7 +8,7 @@ where a plain rename brings back 22 to 24 % under stress), and an edit is seen i
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import NamedTuple
 
 from attrs import define, field
@@ -100,6 +100,7 @@ class DurableFile:
                 self._sync_names(dir_fd)
             except BaseException:
                 steps.drop(self.name, dir_fd)
+                self._sync_undone(dir_fd)
                 raise
         self.identity = made
 
@@ -148,6 +149,7 @@ class DurableFile:
         except BaseException:
             # The file must not say more than its reader's memory.
             self._put_back(temporary, made, dir_fd)
+            self._sync_undone(dir_fd)
             raise
 
     def _put_back(self, temporary: str, made: Identity, dir_fd: int) -> None:
@@ -200,6 +202,14 @@ class DurableFile:
     def _sync_names(self, dir_fd: int) -> None:
         if self.durable:
             self.shared(dir_fd)
+
+    def _sync_undone(self, dir_fd: int) -> None:
+        """After an fsync of the names has failed: a power cut shall not bring the new content back.
+
+        The caller goes by the old one, and may remove what the new one is about.
+        """
+        with suppress(OSError):  # the disk refuses still: nothing more can be done
+            self._sync_names(dir_fd)
 
 
 def _read_all(fd: int, size_bytes: int, limit_bytes: int) -> bytes:

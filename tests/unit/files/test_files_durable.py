@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from musictasks.errors import FileChanged, InvalidPath
 from musictasks.files import Directory, DurableFile, using
+from musictasks.testing import Struck
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -364,3 +365,20 @@ def test_leftovers_of_an_earlier_process_are_in_nobodys_way(
     assert path.read_bytes() == b"newer"
     assert root.names() == [*ahead, "t.json"]
     assert [(root.root / name).read_bytes() for name in ahead] == [b"left over"] * 2
+
+
+def test_what_a_failed_fsync_undoes_is_synced(
+    file: DurableFile, path: Path, root: Directory, breaks: Any
+) -> None:
+    """Else a power cut could still bring back what its writer was told is not saved."""
+    with using(breaks.fail(5, errno.EIO)) as effects, pytest.raises(OSError, match="Input/output"):
+        file.save(b"new")
+    assert isinstance(effects, Struck)
+    assert effects.calls[3:] == ["exchange", "fsync", "exchange", "fsync", "unlink"]
+    assert path.read_bytes() == b"old"
+    made = DurableFile(root, "made.json")
+    with using(breaks.fail(5, errno.EIO)) as effects, pytest.raises(OSError, match="Input/output"):
+        made.create(b"new")
+    assert isinstance(effects, Struck)
+    assert effects.calls[3:] == ["rename_noreplace", "fsync", "unlink", "fsync"]
+    assert made.status() is None
