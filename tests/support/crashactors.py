@@ -12,7 +12,8 @@ from typing import Any
 from unittest.mock import patch
 
 from attrs import Factory, define
-from crashkit import PATIENCE_S, Room, Struck
+from crashkit import PATIENCE_S, Room, Struck, differences
+from crashmany import FILES, MANY, target
 from crashruns import Lane
 from crashways import HAND
 from musictasks.engine.entry import Entry
@@ -29,6 +30,8 @@ class Person:
     room: Room
     at: int
     do: Callable[[Person, Path, bytes], object]
+    #: Whose file it is.
+    task: str = "*"
     effects: Struck = Factory(lambda self: Struck(self.strike), takes_self=True)
     file: Path | None = None
     state: str = ""
@@ -37,7 +40,7 @@ class Person:
     def strike(self, number: int, name: str) -> None:
         if number != self.at or not self.room.settings.tasks.is_dir():
             return
-        for file in self.room.settings.tasks.glob("*.json"):
+        for file in self.room.settings.tasks.glob(f"{self.task}.json"):
             self.file, self.before = file, file.read_bytes()
             self.state = json.loads(self.before)["state"]
             self.do(self, file, self.before)
@@ -75,6 +78,30 @@ def delete(at: int, lane: Lane) -> list[str]:
     if songs not in (lane.before["database"]["songs"], lane.wanted["database"]["songs"]):
         wrong.append(f"the database holds half of it: {songs}")
     return wrong
+
+
+def delete_one(at: int, lane: Lane) -> list[str]:
+    """Of many, one goes to `remove`, and the others reach their ends."""
+    victim = sorted(FILES)[at % MANY]
+    person = Person(room := lane.room(), at, lambda self, file, data: file.unlink(), victim)
+    room.shared = True
+    lane.run(room, person.effects, again=False)
+    wrong = [f"left over: {name}" for name in room.leftovers()]
+    if person.file is not None and ("remove", victim) not in {
+        (t.state, t.id) for _, t in room.told
+    }:
+        wrong.append("`remove` was not told")
+    removed = {task.id for _, task in room.told if task.state == "remove" and not _is_done(task)}
+    wrong += [f"{task_id} was removed, too" for task_id in removed - {victim}]
+    found, its_own = room.library()["music"], target(victim)
+    if found.pop(its_own, None) not in (None, lane.wanted["music"][its_own]):
+        wrong.append(f"{its_own} is not whole")
+    others = {path: one for path, one in lane.wanted["music"].items() if path != its_own}
+    return wrong + differences({"music": others}, {"music": found})
+
+
+def _is_done(task: MusicTask) -> bool:
+    return any(entry.target == "readyforimport" for entry in task.history)
 
 
 def edit(at: int, lane: Lane) -> list[str]:

@@ -20,8 +20,8 @@ from typing import Any
 from attrs import Factory, define, frozen
 from crashkit import Struck
 
-#: Of the name operations since the last fsync so many are combined in every way; they are never
-#: more in practice, and if they were, the oldest count as done.
+#: Of the name operations since the last fsync so many are combined in every way. One task alone
+#: never has more.
 _OPEN_MOST = 10
 
 #: What a name operation sets in one directory, at once: the node of each name, None for no name.
@@ -78,6 +78,8 @@ class Recording(Struck):
 
     def __init__(self, root: Path, database: Path, told: Callable[[], int]) -> None:
         super().__init__(lambda number, name: None)
+        #: So many name operations are combined in every way.
+        self.combined_most = _OPEN_MOST
         self.operations: list[Operation] = []
         self.cuts: list[Cut] = []
         self.contents: dict[int, bytes] = {}
@@ -214,10 +216,7 @@ class Recording(Struck):
                     names[node].update(synced.names or {})
                     open_names.remove(synced)
         undecided = _steps(open_names)
-        for operation in itertools.chain(*undecided[:-_OPEN_MOST]):
-            names[operation.node].update(operation.names or {})
-        undecided = undecided[-_OPEN_MOST:]
-        for chosen in itertools.product((False, True), repeat=len(undecided)):
+        for chosen in _choices(len(undecided), self.combined_most):
             found = {node: dict(entries) for node, entries in names.items()}
             for operation in itertools.chain(*itertools.compress(undecided, chosen)):
                 found[operation.node].update(operation.names or {})
@@ -253,6 +252,22 @@ def _steps(operations: list[Operation]) -> list[list[Operation]]:
         key = -number - 1 if operation.rename is None else operation.rename
         steps.setdefault(key, []).append(operation)
     return list(steps.values())
+
+
+def _choices(many: int, combined_most: int) -> Iterator[tuple[bool, ...]]:
+    """Which of so many name operations are there.
+
+    Every choice; of more than can be combined all, none, each alone missing, each alone there, and
+    those before any instant.
+    """
+    if many <= combined_most:
+        yield from itertools.product((False, True), repeat=many)
+        return
+    for number in range(many):
+        yield tuple(other != number for other in range(many))
+        yield tuple(other == number for other in range(many))
+    for count in range(many + 1):
+        yield tuple(other < count for other in range(many))
 
 
 def _variants(durable: dict[int, bytes], latest: dict[int, bytes]) -> Iterator[dict[int, bytes]]:

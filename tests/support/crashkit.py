@@ -16,12 +16,20 @@ import sqlite3
 import stat
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from musictasks.errors import ChunkRefused, IllegalTransition, InvalidTaskFile, TaskNotSaved
+from crashturns import SHARED_FSYNC, SOON, Turns
+from musictasks.errors import (
+    ChunkRefused,
+    IllegalTransition,
+    InvalidTaskFile,
+    TaskNotFound,
+    TaskNotSaved,
+)
 from musictasks.music import MusicEngine, Settings, open_library
 from musictasks.persistence import as_dictionary
 from musictasks.statemachine import MUSIC, MusicTask
@@ -36,6 +44,8 @@ PATIENCE_S = 60.0
 #: task, but not to the great age of one that waits.
 _NEAR_S = 600.0
 _CHUNK_BYTES = 24 * 1024
+#: Where there are turns.
+_WORKERS = 4
 #: The keys that were paths in the Upload Directory itself, before each task had its own.
 _TAKEN_OVER = ("uploadpath", "preprocessedpath", "awsourcepath")
 #: Names that states had in an older version, as some ways find them in the task files.
@@ -54,6 +64,12 @@ class Struck(Counted):
 
     #: Whether the disk has hard links.
     links: bool = True
+    #: Called before each effect is counted, with its name and its first argument.
+    before: Callable[[str, Any], object] = staticmethod(lambda name, first: None)
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        self.before(name, args[0])
+        return super().call(name, *args, **kwargs)
 
     def perform(self, name: str, *args: Any, **kwargs: Any) -> Any:
         if name == "fsync":
@@ -66,10 +82,15 @@ class Struck(Counted):
 class Room:
     """One library, its engine, and everything that was told."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, new_turns: Callable[[], Turns] | None = None) -> None:
+        """With turns several save at once, and the engine's savers work, too."""
         self.root = root
         self.settings = Settings.in_directory(
-            root, workers=1, artwork_scales=(16,), chunk_size=_CHUNK_BYTES, durability="fsync"
+            root,
+            workers=1 if new_turns is None else _WORKERS,
+            artwork_scales=(16,),
+            chunk_size=_CHUNK_BYTES,
+            durability="fsync",
         )
         #: It stands still until a test moves it: nothing comes due between two looks of a client.
         self.clock = Clock()
@@ -80,7 +101,14 @@ class Room:
         self.raised: list[Exception] = []
         #: Whether another client acts, too.
         self.shared = False
+        #: How many saves each fsync of the tasks directory is for.
+        self.groups: list[int] = []
+        #: The same of the effect that is under way; 0: it is another one.
+        self.sharing = 0
         self._engine: MusicEngine | None = None
+        self._new_turns = new_turns
+        self._turns: Turns | None = None
+        self._patches = ExitStack()
 
     @property
     def is_open(self) -> bool:
@@ -92,12 +120,19 @@ class Room:
         return self._engine
 
     def open(self) -> None:
+        self._patches.close()
+        if self._new_turns is not None:
+            self._turns = self._new_turns()
+            self._patches.enter_context(self._turns.in_place())
         engine = open_library(
             self.settings, lifecycle=LIFECYCLE, executor=InlineExecutor, clock=self.clock
         )
         self._engine = engine
-        # One thread saves, so that the n-th change of the disk is the same one in each run.
-        engine._runner.dispatcher._savers = 0
+        if self._turns is not None:
+            self._turns.conduct(engine._runner.dispatcher)
+        else:
+            # One thread saves, so that the n-th change of the disk is the same one in each run.
+            engine._runner.dispatcher._savers = 0
         # Not by `subscribe`: what counts is the instant of telling, not that of hearing.
         notifier, tell = engine._notifier, engine._notifier.tell
 
@@ -112,11 +147,57 @@ class Room:
         self.rest()
 
     def close(self) -> None:
+        if self._turns is not None:
+            self._turns.let_go()
         if self._engine is not None:
             self._engine.close()
+        self._patches.close()
+
+    def before(self, name: str, first: Any) -> None:
+        """Somebody is about to change the disk: now, or when it is their turn."""
+        turns = self._turns
+        if turns is None:
+            return
+        shared = name == "fsync" and self._is_tasks_directory(first)
+        turns.step(f"the effect {name}", SHARED_FSYNC if shared else SOON)
+        self.sharing = 0
+        if shared and self._engine is not None:
+            mine = self.engine._runner.table.store.shared._running
+            self.sharing = 1 if mine is None else max(len(mine.waiting), 1)
+            self.groups.append(self.sharing)
+
+    def _is_tasks_directory(self, fd: int) -> bool:
+        tasks = self.settings.tasks
+        return tasks.is_dir() and tasks.samefile(f"/proc/self/fd/{fd}")
+
+    def at_once(self, calls: list[Callable[[], object]]) -> None:
+        """Calls of as many clients; each as `attempt`, and all at once where there are turns."""
+        if self._turns is None:
+            for call in calls:
+                self.attempt(call)
+            return
+        unexpected: list[Exception] = []
+
+        def attempt(call: Callable[[], object]) -> None:
+            try:
+                self._attempt(call)
+            except Exception as error:
+                unexpected.append(error)
+
+        self._turns.at_once([partial(attempt, call) for call in calls])
+        if unexpected:
+            raise unexpected[0]
+        self.rest()
 
     def attempt(self, call: Callable[[], object]) -> bool:
         """A client's call that the disk may refuse; the client will try again."""
+        try:
+            return self._attempt(call)
+        finally:
+            if self._engine is not None:
+                self.rest()
+
+    def _attempt(self, call: Callable[[], object]) -> bool:
         try:
             call()
         except (TaskNotSaved, ChunkRefused, InvalidTaskFile, OSError) as error:
@@ -126,9 +207,9 @@ class Room:
             # A person deleted its file meanwhile, or another client was first.
             if error.state != "remove" and not self.shared:
                 raise
-        finally:
-            if self._engine is not None:
-                self.rest()
+        except TaskNotFound:
+            if not self.shared:
+                raise
         return True
 
     def rest(self) -> float | None:
@@ -154,7 +235,12 @@ class Room:
             except Exception as error:
                 answers.put(error)
 
+        turns = self._turns
+        if turns is not None:
+            turns.rest()
         self.engine._runner.dispatcher.put(answer)
+        if turns is not None:
+            turns.rest()
         found = answers.get(timeout=PATIENCE_S)
         if isinstance(found, Exception):
             raise found
@@ -293,11 +379,10 @@ def differences(wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def fresh_copy(template: Path, root: Path) -> Room:
+def fresh_copy(template: Path, root: Path) -> None:
     """A new library like the template, always at the same path: what is compiled stays so."""
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(template, root)
-    return Room(root)
 
 
 def descriptors() -> set[int]:

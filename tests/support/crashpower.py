@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 from crashimages import Image, Recording
 from crashkit import Room, Struck, at_path
 from crashruns import Lane
@@ -38,6 +38,9 @@ _DATA_NEEDED = {
 #: The states that say that the file is at its place.
 _PLACED = {"readyforimport", "startmusicimport", "importingmusic", "startartworkimport"}
 _PLACED |= {"importingartwork", "importcomplete"}
+#: Of a power cut after so many more notifications than before a shared fsync that was refused,
+#: nothing is to be learnt of it.
+_TOLD_AFTER = 5
 #: By content type, the states in which what was made of the upload must be whole.
 _PREPROCESSED_NEEDED = {
     "artwork": {"readyforintegration", "startartworkimport"},
@@ -50,18 +53,24 @@ class Power:
     """One recorded way, and its judge."""
 
     lane: Lane
+    choice: Choice
     told: list[MusicTask] = field(factory=list)
     final: dict[str, bytes] = field(factory=dict)
     seen: set[bytes] = field(factory=set)
     recording: Recording = field(init=False)
+    room: Room = field(init=False)
 
     #: The effect that the disk refuses, once; what it should have made durable is not.
     refused: int | None = None
+    #: The fsyncs that several saves shared.
+    shared: list[int] = field(factory=list)
 
     def record(self) -> None:
-        room = self.lane.room()
+        room = self.room = self.lane.room()
         self.recording = Recording(room.root, room.settings.database, lambda: len(room.told))
         self.recording.strike = self._refuse
+        if self.choice.combined is not None:
+            self.recording.combined_most = self.choice.combined
         self.lane.run(room, self.recording)
         self.recording.cut()
         self.told = [task for _, task in room.told]
@@ -70,18 +79,30 @@ class Power:
                 self.final[str(path.relative_to(room.root))] = path.read_bytes()
 
     def _refuse(self, number: int, name: str) -> None:
+        if self.room.sharing > 1:
+            self.shared.append(number)
         if number == self.refused:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    def opening(self) -> int:
-        """How many effects there were until something was told."""
-        return sum(cut.told == 0 for cut in self.recording.cuts)
+    def refusable(self) -> list[int]:
+        """The fsyncs that are refused: those that saves share, or else those of the start."""
+        if self.lane.way.turns is not None:
+            # Evenly, so that makings and saves are among them.
+            step = len(self.shared) // (self.choice.shared or len(self.shared))
+            return self.shared[::step]
+        opening = sum(cut.told == 0 for cut in self.recording.cuts)
+        return [n for n, name in enumerate(self.recording.calls[:opening], 1) if name == "fsync"]
+
+    def _told_most(self) -> int | None:
+        if self.refused is not None and self.lane.way.turns is not None:
+            return self.recording.cuts[self.refused - 1].told + _TOLD_AFTER
+        most = self.lane.way.told_most if self.choice.told is None else self.choice.told
+        # The next start asks again.
+        return most if most is None or self.refused is None else most + 1
 
     def images(self) -> Iterator[tuple[str, Image, list[MusicTask]]]:
         """Every different image, with what was told before the power failed."""
-        most = self.lane.way.told_most
-        if most is not None and self.refused is not None:
-            most += 1  # the next start asks again
+        most = self._told_most()
         for number, cut in enumerate(self.recording.cuts, 1):
             if most is not None and cut.told > most:
                 break
@@ -165,9 +186,9 @@ class Power:
         shutil.rmtree(root)
         root.mkdir()
         image.lay_out(root)
-        room = Room(root)
+        room = self.lane.reopened()
         effects = Struck()
-        effects.links = self.lane.way.links
+        effects.links, effects.before = self.lane.way.links, room.before
         with using(effects):
             room.open()
             try:
@@ -201,41 +222,55 @@ def _forgotten(tasks: dict[str, MusicTask], told: list[MusicTask]) -> Iterator[s
             yield f"told of {task.annotations}, but the disk has {record.annotations}"
 
 
-def main(way: str, directory: Path, stride: int, *, refused: bool = False) -> dict[str, Any]:
-    """All images of a way.
+@frozen
+class Choice:
+    """Which of all images are looked at."""
 
-    Args:
-        way: Its name.
-        directory: An empty one.
-        stride: Of so many images, one recovers.
-        refused: Instead, those after each fsync of the start was refused once, and done later.
-    """
+    #: Of so many images, one recovers.
+    stride: int = 1
+    #: Those after each fsync of the start, or each shared one, was refused once, and done later.
+    refused: bool = False
+    #: Of the shared ones so many are refused; None: all.
+    shared: int | None = None
+    #: Nothing after so many notifications, if it is less than the way has.
+    told: int | None = None
+    #: So many name operations are combined in every way; None: as many as there usually are.
+    combined: int | None = None
+
+
+def recorded(lane: Lane, choice: Choice) -> Iterator[Power]:
+    """The runs whose images are looked at."""
+    first = Power(lane, choice)
+    first.record()
+    if not choice.refused:
+        yield first
+        return
+    for number in first.refusable():
+        power = Power(lane, choice, refused=number, seen=first.seen)
+        power.record()
+        yield power
+
+
+def main(way: str, directory: Path, choice: Choice) -> dict[str, Any]:
+    """Looks at the images of a way; `directory` is an empty one."""
     prepare(WAYS[way], directory / "template")
     lane = Lane(WAYS[way], directory / "template", directory / "lane")
     lane.undisturbed()
-    first = Power(lane)
-    first.record()
-    powers = [first]
-    if refused:
-        syncs = enumerate(first.recording.calls[: first.opening()], 1)
-        powers = [Power(lane, refused=number) for number, name in syncs if name == "fsync"]
-        for power in powers:
-            power.seen = first.seen
     bad: list[str] = []
-    images = recovered = 0
-    for power in powers:
-        if refused:
-            power.record()
+    cuts = images = recovered = 0
+    for power in recorded(lane, choice):
+        cuts += len(power.recording.cuts)
         for where, image, told in power.images():
             images += 1
             wrong = power.wrong(image, told)
-            if images % stride == 0:
+            if images % choice.stride == 0:
                 recovered += 1
                 wrong += judged(lambda power=power, image=image: power.recovers(image))
             if wrong:
                 bad.append(f"{where}, {power.refused} refused: " + "; ".join(wrong)[:1000])
     return {
-        "cuts": sum(len(power.recording.cuts) for power in powers),
+        "cuts": cuts,
+        "groups": lane.groups,
         "images": images,
         "recovered": recovered,
         "bad": bad[:20],
@@ -246,7 +281,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("way", choices=[name for name in WAYS if name != "first start"])
     parser.add_argument("directory", type=Path)
-    parser.add_argument("--stride", type=int, default=1)
     parser.add_argument("--refused", action="store_true")
-    given = parser.parse_args()
-    print(json.dumps(main(given.way, given.directory, given.stride, refused=given.refused)))
+    parser.add_argument("--stride", type=int, default=1)
+    for name in ("--shared", "--told", "--combined"):
+        parser.add_argument(name, type=int)
+    given = vars(parser.parse_args())
+    print(json.dumps(main(given.pop("way"), given.pop("directory"), Choice(**given))))

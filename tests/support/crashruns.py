@@ -13,6 +13,7 @@ from typing import Any
 from attrs import Factory, define, evolve
 from crashkit import Room, Struck, descriptors, differences, fresh_copy, half, in_child
 from crashways import FirstStart, Way
+from musictasks.engine.notifications import INTERNAL_ERROR
 from musictasks.files import using
 
 _KILLED = 77
@@ -37,10 +38,17 @@ class Lane:
     wanted: dict[str, Any] = Factory(dict)
     before: dict[str, Any] = Factory(dict)
 
+    #: As `Room.groups`, of the undisturbed run.
+    groups: list[int] = Factory(list)
+
     def room(self) -> Room:
-        room = fresh_copy(self.template, self.root)
-        self.way.arrive(room)
+        fresh_copy(self.template, self.root)
+        self.way.arrive(room := self.reopened())
         return room
+
+    def reopened(self) -> Room:
+        """What the next process finds."""
+        return Room(self.root, self.way.turns)
 
     def run(self, room: Room, effects: Struck, **options: Any) -> None:
         """The whole way, from the opening of the engine to its close."""
@@ -50,7 +58,7 @@ class Lane:
             wrong.extend(self.half(room))
             return strike(number, name)
 
-        effects.strike, effects.links = look, self.way.links
+        effects.strike, effects.links, effects.before = look, self.way.links, room.before
         with using(effects):
             while not room.attempt(room.open):
                 pass
@@ -72,7 +80,7 @@ class Lane:
         if not isinstance(self.way, FirstStart):
             self.before = room.library()
         self.run(room, effects)
-        self.calls, self.wanted = effects.calls, room.library()
+        self.calls, self.wanted, self.groups = effects.calls, room.library(), room.groups
         self.states = {task.state for _, task in room.told}
         assert not room.leftovers(), room.leftovers()
         assert isinstance(self.way, FirstStart) or self.wanted != self.before
@@ -102,7 +110,7 @@ def kill(at: int, lane: Lane) -> list[str]:
     if isinstance(told, str):
         return [told]
     wrong = lane.half(room) + _not_on_disk(room, told)
-    return wrong + _goes_on(lane, Room(room.root))
+    return wrong + _goes_on(lane, lane.reopened())
 
 
 def kill_twice(at: int, lane: Lane) -> list[str]:
@@ -110,10 +118,10 @@ def kill_twice(at: int, lane: Lane) -> list[str]:
     room = lane.room()
     told = _killed(lane, room, at)
     second = 1 + (at * 7) % max(len(lane.calls) - at, 8)
-    told_then = _killed(lane, Room(room.root), second, may_end=True)
+    told_then = _killed(lane, lane.reopened(), second, may_end=True)
     if isinstance(told, str) or isinstance(told_then, str):
         return [str(told), str(told_then)]
-    return lane.half(room) + _goes_on(lane, Room(room.root))
+    return lane.half(room) + _goes_on(lane, lane.reopened())
 
 
 def kill_and_remove(at: int, lane: Lane) -> list[str]:
@@ -121,13 +129,14 @@ def kill_and_remove(at: int, lane: Lane) -> list[str]:
     room = lane.room()
     told = _killed(lane, room, at)
     wrong = [told] if isinstance(told, str) else []
-    room = Room(room.root)
+    room = lane.reopened()
     # As after the last of more attempts: a stage that was at work has failed.
     room.settings = evolve(room.settings, attempts=1)
-    with using(Struck()):
+    effects = Struck()
+    effects.before = room.before
+    with using(effects):
         room.open()
-        for task in room.engine.tasks():
-            room.attempt(partial(room.engine.remove, task.id))
+        room.at_once([partial(room.engine.remove, task.id) for task in room.engine.tasks()])
         room.close()
     wrong += [f"left over: {name}" for name in room.leftovers()] + lane.half(room)
     found = room.library()
@@ -201,10 +210,13 @@ def errors(calls: list[str]) -> Iterator[Run]:
 def error(at: int, kind: str, lane: Lane) -> list[str]:
     """One effect is refused, once; the client tries again, and so does the engine."""
 
+    sharing = list[int]()
+
     def refuse(number: int, name: str) -> int | None:
         if kind in ("short", "full") and number == at:
             return 1
         if number == at + (kind == "full"):
+            sharing.append(room.sharing)
             code = getattr(errno, "ENOSPC" if kind == "full" else kind)
             raise OSError(code, os.strerror(code))
         return None
@@ -213,12 +225,23 @@ def error(at: int, kind: str, lane: Lane) -> list[str]:
     lane.run(room, effects := Struck(refuse), rested=lambda: ahead.extend(room.ahead_of_disk()))
     leaked = descriptors() - before
     wrong = [f"left open: descriptor {fd}" for fd in leaked] + ahead[:1]
+    if lane.way.turns is not None:
+        wrong += _heard_by_others(room, sharing[0] if sharing else 0)
     found = lane.wrong(room)
     harmless = (".tmp", "tasks.owner.json", *lane.way.nobodys)
-    swept = effects.calls[at - 1] == "unlink" or lane.way.nobodys
+    struck = at - 1 + (kind == "full")
+    swept = effects.calls[struck : struck + 1] == ["unlink"] or lane.way.nobodys
     if swept and all(line.endswith(harmless) for line in found):
         # What is nobody's and could not be removed stays until the next start.
         room.open()
         room.close()
         found = lane.wrong(room)
     return wrong + found
+
+
+def _heard_by_others(room: Room, sharing: int) -> list[str]:
+    """Of many, those alone hear of an error whose save has failed: as many as shared the fsync."""
+    heard = len(room.raised) + sum(name == INTERNAL_ERROR for name, _ in room.told)
+    if heard == sharing or (not sharing and heard <= 1):
+        return []
+    return [f"{heard} heard of an error of {sharing or 1}: {room.raised}"]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
-from crashactors import delete, edit, garbage, rival
+from crashactors import delete, delete_one, edit, garbage, rival
 from crashkit import PATIENCE_S, Room
 from crashruns import Lane, Run, at_each_call, errors, kill, kill_and_remove, kill_twice
 from crashtakeover import WAYS
@@ -32,7 +32,7 @@ METHODS: dict[str, Callable[[list[str]], Iterator[Run]]] = {
     "errors": errors,
     **{
         run.__name__: partial(at_each_call, run=run)
-        for run in (kill, kill_twice, kill_and_remove, delete, edit, garbage, rival)
+        for run in (kill, kill_twice, kill_and_remove, delete, delete_one, edit, garbage, rival)
     },
 }
 
@@ -100,7 +100,7 @@ def sweep(order: Order, number: int) -> dict[str, Any]:
             bad.append(f"{name}: " + "; ".join(wrong)[:2000])
         if len(bad) == _ENOUGH:
             break
-    return {"calls": len(lane.calls), "runs": len(chosen), "bad": bad}
+    return {"calls": len(lane.calls), "runs": len(chosen), "groups": lane.groups, "bad": bad}
 
 
 def main(order: Order) -> dict[str, Any]:
@@ -123,6 +123,7 @@ def main(order: Order) -> dict[str, Any]:
     parts = [json.loads((order.directory / f"{n}.json").read_text()) for n in range(order.lanes)]
     return {
         "calls": parts[0]["calls"],
+        "groups": parts[0]["groups"],
         "runs": sum(part["runs"] for part in parts),
         "bad": [line for part in parts for line in part["bad"]],
     }

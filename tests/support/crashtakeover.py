@@ -15,6 +15,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 from crashkit import OLD_NAMES, Room, with_names
+from crashmany import WAYS_OF_MANY
 from crashways import (
     ALBUM,
     ARCHIVE,
@@ -158,6 +159,7 @@ def lay_old_names(room: Room, tasks: tuple[str, ...]) -> None:
 #: All ways there are.
 WAYS: dict[str, Way] = {
     **WAYS_OF_ONE,
+    **WAYS_OF_MANY,
     "take-over": _take_over(6, OTHER_ALBUM, *_DATA),
     "take-over of one": _take_over(3, SONG, _SONG),
     "take-over of names": evolve(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from archivekit import make_tar
 from attrs import evolve, field, frozen
 from crashkit import Room
+from crashturns import Turns
 from musictasks.library import MusicDatabase, sample_album
 from musictasks.statemachine import MusicTask
 
@@ -39,6 +40,8 @@ class Way:
     links: bool = True
     #: How the names end of what is nobody's, and goes at a start.
     nobodys: tuple[str, ...] = ()
+    #: Makes what lets several clients act at once; None: one acts, and the engine saves alone.
+    turns: Callable[[], Turns] | None = None
     #: Of a power cut after more notifications, another way tells what it leaves.
     told_most: int | None = None
 
