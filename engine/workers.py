@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import suppress
 from functools import partial
+from queue import Empty, SimpleQueue
 
 from ..files import OwnedDirectories
 from ..statemachine import Handler, Outcome, Role, Task, fail
@@ -43,7 +46,11 @@ class Workers:
         self._ready: deque[tuple[Entry, int]] = deque()
         self._running: set[str] = set()
         self._stopping = False
-        self._rested = threading.Condition()
+        #: Told of each handler that has ended, once they are to stop. No `Condition`: its lock is
+        #: taken in Python code, and a Ctrl-C between the taking and the block would leave it taken.
+        self._rested: SimpleQueue[None] = SimpleQueue()
+        #: Held while `_futures` and `_at_rest` are changed.
+        self._resting = threading.Lock()
         #: The handlers that work, also those that were left behind at the stop.
         self._futures: set[Future[Outcome | Stopped]] = set()
         self._at_rest: Callable[[], object] | None = None
@@ -57,7 +64,7 @@ class Workers:
 
     def when_idle(self, job: Callable[[], object]) -> None:
         """Calls `job` when no handler works any more: now, or when the last one ends."""
-        with self._rested:
+        with self._resting:
             self._at_rest = job
             idle = not self._futures
         if idle:
@@ -69,12 +76,17 @@ class Workers:
         for entry in list(self._tasks.table.entries.values()):
             with entry.lock:
                 stop_worker(entry)
-        with self._rested:
-            self._rested.wait_for(lambda: not self._running, self._settings.stop_timeout_s)
+        self._wait_for_rest(self._settings.stop_timeout_s)
         self._dispatcher.put(self._give_back)
         self._dispatcher.stop()
         if self._executor is not None:
             _shut_down(self._executor)
+
+    def _wait_for_rest(self, timeout_s: float) -> None:
+        until_s = time.monotonic() + timeout_s
+        while self._running and (left_s := until_s - time.monotonic()) > 0:
+            with suppress(Empty):
+                self._rested.get(timeout=left_s)
 
     def _give_back(self) -> None:
         for entry in list(self._tasks.table.entries.values()):
@@ -130,13 +142,13 @@ class Workers:
             future = Future()
             future.set_exception(error)
         worked = partial(self._worked, entry, serial, executor)
-        with self._rested:
+        with self._resting:
             self._futures.add(future)
         future.add_done_callback(lambda future: self._dispatcher.put(partial(worked, future)))
         future.add_done_callback(self._done)
 
     def _done(self, future: Future[Outcome | Stopped]) -> None:
-        with self._rested:
+        with self._resting:
             self._futures.discard(future)
             last = self._at_rest if not self._futures else None
         if last is not None:
@@ -145,8 +157,8 @@ class Workers:
     def _ended(self, record: Task) -> None:
         self._running.discard(record.id)
         self._pump()
-        with self._rested:
-            self._rested.notify_all()
+        if self._stopping:
+            self._rested.put(None)
 
     def _report(self, entry: Entry, serial: int, done: int, total: int, path: str | None) -> None:
         with entry.lock:

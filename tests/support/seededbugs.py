@@ -472,6 +472,13 @@ BUGS = (
         (f"{_INTERRUPTS}::test_an_interrupt_is_never_taken_for_an_error_of_the_disk[receive]",),
     ),
     Bug(
+        "interrupts: the close takes its lock in Python code",
+        "engine/workers.py",
+        "        self._resting = threading.Lock()\n",
+        "        self._resting = threading.Condition()\n",
+        (f"{_INTERRUPTS}::test_an_interrupt_leaves_nothing_locked[workers]",),
+    ),
+    Bug(
         "interrupts: who waits takes its lock in Python code",
         "intake/watch.py",
         "    _woken: SimpleQueue[None] = field(factory=SimpleQueue, init=False)\n",

@@ -6,18 +6,25 @@ import itertools
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
+from musictasks.engine.dispatcher import Dispatcher
 from musictasks.engine.entry import Waiter
-from musictasks.files import Directory, DurableFile, SharedSync, UploadData
+from musictasks.engine.own_events import OwnEvents
+from musictasks.engine.workers import Workers
+from musictasks.files import Directory, DurableFile, OwnedDirectories, SharedSync, UploadData
 from musictasks.intake.watch import Watch
+from musictasks.music import MusicEngine, Settings
 from musictasks.statemachine import MusicTask
+from musictasks.testing import InlineExecutor
 
 #: Longer than any step takes; only broken code meets it.
 PATIENCE_S = 5
@@ -55,7 +62,13 @@ class Part:
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> Iterator[dict[str, Callable[[], Part]]]:
+def parts(
+    tmp_path: Path,
+    musictasks_settings: Settings,
+    musictasks_open: Callable[..., MusicEngine],
+) -> Iterator[dict[str, Callable[[], Part]]]:
+    # Not started: what the workers need of it does nothing.
+    engine = musictasks_open()
     fd = os.open(tmp_path, os.O_RDONLY)
 
     def watch() -> Part:
@@ -82,11 +95,31 @@ def parts(tmp_path: Path) -> Iterator[dict[str, Callable[[], Part]]]:
         sync = SharedSync()
         return Part(lambda: sync(fd), lambda: sync(fd))
 
-    yield {"watch": watch, "waiter": waiter, "sync": sync}
+    def workers() -> Part:
+        dispatcher = Dispatcher(time.time)
+        dispatcher.start()
+        events = OwnEvents(engine._runner.tasks, dispatcher)
+        settings = evolve(musictasks_settings, stop_timeout_s=0.01)
+        directories = OwnedDirectories(Directory(tmp_path))
+        workers = Workers(settings, directories, events, InlineExecutor, bool)
+        workers._running.add("t")
+
+        def ours() -> None:
+            workers.stop()
+            workers.when_idle(bool)
+
+        def others() -> None:
+            workers._ended(MusicTask(id="t"))
+            workers._done(Future())
+            dispatcher.stop()
+
+        return Part(ours, others)
+
+    yield {"watch": watch, "waiter": waiter, "sync": sync, "workers": workers}
     os.close(fd)
 
 
-@pytest.mark.parametrize("name", ["watch", "waiter", "sync"])
+@pytest.mark.parametrize("name", ["watch", "waiter", "sync", "workers"])
 def test_an_interrupt_leaves_nothing_locked(parts: dict[str, Callable[[], Part]], name: str):
     """At the begin and the end of each function, those of the standard library included."""
     at, struck = 0, True
