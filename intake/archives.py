@@ -29,8 +29,9 @@ from ..library import (
 )
 from ..music import Settings, archive_limits, music_directory
 from .artists import Artists
+from .looks import Looks
 from .overrides import Overrides
-from .plans import ArchivedTarget, PlannedArchive, places_there, present, same_names, sha1, why_off
+from .plans import ArchivedTarget, PlannedArchive, places_there, present, same_names, why_off
 from .sources import Source
 
 _NAME = re.compile(r".+\.(zip|tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz))", re.IGNORECASE | re.DOTALL)
@@ -80,6 +81,7 @@ def plan_archives(
     settings: Settings,
     overrides: Overrides,
     artists: Artists,
+    looks: Looks,
     refuse: Callable[[Path, str], object],
     *,
     look_inside: bool,
@@ -90,7 +92,7 @@ def plan_archives(
     first: dict[str, Path] = {}
     for source in sorted(sources, key=lambda source: source.path):
         try:
-            archive = _planned(source, settings, overrides, artists, look_inside=look_inside)
+            archive = _planned(source, settings, overrides, artists, looks, look_inside=look_inside)
             if archive.album is not None:
                 taken.take(archive.album, archive.checksum)
         except (InvalidPath, MediaError) as error:
@@ -124,6 +126,7 @@ def _planned(
     settings: Settings,
     overrides: Overrides,
     artists: Artists,
+    looks: Looks,
     *,
     look_inside: bool,
 ) -> PlannedArchive:
@@ -131,7 +134,7 @@ def _planned(
     archive = PlannedArchive(
         source=source.path,
         size_bytes=source.size_bytes,
-        checksum=sha1(source.path),
+        checksum=looks.sha1(source),
         overrides=overrides,
         album=overrides.album_path(),
     )

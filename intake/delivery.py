@@ -52,6 +52,8 @@ def bring(
         EngineClosed: The engine was closed meanwhile. Another engine goes on with the same plan.
     """
     display = Silent() if display is None else display
+    if plan.looks is not None:
+        plan.looks.keep()
     session = Session(engine, exclusive)
     with ExitStack() as stack:
         news = _News(session)

@@ -12,6 +12,7 @@ from ..errors import ExtraMissing, InvalidPath, MediaError
 from ..library import (
     UNKNOWN_AUDIO,
     AlbumPath,
+    KnownFiles,
     check_album_file,
     is_foreign_audio,
     is_song,
@@ -21,8 +22,10 @@ from ..library import (
 from ..music import Settings, music_directory
 from .archives import FOREIGN_ARCHIVES, is_archive, plan_archives
 from .artists import Artists
+from .known import Known
+from .looks import Looks
 from .overrides import Overrides, Wording
-from .plans import Plan, PlannedAlbum, PlannedFile, places_there, present, sha1, why_off
+from .plans import Plan, PlannedAlbum, PlannedFile, present, why_off
 from .songs import Song, check_folders, read, song_targets, spelled
 from .sources import Refusal, Source, collect
 from .videos import check_video, is_music_video, no_extra, video_target
@@ -36,6 +39,8 @@ class _Planner:
     overrides: Overrides
     look_inside: bool
     artists: Artists
+    looks: Looks
+    known: Known
     refusals: list[Refusal] = field(factory=list)
 
     def refuse(self, source: Path, reason: str) -> None:
@@ -60,7 +65,11 @@ def make_plan(
     overrides = overrides or Overrides()
     artists = Artists(settings, overrides)
     found = collect(paths, settings)
-    planner = _Planner(settings, overrides, look_inside, artists, found.refusals)
+    looks, known = Looks(KnownFiles(settings.known_files)), Known(settings)
+    looks.begin(found.sources)
+    planner = _Planner(
+        settings, overrides, look_inside, artists, looks, known, refusals=found.refusals
+    )
     archives = [source for source in found.sources if is_archive(source.name)]
     songs = _songs([source for source in found.sources if is_song(source.name)], planner)
     shelves = _by_folder(songs)
@@ -80,6 +89,7 @@ def make_plan(
             settings,
             overrides,
             artists,
+            looks,
             planner.refuse,
             look_inside=look_inside,
         ),
@@ -87,6 +97,7 @@ def make_plan(
         refusals=tuple(sorted(planner.refusals, key=lambda refusal: refusal.source)),
         left_out=tuple(sorted(found.left_out, key=lambda one: one.path)),
         spellings=artists.spellings,
+        looks=looks,
     )
 
 
@@ -127,7 +138,8 @@ def _songs(sources: list[Source], planner: _Planner) -> list[Song]:
     songs: list[Song] = []
     for source in sources:
         try:
-            songs.append(spelled(read(source, planner.overrides), planner.artists))
+            tags = planner.looks.tags(source)
+            songs.append(spelled(read(source, tags, planner.overrides), planner.artists))
         except (InvalidPath, MediaError) as error:
             planner.refuse(source.path, error.reason)
         except OSError as error:
@@ -219,7 +231,7 @@ def _measured(
     for source, target in targets:
         try:
             check(target)  # as the engine will
-            checksum = sha1(source.path)
+            checksum = planner.looks.sha1(source)
         except InvalidPath as error:
             planner.refuse(source.path, f"{target}: {error.reason}")
         except OSError as error:
@@ -257,19 +269,20 @@ def _where_they_are(files: list[PlannedFile], planner: _Planner) -> list[Planned
     """
     if planner.overrides != Overrides(wording=planner.overrides.wording):
         return files
-    found = {file.source: _places(file, planner) for file in files}
+    places = planner.known.places(
+        (file.content_type, file.checksum, file.size_bytes) for file in files
+    )
+    # Its own place before all others.
+    found = {
+        file.source: sorted(there, key=lambda path, own=file.target: path != own)
+        for file, there in zip(files, places, strict=True)
+    }
     homes: dict[str, set[str]] = defaultdict(set)
     for file in files:
         homes[_above(file.target)].add(_above(file.target))
         if is_song(file.target):
             homes[_above(file.target)].update(map(_above, found[file.source][:1]))
     return [_at_home(file, found[file.source], homes[_above(file.target)]) for file in files]
-
-
-def _places(file: PlannedFile, planner: _Planner) -> list[str]:
-    places = places_there(planner.settings, file.content_type, file.checksum, file.size_bytes)
-    # Its own place before all others.
-    return sorted(places, key=lambda path: path != file.target)
 
 
 def _at_home(file: PlannedFile, places: list[str], homes: set[str]) -> PlannedFile:
@@ -287,7 +300,7 @@ def _compared(files: Iterable[PlannedFile], planner: _Planner) -> Iterator[Plann
     first: dict[str, Path] = {}
     for file in files:
         off = why_off(planner.settings, file.content_type)
-        there = present(planner.settings, file)
+        there = present(planner.settings, file, planner.known)
         if isinstance(there, str):
             planner.refuse(file.source, there)
         elif off and not there:

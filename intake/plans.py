@@ -7,11 +7,13 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ..library import AlbumPath, same_name
 from ..music import Settings, ledger, music_directory, places
 from .artists import Spelling
+from .known import Known
+from .looks import Looks
 from .overrides import Overrides
 from .sources import LeftOut, Refusal
 
@@ -104,6 +106,8 @@ class Plan:
     left_out: tuple[LeftOut, ...] = ()
     #: Artists that are spelled otherwise in tags or file names than in the library.
     spellings: tuple[Spelling, ...] = ()
+    #: What was found out on the way, for the next plan.
+    looks: Looks | None = field(default=None, eq=False, repr=False)
 
     @property
     def files(self) -> tuple[PlannedFile, ...]:
@@ -125,15 +129,22 @@ def places_there(
     )
 
 
-def present(settings: Settings, file: PlannedFile | ArchivedTarget) -> bool | str:
-    """Whether the file is in the Music Directory; a text says what is in its place instead."""
+def present(
+    settings: Settings, file: PlannedFile | ArchivedTarget, known: Known | None = None
+) -> bool | str:
+    """Whether the file is in the Music Directory; a text says what is in its place instead.
+
+    It is read, unless `known` knows what it is.
+    """
     target = settings.music / file.target
     try:
         status = target.lstat()
         if not stat.S_ISREG(status.st_mode):
             return f"what is no file has its place: {file.target}"
-        if status.st_size == file.size_bytes and sha1(target) == file.checksum:
-            return True
+        if status.st_size == file.size_bytes:
+            entry = None if known is None else known.entry(file.target, status)
+            if (sha1(target) if entry is None else entry.sha1) == file.checksum:
+                return True
     except FileNotFoundError:
         other = next(same_names(target), None)
         return False if other is None else f"a file of almost this name is there: {other}"

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import Factory, field, frozen
 
 from ..errors import MediaError
 from ..library import (
     DEFAULT_ARTWORK,
+    KnownFiles,
+    LedgerEntry,
     MusicDatabase,
     MusicDirectory,
+    SongTags,
     find_kbit_rows,
     read_picture,
     sha256_of,
 )
+from ..library.bitrates import is_in_kbit
 from ..music import Settings, music_directory
+from .known import Known
 
 _COVER = re.compile(r"(cover|folder|front)\.(png|jpe?g)", re.IGNORECASE)
 
@@ -37,9 +43,10 @@ class Wanted:
 
 @frozen
 class Shelf:
-    """The library as it is on disk."""
+    """The library as it is on disk; what the ledger knows of its files is not read again."""
 
     settings: Settings
+    known: Known = field(default=Factory(lambda self: Known(self.settings), takes_self=True))
 
     @property
     def music(self) -> MusicDirectory:
@@ -59,9 +66,12 @@ class Shelf:
         songs = self.music.songs(album_path)
         if not songs:
             return Wanted()
+        self.known.forget(album_path)  # what was placed since
+        entries = {path: entry for path in songs if (entry := self._entry(path)) is not None}
+        tags = self._tags(entries)
         lacking = not self._has_artwork(album_path)
-        pictured = lacking and any(map(self._has_picture, songs))
-        if pictured or not self._is_imported(album_path, songs):
+        pictured = lacking and any(self._has_picture(path, tags.get(path)) for path in songs)
+        if pictured or not self._is_imported(album_path, songs, entries, tags):
             return Wanted(import_music=True, artwork=pictured)
         return Wanted(cover=self._cover(album_path) if lacking else None)
 
@@ -72,7 +82,7 @@ class Shelf:
             InvalidPath, DatabaseUnusable, OSError: It cannot be found out.
         """
         row = self.database.video(path)
-        if row is None or row["checksum"] != self._sha256(path):
+        if row is None or row["checksum"] != self._sha256(path, self._entry(path)):
             return Wanted(import_music=True, artwork=True)
         lacking = not self._has_frames(row)
         return Wanted(import_music=lacking, artwork=lacking)
@@ -84,17 +94,42 @@ class Shelf:
         directory = self.settings.video_frames_root / names[0]
         return all((directory / name).is_file() for name in names[1:])
 
-    def _is_imported(self, album_path: str, songs: list[str]) -> bool:
+    def _is_imported(
+        self,
+        album_path: str,
+        songs: list[str],
+        entries: Mapping[str, LedgerEntry],
+        tags: Mapping[str, SongTags],
+    ) -> bool:
         rows = {row["path"]: row for row in self.database.songs(album_path)}
-        if not all(path in rows and rows[path]["checksum"] == self._sha256(path) for path in songs):
+        for path in songs:
+            row = rows.get(path)
+            if row is None or row["checksum"] != self._sha256(path, entries.get(path)):
+                return False
+        stored = {path: rows[path]["bitrate"] for path in songs}
+        if any(is_in_kbit(stored[path], one.bitrate) for path, one in tags.items()):
             return False
-        return not any(find_kbit_rows(self.music, [rows[path] for path in songs]))
+        unknown = [path for path in songs if path not in tags]
+        return not any(find_kbit_rows(self.music, [rows[path] for path in unknown]))
 
-    def _sha256(self, path: str) -> str:
+    def _entry(self, path: str) -> LedgerEntry | None:
+        status = self.music.directory.status(path)
+        return None if status is None else self.known.entry(path, status)
+
+    def _tags(self, entries: Mapping[str, LedgerEntry]) -> dict[str, SongTags]:
+        """The tags of songs as they were read before, by path, as far as they are known."""
+        tags = KnownFiles(self.settings.known_files).tags(one.sha1 for one in entries.values())
+        return {path: tags[one.sha1] for path, one in entries.items() if one.sha1 in tags}
+
+    def _sha256(self, path: str, entry: LedgerEntry | None) -> str:
+        if entry is not None:
+            return entry.sha256
         with self.music.directory.open(path) as file:
             return sha256_of(file)
 
-    def _has_picture(self, song: str) -> bool:
+    def _has_picture(self, song: str, tags: SongTags | None) -> bool:
+        if tags is not None:
+            return tags.has_picture
         try:
             with self.music.directory.open(song) as file:
                 return read_picture(file, song) is not None

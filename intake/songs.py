@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 
 from ..errors import InvalidPath, MediaError
 from ..library import AlbumPath, safe_album_path, safe_song_path
-from ..library.tags import VARIOUS_ARTISTS, SongTags, read_song
+from ..library.tags import VARIOUS_ARTISTS, SongTags
 from .artists import Artists
 from .overrides import Overrides, Wording
 from .sources import Refusal, Source
@@ -33,16 +33,13 @@ class Song:
     title: str
 
 
-def read(source: Source, overrides: Overrides) -> Song:
-    """The song with its tags, or what is given instead of them.
+def read(source: Source, tags: SongTags, overrides: Overrides) -> Song:
+    """The song by its tags, or by what is given instead of them.
 
     Raises:
-        MediaError: It is no song, or its tags tell too little; the reason says what to do.
+        MediaError: Its tags tell too little; the reason says what to do.
         InvalidPath: Its album has no valid path.
-        OSError: The file cannot be read.
     """
-    with source.path.open("rb") as file:
-        tags = read_song(file, source.name)
     artist = overrides.artist or tags.artist_of_album or tags.artist
     album = overrides.album or tags.album
     year = overrides.year or tags.year

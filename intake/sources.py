@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
+from ..library import Identity
 from ..music import Settings
 
 
@@ -50,9 +52,13 @@ class Source:
     path: Path
     #: The folder that was given and holds it, or the file's own.
     root: Path
-    size_bytes: int
+    identity: Identity
     #: It was given itself, and does not only lie in a folder that was.
     is_named: bool = False
+
+    @property
+    def size_bytes(self) -> int:
+        return self.identity.size_bytes
 
     @property
     def folder(self) -> Path:
@@ -92,7 +98,7 @@ def collect(paths: Iterable[Path], settings: Settings) -> Collected:
         for candidate in candidates:
             if candidate not in seen:
                 seen.add(candidate)
-                _take(Source(candidate, root, 0, candidate in named), settings, found)
+                _take(candidate, root, candidate in named, settings, found)
     found.left_out = [one for one in found.left_out if one.path not in named]
     return found
 
@@ -138,16 +144,16 @@ def _walk(top: Path, settings: Settings, found: Collected) -> Iterator[Path]:
                 found.left_out.append(LeftOut(path, why))
 
 
-def _take(source: Source, settings: Settings, found: Collected) -> None:
-    path = source.path
+def _take(path: Path, root: Path, is_named: bool, settings: Settings, found: Collected) -> None:
     try:
-        size_bytes = path.stat().st_size
+        status = path.stat()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         found.refusals.append(Refusal(path, f"cannot be read: {reason}"))
         return
     most = settings.max_upload_size_bytes
-    if not path.is_file():
+    size_bytes = status.st_size
+    if not stat.S_ISREG(status.st_mode):
         found.refusals.append(Refusal(path, "neither a file nor a folder"))
     elif size_bytes == 0:
         found.refusals.append(Refusal(path, "the file is empty"))
@@ -156,4 +162,4 @@ def _take(source: Source, settings: Settings, found: Collected) -> None:
             Refusal(path, f"larger than the {most} bytes of [tasks] maxuploadsize")
         )
     else:
-        found.sources.append(evolve(source, size_bytes=size_bytes))
+        found.sources.append(Source(path, root, Identity.of(status), is_named))

@@ -196,4 +196,5 @@ class FileJob(UploadJob[PlannedFile]):
         return self.file.target
 
     def _is_there(self) -> bool | str:
-        return self._place() == self.file.target or present(self.session.shelf.settings, self.file)
+        shelf = self.session.shelf
+        return present(shelf.settings, self.file, shelf.known)

@@ -19,6 +19,7 @@ from .frames import FramesDirectory, VideoFrames
 from .hashing import Digests, digests_of, sha256_of
 from .images import ImageLimits, to_jpeg
 from .importing import ImportResult
+from .known_files import Identity, KnownFile, KnownFiles
 from .ledger import Archive, Ledger, LedgerEntry, Verdict
 from .music_directory import IGNORE_SONGS, MusicDirectory
 from .naming import (
@@ -45,7 +46,7 @@ from .scanning import Moved, ScanResult, scan
 from .tags import SongTags, read_picture, read_song
 from .verifying import Finding, Verified, verify
 from .video import VideoInfo, check_video_extra, read_frames, read_video
-from .whereabouts import album_from, places_of
+from .whereabouts import album_from, is_as_seen, places_of, places_of_all
 
 __all__ = [
     "DEFAULT_ARTWORK",
@@ -62,9 +63,12 @@ __all__ = [
     "Digests",
     "Finding",
     "FramesDirectory",
+    "Identity",
     "ImageLimits",
     "ImportResult",
     "KbitRow",
+    "KnownFile",
+    "KnownFiles",
     "Ledger",
     "LedgerEntry",
     "Moved",
@@ -89,6 +93,7 @@ __all__ = [
     "digests_of",
     "encode_name",
     "find_kbit_rows",
+    "is_as_seen",
     "is_foreign_audio",
     "is_left_out",
     "is_song",
@@ -97,6 +102,7 @@ __all__ = [
     "parse_song",
     "parse_video",
     "places_of",
+    "places_of_all",
     "read_archive",
     "read_archived_song",
     "read_frames",

@@ -151,6 +151,21 @@ class Ledger:
         found = map(_entry, self._rows(query, (sha1.lower(), size_bytes)))
         return [entry for entry in found if entry.verdict in (None, Verdict.SAME)]
 
+    def with_all_bytes(
+        self, wanted: Iterable[tuple[str, int]]
+    ) -> dict[tuple[str, int], list[LedgerEntry]]:
+        """`with_bytes` of each SHA-1 and size, as far as there are files."""
+        asked = sorted({sha1.lower() for sha1, _ in wanted})
+        found: dict[tuple[str, int], list[LedgerEntry]] = {}
+        for first in range(0, len(asked), _AT_ONCE):
+            some = asked[first : first + _AT_ONCE]
+            marks = ", ".join("?" * len(some))
+            query = f"select {_COLUMNS} from files where sha1 in ({marks}) order by path"
+            for entry in map(_entry, self._rows(query, some)):
+                if entry.verdict in (None, Verdict.SAME):
+                    found.setdefault((entry.sha1, entry.size_bytes), []).append(entry)
+        return found
+
     def of_archive(self, archive: Archive) -> list[LedgerEntry]:
         """The files that an archive became, by path."""
         query = (

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterable
-from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple, TypeVar
-from urllib.parse import quote
+from typing import NamedTuple
 
 from attrs import define, field
 
-from ..errors import InvalidPath
 from ..files import Directory
+from .cache_file import CacheFile
 from .hashing import sha256_of
-
-_log = logging.getLogger(__name__)
 
 _SCHEMA = """
 create table if not exists checksums (
@@ -29,12 +24,6 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 #: What was hashed is written down after so many files or bytes: a killed scan loses no more.
 _FLUSH_FILES = 200
 _FLUSH_BYTES = 256 * 1024 * 1024
-#: Another scan writes for milliseconds; a removed task shall end within a second.
-_BUSY_TIMEOUT_S = 0.2
-#: What SQLite answers where the file is damaged, no database, or one of another make.
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
-
-T = TypeVar("T")
 
 
 class _Row(NamedTuple):
@@ -56,7 +45,10 @@ class ScanCache:
     _rows: dict[str, _Row] = field(factory=dict, init=False)
     _fresh: dict[str, _Row] = field(factory=dict, init=False)
     _fresh_bytes: int = field(default=0, init=False)
-    _usable: bool = field(default=True, init=False)
+    _file: CacheFile = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._file = CacheFile(self.path, (_SCHEMA,), "the scan")
 
     def load(self) -> None:
         """Reads all that is known."""
@@ -65,7 +57,7 @@ class ScanCache:
             rows = connection.execute("select path, size, mtime_ns, inode, sha256 from checksums")
             return {path: _Row(*values) for path, *values in rows}
 
-        self._rows = self._do(read) or {}
+        self._rows = self._file.do(read) or {}
 
     def checksum(self, music: Directory, path: str, check: Callable[[], object]) -> str:
         """The SHA-256 of a file, hex digits; read only where it is not known.
@@ -100,55 +92,14 @@ class ScanCache:
         self._fresh, self._fresh_bytes = {}, 0
         if fresh:
             query = "insert or replace into checksums values (?, ?, ?, ?, ?)"
-            self._do(lambda connection: connection.executemany(query, fresh))
+            self._file.do(lambda connection: connection.executemany(query, fresh))
 
     def keep(self, paths: Iterable[str]) -> None:
         """Forgets all other files: they are in the database by now, or gone."""
         stale = [(path,) for path in self._rows.keys() - set(paths)]
         if stale:
             query = "delete from checksums where path = ?"
-            self._do(lambda connection: connection.executemany(query, stale))
-
-    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
-        """Does it in one transaction; None where it cannot be done."""
-        for anew in (False, True):
-            if not self._usable or (anew and not self._remove()):
-                return None
-            try:
-                return self._transaction(work)
-            except OverflowError as error:  # a time stamp that no 64 bits hold
-                _log.warning("the checksums of the scan are not kept: %s", error)
-                return None
-            except sqlite3.Error as error:
-                code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
-                if anew or code not in _DAMAGED:
-                    self._give_up(error)
-                else:
-                    _log.warning("%s is damaged and made again: %s", self.path, error)
-        return None
-
-    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        address = f"file:{quote(str(self.path.absolute()))}"
-        with closing(sqlite3.connect(address, timeout=_BUSY_TIMEOUT_S, uri=True)) as connection:
-            # Whatever a power cut makes of the file: it may be deleted at any time.
-            connection.execute("pragma synchronous = normal")
-            with connection:
-                connection.execute(_SCHEMA)
-                return work(connection)
-
-    def _remove(self) -> bool:
-        directory = Directory(self.path.parent)
-        try:
-            for suffix in ("-journal", "-wal", "-shm", ""):
-                directory.remove(self.path.name + suffix)
-        except (OSError, InvalidPath) as error:
-            self._give_up(error)
-            return False
-        return True
-
-    def _give_up(self, error: Exception) -> None:
-        self._usable = False
-        _log.warning("the scan goes on without %s: %s", self.path, error)
+            self._file.do(lambda connection: connection.executemany(query, stale))
 
 
 def _measured(status: os.stat_result) -> tuple[int, int, int]:

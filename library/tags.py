@@ -11,7 +11,7 @@ import mutagen.id3
 import mutagen.mp4
 from attrs import field, frozen
 
-from .formats import open_song
+from .formats import OpenedSong, open_song
 
 #: No name of an artist, an album or a song is longer, in characters; the rest is cut off.
 NAME_LIMIT = 1000
@@ -47,6 +47,8 @@ class SongTags:
     #: It says that it is one of a compilation of several artists.
     compilation: bool = False
     mime_type: str
+    #: A picture is embedded.
+    has_picture: bool = field(default=False, eq=False)
 
     @property
     def artist_of_album(self) -> str | None:
@@ -78,6 +80,7 @@ def read_song(file: BinaryIO, name: str) -> SongTags:
         lyrics=_lyrics(found.lyrics),
         compilation=_number(found.compilation) is not None,
         mime_type=song.mime_type,
+        has_picture=_picture(song) is not None,
     )
 
 
@@ -87,7 +90,10 @@ def read_picture(file: BinaryIO, name: str) -> bytes | None:
     Raises:
         MediaError, OSError: As `read_song`.
     """
-    song = open_song(file, name)
+    return _picture(open_song(file, name))
+
+
+def _picture(song: OpenedSong) -> bytes | None:
     tags = song.tags
     pictures: Iterable[bytes] = song.flac_pictures
     if song.mime_type == "audio/mp4" and tags is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..errors import InvalidPath
 from .ledger import Archive, Ledger, LedgerEntry, Verdict
@@ -21,13 +21,34 @@ def places_of(ledger: Ledger, music: MusicDirectory, sha1: str, size_bytes: int)
     Raises:
         LedgerUnusable: SQLite cannot read it.
     """
-    for entry in ledger.with_bytes(sha1, size_bytes):
+    return _there(music, ledger.with_bytes(sha1, size_bytes))
+
+
+def places_of_all(
+    ledger: Ledger, music: MusicDirectory, wanted: Sequence[tuple[str, int]]
+) -> list[list[str]]:
+    """`places_of` of each SHA-1 and size; the ledger is opened once for many.
+
+    Raises:
+        LedgerUnusable: SQLite cannot read it.
+    """
+    found = ledger.with_all_bytes(wanted)
+    return [list(_there(music, found.get((sha1.lower(), size), ()))) for sha1, size in wanted]
+
+
+def _there(music: MusicDirectory, entries: Iterable[LedgerEntry]) -> Iterator[str]:
+    for entry in entries:
         try:
             found = music.directory.status(entry.path)
         except (InvalidPath, OSError):
             continue
         if found is not None and _looks_the_same(found, entry):
             yield entry.path
+
+
+def is_as_seen(status: os.stat_result, entry: LedgerEntry) -> bool:
+    """Whether nothing has touched a file since the ledger saw it: its bytes are the entry's."""
+    return _looks_the_same(status, entry) and status.st_ctime_ns == entry.ctime_ns
 
 
 def album_from(ledger: Ledger, music: MusicDirectory, archive: Archive) -> AlbumPath | None:

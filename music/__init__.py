@@ -21,7 +21,7 @@ from .opening import (
     orphaned_uploads,
     read_tasks,
 )
-from .preflight import Answer, Preflight, places
+from .preflight import Answer, Preflight, places, places_of_files
 from .settings import Settings
 from .takeover import RelativePaths, relative_to_uploads
 
@@ -47,6 +47,7 @@ __all__ = [
     "open_library",
     "orphaned_uploads",
     "places",
+    "places_of_files",
     "read_tasks",
     "relative_to_uploads",
 ]

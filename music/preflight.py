@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
 from attrs import frozen
 
 from ..errors import LedgerUnusable
-from ..library import Archive, Ledger, MusicDirectory, album_from, places_of
+from ..library import Archive, Ledger, MusicDirectory, album_from, places_of, places_of_all
 from ..statemachine import ContentType
 
 _log = logging.getLogger(__name__)
@@ -56,6 +56,21 @@ def places(
             yield from (path for path in found if path.count("/") == depth)
     except LedgerUnusable as error:
         _log.warning("%s", error)
+
+
+def places_of_files(
+    ledger: Ledger, music: MusicDirectory, wanted: Sequence[tuple[str, str, int]]
+) -> list[list[str]]:
+    """`places` of files, each by its content type, SHA-1 and size; the ledger is opened once."""
+    try:
+        found = places_of_all(ledger, music, [(sha1, size) for _, sha1, size in wanted])
+    except LedgerUnusable as error:
+        _log.warning("%s", error)
+        return [[] for _ in wanted]
+    return [
+        [path for path in paths if path.count("/") == _DEPTHS[content_type]]
+        for (content_type, _, _), paths in zip(wanted, found, strict=True)
+    ]
 
 
 #: How many slashes are in the path of an upload that is a file.

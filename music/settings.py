@@ -268,6 +268,11 @@ class Settings:
         return self.data / "scancache.db"
 
     @property
+    def known_files(self) -> Path:
+        """What was found in files that were given; may be deleted at any time."""
+        return self.data / "knownfiles.db"
+
+    @property
     def artwork(self) -> Path:
         return self.data / "webdata" / "artwork"
 
