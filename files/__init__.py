@@ -15,7 +15,7 @@ if sys.platform == "win32":
     )
 
 from . import effects
-from .directory import OWN_STEM, Directory
+from .directory import OWN_STEM, Directory, step_down
 from .durable import DurableFile, Identity
 from .effects import Effects, using
 from .owned import OwnedDirectories
@@ -62,6 +62,7 @@ __all__ = [
     "place",
     "remove_tree",
     "same_name",
+    "step_down",
     "sweep",
     "sweep_assembly",
     "using",

@@ -19,7 +19,7 @@ from attrs import Factory, field, frozen
 
 from ..errors import InvalidPath
 from . import effects, steps
-from .paths import check_relative
+from .paths import check_name, check_relative
 from .syncing import durable_names
 
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -276,6 +276,19 @@ class Directory:
     def _sync(self, fd: int) -> None:
         if self.durable:
             effects.current.fsync(fd)
+
+
+@contextmanager
+def step_down(fd: int, part: str, rel: str) -> Iterator[int]:
+    """A descriptor of the directory `part` of one that is open; closed when the block ends.
+
+    `rel` is the whole path, for errors; they are those of `Directory.descriptor`.
+    """
+    below = _step_down(fd, check_name(part), rel)
+    try:
+        yield below
+    finally:
+        os.close(below)
 
 
 def is_unfinished(directory: int | Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
@@ -40,6 +40,14 @@ _WRITES = "musictasks_writes"
 _CHECK = "musictasks_check"
 #: How long SQLite waits at a time, where somebody may ask to stop meanwhile, in seconds.
 _TRY_S = 0.25
+
+
+@frozen
+class Others:
+    """What the database knows, by table; rows only of what was not seen."""
+
+    paths: dict[str, set[str]]
+    rows: dict[str, list[dict[str, Any]]]
 
 
 @frozen
@@ -127,6 +135,31 @@ class MusicDatabase:
         with self._reading(check) as connection:
             tables = (artists, albums, songs, videos)
             return {str(table.name): of_table(connection, table) for table in tables}
+
+    def others(
+        self, seen: Mapping[str, Collection[str]], check: Callable[[], object] | None = None
+    ) -> Others:
+        """What the database knows besides what was seen, at one moment.
+
+        Args:
+            seen: By table (`artists`, `albums`, `songs`, `videos`): paths. A row with one of them
+                is not read.
+            check: As of `content`.
+        """
+        with self._reading(check) as connection:
+            # Not by SQLAlchemy, which takes longer for a row than all else that is done with it.
+            cursor = connection.connection.cursor()
+            try:
+                found = {
+                    str(table.name): _others(cursor, table, seen[str(table.name)])
+                    for table in (artists, albums, songs, videos)
+                }
+            finally:
+                cursor.close()
+        return Others(
+            {name: paths for name, (paths, _) in found.items()},
+            {name: rows for name, (_, rows) in found.items()},
+        )
 
     def import_album(
         self,
@@ -241,6 +274,22 @@ class MusicDatabase:
                 yield connection
         except DBAPIError as error:
             raise DatabaseUnusable(str(self.path), str(error.orig)) from error
+        except sqlite3.Error as error:  # of what does not go through SQLAlchemy
+            raise DatabaseUnusable(str(self.path), str(error)) from error
+
+
+def _others(
+    cursor: Any, table: Table, seen: Collection[str]
+) -> tuple[set[str], list[dict[str, Any]]]:
+    """All paths of a table, and the rows with other paths than those that were seen."""
+    key = table.columns[0].name
+    cursor.execute(f"SELECT {key}, path FROM {table.name}")
+    found = cursor.fetchall()
+    names, rows = [str(column.name) for column in table.columns], list[dict[str, Any]]()
+    for number in [number for number, path in found if path not in seen]:
+        cursor.execute(f"SELECT {', '.join(names)} FROM {table.name} WHERE {key} = ?", (number,))
+        rows += [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return {path for _, path in found}, rows
 
 
 @lru_cache(maxsize=16)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import Enum
+from operator import itemgetter
 
 from attrs import define, field, frozen
 
 from ..errors import InvalidPath
-from ..files import check_relative
+from ..files import check_relative, step_down
 from .importing import Check
 from .music_directory import MusicDirectory
 from .naming import is_song, is_video, parse_album, parse_song, parse_video
@@ -69,26 +71,35 @@ def list_music(music: MusicDirectory, check: Check, artist: str | None = None) -
         OSError: The disk does not give a directory.
     """
     listing = Listing()
-    for name, kind in _entries(music, ""):
+    with music.directory.descriptor() as fd:
+        found = _entries(fd)
+    for name, kind in found:
         if artist not in (None, name):
             continue
         if kind is Kind.FILE:
             _check_file(listing, name)
         elif name not in music.ignore_artists and _is_directory(listing, name, kind):
             listing.artists.append(name)
+    directory = music.directory
     for number, name in enumerate(listing.artists):
 
         def step(path: str, number: int = number) -> None:
             check(number, len(listing.artists), path)
 
-        _list_artist(listing, music, name, step)
+        with _reading(listing, name), directory.descriptor(name) as fd:
+            step(name)
+            _list_artist(listing, music, name, fd, step)
     return listing
 
 
 def _list_artist(
-    listing: Listing, music: MusicDirectory, artist: str, step: Callable[[str], object]
+    listing: Listing,
+    music: MusicDirectory,
+    artist: str,
+    artist_fd: int,
+    step: Callable[[str], object],
 ) -> None:
-    for name, kind in _read(listing, music, artist, step) or ():
+    for name, kind in _entries(artist_fd):
         path = f"{artist}/{name}"
         if kind is Kind.FILE and is_video(name):
             listing.videos.append(path)
@@ -100,34 +111,32 @@ def _list_artist(
             except InvalidPath as error:
                 listing.skip(path, error.reason)
                 continue
-            entries = _read(listing, music, path, step)
-            if entries is not None:
+            step(path)
+            with _reading(listing, path), step_down(artist_fd, name, path) as fd:
+                entries = _entries(fd)
                 listing.albums[path] = {
                     name: kind for name, kind in entries if name not in music.ignore_songs
                 }
 
 
-def _read(
-    listing: Listing, music: MusicDirectory, path: str, step: Callable[[str], object]
-) -> list[tuple[str, Kind]] | None:
-    """What is in a directory; None where it cannot be told, which is noted."""
-    step(path)
+@contextmanager
+def _reading(listing: Listing, path: str) -> Iterator[None]:
+    """A directory that cannot be read is noted, and passed over."""
     try:
-        return _entries(music, path)
+        yield
     except (FileNotFoundError, NotADirectoryError):
         pass  # it went just now; what the database knows of it is looked for by itself
     except InvalidPath as error:
         listing.skip(path, error.reason)
     except PermissionError as error:
         listing.skip(path, str(error.strerror))
-    return None
 
 
-def _entries(music: MusicDirectory, path: str) -> list[tuple[str, Kind]]:
-    with music.directory.descriptor(path) as fd, os.scandir(fd) as entries:
+def _entries(fd: int) -> list[tuple[str, Kind]]:
+    with os.scandir(fd) as entries:
         return sorted(
-            ((entry.name, _kind(entry)) for entry in entries if not entry.name.startswith(".")),
-            key=lambda found: found[0],
+            [(entry.name, _kind(entry)) for entry in entries if not entry.name.startswith(".")],
+            key=itemgetter(0),
         )
 
 

@@ -105,7 +105,6 @@ class _Scan:
     check: Check
     ledger: Ledger | None
     listing: Listing = field(factory=Listing, init=False)
-    content: dict[str, list[Row]] = field(factory=dict, init=False)
     known: dict[str, set[str]] = field(factory=dict, init=False)
     out_of_reach: set[tuple[str, str]] = field(factory=set, init=False)
 
@@ -115,9 +114,10 @@ class _Scan:
         # and a row that is newer than the listing is looked for before it counts as lost.
         self.listing = list_music(self.music, self.check)
         artists = len(self.listing.artists)
-        self.content = self.database.content(lambda: self.check(artists, artists, ""))
-        self.known = {table: {row["path"] for row in rows} for table, rows in self.content.items()}
-        if not self.listing.artists and any(self.content.values()):
+        seen = {table: self._seen(table) for table in ("artists", "albums", "songs", "videos")}
+        others = self.database.others(seen, lambda: self.check(artists, artists, ""))
+        self.known = others.paths
+        if not self.listing.artists and any(self.known.values()):
             self._refuse("no artist is in it, but the database is not empty: is it mounted?")
         albums = [path for path in self.listing.albums if self._is_valid_new(path)]
         songs = [path for path in self._new_songs(albums) if self._follows_scheme(path)]
@@ -126,7 +126,7 @@ class _Scan:
             for path in self.listing.videos
             if path not in self.known["videos"] and self._follows_scheme(path)
         ]
-        lost = {table: list(self._lost(table)) for table in self.content}
+        lost = {table: list(self._lost(table, rows)) for table, rows in others.rows.items()}
         found = self._hashed([*songs, *videos])
         # What was unmounted on the way would be lost, song by song.
         if self._identity() != mounted:
@@ -321,10 +321,8 @@ class _Scan:
 
     # -- lost -------------------------------------------------------------------------------
 
-    def _lost(self, table: str) -> Iterator[Row]:
-        seen = self._seen(table)
+    def _lost(self, table: str, rows: Sequence[Row]) -> Iterator[Row]:
         is_wanted = stat.S_ISDIR if table in {"artists", "albums"} else stat.S_ISREG
-        rows = [row for row in self.content[table] if row["path"] not in seen]
         for number, row in enumerate(sorted(rows, key=lambda row: str(row["path"]))):
             self.check(number, len(rows), str(row["path"]))
             if self._is_gone(row["path"], is_wanted):
