@@ -110,6 +110,9 @@ def make_parser() -> Parser:
             "check", "list what is to be repaired: task files, upload data without a task, bitrates"
         )
     )
+    add_watch_arguments(
+        command("watch", "bring in what is put into a directory, as soon as it stands still")
+    )
     add_serve_arguments(command("serve", "open the door: the page, uploads, and the API"))
     compare = commands.add_parser("compare", help="say what is different between two lifecycles")
     add_compare_arguments(compare)
@@ -169,6 +172,28 @@ def _year(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 9999):
         raise argparse.ArgumentTypeError(f"{text!r} is not a year")
     return int(text)
+
+
+def add_watch_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", type=Path, metavar="DIRECTORY", help="the inbox")
+    parser.add_argument(
+        "--once", action="store_true", help="bring in what is there and stands still, then end"
+    )
+    parser.add_argument(
+        "--settle",
+        type=_duration,
+        default=10.0,
+        metavar="TIME",
+        help="how long nothing of an entry may change until it is taken: 10, 90s, 5m (default: 10)",
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="leave in the inbox what was brought in or refused"
+    )
+    parser.add_argument(
+        "--poll",
+        action="store_true",
+        help="look at all files every two seconds: for a directory that another machine writes to",
+    )
 
 
 def add_serve_arguments(parser: argparse.ArgumentParser) -> None:

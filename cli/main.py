@@ -33,6 +33,7 @@ COMMANDS = {
     "verify": "verifying:run_verify",
     "remove": "changing:run_remove",
     "retry": "changing:run_retry",
+    "watch": "watch:run_watch",
     "serve": "serve:run_serve",
     "compare": "comparing:run_compare",
     "demo": "demo:run_demo",
@@ -72,7 +73,7 @@ def _run(arguments: argparse.Namespace) -> int:
             say(complaints, text("musictasks: ", "bold"), error)
         return 1
     except KeyboardInterrupt:
-        goes_on = arguments.command in {"add", "import", "verify"}
+        goes_on = arguments.command in {"add", "import", "verify", "watch"}
         again = " The same command again goes on where it was." if goes_on else ""
         say(complaints, f"musictasks: interrupted.{again}")
         return 130
@@ -83,8 +84,8 @@ def _run(arguments: argparse.Namespace) -> int:
 def _settings(arguments: argparse.Namespace) -> Settings:
     """The settings of the library that is meant.
 
-    Only where it was named is a new library made: to add to it, to serve it, or for music that is
-    there.
+    Only where it was named is a new library made: to add to it, also from an inbox, to serve it, or
+    for music that is there.
     """
     from ..music import Settings
 
@@ -98,7 +99,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     named = arguments.library is not None or arguments.config is not None
     music = arguments.command in {"scan", "import", "verify"} and settings.music.is_dir()
     makes = arguments.command == "demo" or (
-        named and (arguments.command in {"add", "serve"} or music)
+        named and (arguments.command in {"add", "serve", "watch"} or music)
     )
     elsewhere = arguments.command == "add" and arguments.server is not None
     if not makes and not elsewhere and not settings.data.is_dir():

@@ -18,6 +18,7 @@ from . import effects
 from .directory import OWN_STEM, Directory, step_down
 from .durable import DurableFile, Identity
 from .effects import Effects, using
+from .foreign import ForeignDirectory, Parts, has_writer
 from .owned import OwnedDirectories
 from .paths import check_name, check_relative, same_name
 from .roots import make_root
@@ -47,8 +48,10 @@ __all__ = [
     "DurableFile",
     "Effects",
     "Filling",
+    "ForeignDirectory",
     "Identity",
     "OwnedDirectories",
+    "Parts",
     "Placed",
     "SharedSync",
     "UploadData",
@@ -57,6 +60,7 @@ __all__ = [
     "check_relative",
     "counted",
     "effects",
+    "has_writer",
     "make_root",
     "new_directory",
     "place",

@@ -20,6 +20,8 @@ from .delivery import bring
 from .display import Display, Silent
 from .import_jobs import ImportJob, VideoImportJob
 from .imports import moved_from, path_in_music, plan_imports
+from .inbox import Inbox
+from .inbox_news import News, What
 from .job import Job, Result
 from .overrides import Overrides, Wording
 from .planner import make_plan
@@ -49,8 +51,10 @@ __all__ = [
     "Found",
     "ImportJob",
     "ImportReport",
+    "Inbox",
     "Job",
     "LeftOut",
+    "News",
     "Overrides",
     "Plan",
     "PlannedAlbum",
@@ -68,6 +72,7 @@ __all__ = [
     "UploadJob",
     "VideoImportJob",
     "Watch",
+    "What",
     "Why",
     "Wording",
     "bring",

@@ -1,0 +1,365 @@
+"""An inbox: what people put into a directory goes into the library, once it stands still."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from itertools import islice
+from pathlib import Path
+
+from attrs import define, field
+
+from ..errors import MusicTasksError, SettingsError
+from ..library import MusicDatabase
+from ..library.inbox_directory import Concluded, Conclusion, InboxDirectory, Kind, Unfinished
+from ..music import MusicEngine, Settings
+from .archives import is_archive
+from .display import Display
+from .inbox_events import EVERYTHING, Events
+from .inbox_news import News, Teller, What
+from .inbox_place import Place
+from .inbox_round import Group, Round, Verdict
+from .inbox_standing import Entry, Standing
+
+#: So many groups are brought in together; then they leave the inbox.
+_TOGETHER = 16
+#: How often it is looked whether the inbox is still there: a mount is told by nothing.
+_LOOK_S = 10.0
+_FIRST_RETRY_S = 30.0
+_LAST_RETRY_S = 3600.0
+_LONGEST_BUSY_S = 60.0
+#: So long something may be there under the name of a part until that is told.
+_LONG_S = 600.0
+#: What is told of the two, by these names.
+_INBOX, _LIBRARY = "/inbox", "/library"
+
+
+@define(eq=False, kw_only=True)
+class Inbox:
+    """Brings what is put into a directory into a library, and clears it away there.
+
+    It may be killed at any moment: the next one goes on. It works in one thread, and has the
+    library only while there is something to be brought in, so that others can use it meanwhile.
+    """
+
+    directory: Path
+    settings: Settings
+    #: Opens the library, starts it, and closes it at the end of the block.
+    opened: Callable[[], AbstractContextManager[MusicEngine]]
+    #: Makes what shows how far it is; closed when all of that has been brought in.
+    display: Callable[[], AbstractContextManager[Display]]
+    #: Called in the thread that runs.
+    tell: Callable[[News], object]
+    #: How long an entry has to be as it is.
+    settle_s: float = 10
+    #: What was brought in stays; so does what is refused, of which only the reason is written.
+    keep: bool = False
+    #: Looks at all files again and again, where the system tells nothing: on network mounts.
+    poll: bool = False
+    #: How often it is looked whether the inbox is there.
+    look_s: float = _LOOK_S
+    clock: Callable[[], float] = time.monotonic
+    _inbox: InboxDirectory = field(init=False)
+    _standing: Standing = field(init=False)
+    _place: Place = field(init=False)
+    _music: Place = field(init=False)
+    _teller: Teller = field(init=False)
+    _events: Events = field(init=False)
+    _stopped: bool = field(default=False, init=False)
+    #: The library, or what was left unfinished, is not tried again before.
+    _busy_until_s: float = field(default=0, init=False)
+    _busy_for_s: float = field(default=1, init=False)
+    #: Entries of which a part has left the inbox, and nobody knows yet what becomes of the rest.
+    _unfinished: frozenset[str] = field(default=frozenset(), init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._inbox = InboxDirectory.at(self.directory, durable=self.settings.durable)
+        self._standing = Standing(self.settle_s)
+        self._place = Place(self._inbox.root)
+        self._music = Place(self.settings.music)
+        self._teller = Teller(self.tell)
+        self._events = Events(self._inbox.root, self.poll)
+        _check_apart(self._inbox.root, self.settings)
+
+    @property
+    def root(self) -> Path:
+        return self._inbox.root
+
+    @property
+    def counts(self) -> Counter[What]:
+        """How much was told of each kind."""
+        return self._teller.counts
+
+    # -- running --------------------------------------------------------------------------------
+
+    def watch(self) -> None:
+        """Goes on until `stop`; a KeyboardInterrupt ends it anywhere, too, and nothing is lost.
+
+        Raises:
+            ExtraMissing: watchfiles is not installed.
+        """
+        touched: set[str] = {EVERYTHING}
+        with self._events as events:
+            while not self._stopped:
+                if self._is_away():
+                    events.close()
+                    events.wait(self.look_s)
+                    continue
+                if not events.is_listening_to(self._place.known):
+                    events.listen(self._place.known)
+                    touched = {EVERYTHING}
+                self.look(touched)
+                touched = events.wait(0 if self.work() else self._wait_s())
+
+    def stop(self) -> None:
+        """Ends `watch` as soon as the round is over; from any thread."""
+        self._stopped = True
+        self._events.wake()
+
+    def run_once(self, sleep: Callable[[float], object] = time.sleep) -> None:
+        """Brings in what stands still, and returns; what does not is left for the next time.
+
+        Raises:
+            FileNotFoundError: There is no inbox.
+        """
+        missing = self._place.missing()
+        if missing is not None:
+            raise FileNotFoundError(f"the inbox {self._inbox.root}: {missing}")
+        self.look({EVERYTHING})
+        if any(self._standing.open()):
+            sleep(self.settle_s)
+        self.look({EVERYTHING})
+        while self.work():
+            self.look({EVERYTHING})
+        for entry in self._standing.open():
+            if not entry.failures:
+                coming = self._standing.coming(entry)
+                self._tell_coming(entry.name, f"{coming or 'it'} is still coming in")
+
+    # -- steps ----------------------------------------------------------------------------------
+
+    def look(self, touched: Iterable[str]) -> None:
+        """Looks at the entries of these names, at new ones, and at those that may be ready."""
+        touched, now_s = set(touched), self.clock()
+        try:
+            names = self._inbox.names()
+            known = self._standing.entries
+            for name in names:
+                entry = known.get(name)
+                if EVERYTHING in touched or entry is None or name in touched:
+                    seen = self._inbox.look(name)
+                    self._standing.see(name, seen, now_s, touched=name in touched)
+        except OSError:
+            return  # it goes in this moment; the next look tells
+        for name in known.keys() - set(names):
+            self._standing.forget(name)
+            self._teller.forget(name)
+        for entry in known.values():
+            self._tell_state(entry, now_s)
+
+    def work(self) -> bool:
+        """One round with what stands still; False if there was nothing to be done."""
+        if self.clock() < self._busy_until_s:
+            return False
+        still = (Group(tuple(one)) for one in self._standing.still(self.clock()))
+        ready = (group for group in map(self._ready, still) if group is not None)
+        groups = list(islice(ready, _TOGETHER))
+        if not groups and not self._inbox.is_unfinished:
+            return False
+        try:
+            missing = self._library_missing()
+            if missing is not None:
+                self._put_off(missing)
+                return False
+            with self.opened() as engine:
+                self._go_on()
+                self._bring(engine, groups)
+        except (MusicTasksError, OSError) as error:
+            self._put_off(str(error))
+            return False
+        if not self._unfinished:
+            self._busy_until_s, self._busy_for_s = 0, 1
+            if self._teller.forget(_LIBRARY):
+                self._teller(What.BACK, "", "the library can be used again")
+        self._music.missing()  # from now on it is known
+        return True
+
+    def _ready(self, group: Group) -> Group | None:
+        """Of a group what can be brought in, if it is as it was seen, and nobody writes it."""
+        now_s, entries = self.clock(), list(group.entries)
+        if any(entry.name in self._unfinished for entry in entries):
+            return None
+        for entry in group.entries:
+            try:
+                snapshot = self._inbox.look(entry.name)
+                if snapshot != entry.snapshot:
+                    self._standing.see(entry.name, snapshot, now_s)
+                    return None
+                written = self._inbox.written(snapshot)
+            except OSError as error:
+                self._fail(entry, f"it cannot be read: {error.strerror or error}")
+                entries.remove(entry)
+                continue
+            if written is not None:
+                self._standing.wait_for(entry, now_s)
+                self._tell_coming(entry.name, f"{'/'.join(written)} is open for writing")
+                return None
+        return Group(tuple(entries)) if entries else None
+
+    def _bring(self, engine: MusicEngine, groups: list[Group]) -> None:
+        groups = [one for one in groups if not self._unfinished.intersection(one.names)]
+        if not groups or not self._place.is_same():
+            return
+        with self.display() as display:
+            verdicts = Round(self._inbox, engine, display).run(groups)
+        for verdict in verdicts:
+            # Invariant: another directory that has its place now is not the one that was read.
+            if self._place.is_same():
+                self._end(verdict)
+
+    # -- what becomes of them -------------------------------------------------------------------
+
+    def _end(self, verdict: Verdict) -> None:
+        now_s, group = self.clock(), verdict.group
+        if verdict.changed:
+            self._tell_coming(group.name, "it changed while it was read")
+            for entry in group.entries:
+                self._standing.see(entry.name, self._inbox.look(entry.name), now_s, touched=True)
+            return
+        if verdict.later is not None or verdict.conclusion is None:
+            for entry in group.entries:
+                self._fail(entry, verdict.later or "", tell=entry is group.entries[0])
+            return
+        if verdict.conclusion.done:
+            counts = f"{verdict.added} added, {verdict.there} there already"
+            self._teller(What.DONE, group.name, counts)
+        if self.keep:
+            self._keep(group, verdict.conclusion)
+        else:
+            self._clear_away(group, verdict.conclusion)
+
+    def _keep(self, group: Group, conclusion: Conclusion) -> None:
+        for refused in conclusion.refused:
+            path = self._inbox.refuse_in_place(refused)
+            self._teller(What.REFUSED, refused.name, "it stays; the reason is in", path)
+        for entry in group.entries:
+            entry.is_settled = True
+
+    def _clear_away(self, group: Group, conclusion: Conclusion) -> None:
+        try:
+            concluded = self._inbox.conclude(conclusion)
+        except OSError as error:
+            self._unfinished |= set(group.names)
+            self._put_off(f"{group.name} cannot leave the inbox: {error}", group.name)
+            return
+        self._tell_concluded(concluded)
+        for entry in group.entries:
+            self._see_rest(entry, concluded)
+
+    def _see_rest(self, entry: Entry, concluded: Concluded) -> None:
+        """What is left of an entry stays, unless it is new or has changed: that is brought in."""
+        before, now = entry.snapshot, self._inbox.look(entry.name)
+        self._standing.see(entry.name, now, self.clock())
+        rest = self._standing.entries.get(entry.name)
+        if rest is None or not rest.has_files:
+            return
+        changed = [parts for parts in now if before.get(parts) != now[parts]]
+        if not changed and not concluded.changed:
+            rest.is_settled = True
+            files = (parts for parts, seen in now.items() if seen.kind is not Kind.DIRECTORY)
+            left = ", ".join("/".join(parts[1:]) or parts[0] for parts in files)
+            self._teller(What.LEFT, entry.name, f"not brought in, and left there: {left}")
+
+    def _go_on(self) -> None:
+        """Ends what an earlier process, or an error, has cut off."""
+        ended = self._inbox.go_on()
+        unfinished = [one for one in ended if isinstance(one, Unfinished)]
+        self._unfinished = frozenset().union(*(one.entries for one in unfinished))
+        for one in ended:
+            if isinstance(one, Unfinished):
+                self._put_off(f"{one.name} cannot leave the inbox: {one.reason}", one.name)
+            else:
+                self._tell_concluded(one)
+        if ended:
+            self.look({EVERYTHING})
+
+    def _tell_concluded(self, concluded: Concluded) -> None:
+        for name, path in concluded.refused.items():
+            self._teller(What.REFUSED, name, "it is now", path)
+        for parts in concluded.changed:
+            text = "it is not any more what was brought in, and stays"
+            self._teller(What.LEFT, "/".join(parts), text)
+
+    def _fail(self, entry: Entry, reason: str, *, tell: bool = True) -> None:
+        """It is tried again: an archive at once, with a look into it, which may tell more."""
+        delay_s = min(_LAST_RETRY_S, _FIRST_RETRY_S * 2**entry.failures)
+        if is_archive(entry.name) and not entry.failures:
+            delay_s, tell = 0, False
+        entry.failures += 1
+        entry.not_before_s = self.clock() + delay_s
+        if tell:
+            self._teller.once(What.LATER, entry.name, f"{reason}; it is tried again")
+
+    # -- the inbox and the library --------------------------------------------------------------
+
+    def _is_away(self) -> bool:
+        before, missing = self._place.known, self._place.missing()
+        if missing is not None:
+            self._teller.once(What.WAITING, _INBOX, f"the inbox {self._inbox.root}: {missing}")
+            self._standing.clear()
+            return True
+        if before not in (None, self._place.known):
+            self._standing.clear()
+        if self._teller.forget(_INBOX):
+            self._teller(What.BACK, "", f"the inbox {self._inbox.root} is there")
+        return False
+
+    def _library_missing(self) -> str | None:
+        """Why nothing can be brought in: the Music Directory is another than it was, or empty.
+
+        What is brought into the place of a disk that is not mounted would be seen by nobody.
+        """
+        music, known = self.settings.music, self._music.known is not None
+        missing = self._music.missing()
+        if missing is None and not any(music.iterdir()) and _has_music(self.settings):
+            return f"the Music Directory {music} is empty, but the database has music"
+        return f"the Music Directory {music}: {missing}" if missing and known else None
+
+    def _put_off(self, reason: str, name: str = _LIBRARY) -> None:
+        self._teller.once(What.WAITING, name, reason)
+        self._busy_until_s = self.clock() + self._busy_for_s
+        self._busy_for_s = min(_LONGEST_BUSY_S, self._busy_for_s * 2)
+
+    def _wait_s(self) -> float:
+        """How long nothing is to be done, if nothing happens."""
+        next_s = self._standing.next_s()
+        if self._inbox.is_unfinished:
+            next_s = self._busy_until_s
+        if next_s is None:
+            return self.look_s
+        return min(self.look_s, max(next_s, self._busy_until_s) - self.clock())
+
+    def _tell_state(self, entry: Entry, now_s: float) -> None:
+        if entry.is_link:
+            self._teller.once(What.LEFT, entry.name, "a link, which is not followed")
+        elif now_s - entry.since_s > _LONG_S and (name := self._standing.coming(entry)):
+            self._tell_coming(entry.name, f"it waits for {name}, which is not whole by its name")
+
+    def _tell_coming(self, name: str, text: str) -> None:
+        self._teller.once(What.COMING, name, text)
+
+
+def _has_music(settings: Settings) -> bool:
+    return settings.database.is_file() and bool(MusicDatabase(settings.database).artists())
+
+
+def _check_apart(inbox: Path, settings: Settings) -> None:
+    """Raises SettingsError if one of them lies in the other."""
+    inbox = inbox.resolve()
+    for what, path in (("Music Directory", settings.music), ("data directory", settings.data)):
+        other = path.resolve()
+        if inbox.is_relative_to(other) or other.is_relative_to(inbox):
+            reason = f"the inbox {inbox} and the {what} {other} have to lie beside each other"
+            raise SettingsError(None, "", "", reason)
