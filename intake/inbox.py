@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -32,8 +33,9 @@ _LAST_RETRY_S = 3600.0
 _LONGEST_BUSY_S = 60.0
 #: So long something may be there under the name of a part until that is told.
 _LONG_S = 600.0
-#: What is told of the two, by these names.
-_INBOX, _LIBRARY = "/inbox", "/library"
+#: What is waited for.
+_INBOX, _LIBRARY = "the inbox", "the library"
+_UNFINISHED_RETRY_S = 30.0
 
 
 @define(eq=False, kw_only=True)
@@ -68,11 +70,12 @@ class Inbox:
     _teller: Teller = field(init=False)
     _events: Events = field(init=False)
     _stopped: bool = field(default=False, init=False)
-    #: The library, or what was left unfinished, is not tried again before.
+    #: The library is not tried again before.
     _busy_until_s: float = field(default=0, init=False)
     _busy_for_s: float = field(default=1, init=False)
     #: Entries of which a part has left the inbox, and nobody knows yet what becomes of the rest.
-    _unfinished: frozenset[str] = field(default=frozenset(), init=False)
+    _unfinished: set[str] = field(factory=set, init=False)
+    _unfinished_until_s: float = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._inbox = InboxDirectory.at(self.directory, durable=self.settings.durable)
@@ -133,10 +136,12 @@ class Inbox:
         self.look({EVERYTHING})
         while self.work():
             self.look({EVERYTHING})
+        coming = self._standing.coming()
         for entry in self._standing.open():
-            if not entry.failures:
-                coming = self._standing.coming(entry)
-                self._tell_coming(entry.name, f"{coming or 'it'} is still coming in")
+            if entry.name in coming:
+                self._tell_coming(entry.name, _waits(coming[entry.name]))
+            elif not entry.failures:
+                self._tell_coming(entry.name, "it does not stand still yet")
 
     # -- steps ----------------------------------------------------------------------------------
 
@@ -156,8 +161,7 @@ class Inbox:
         for name in known.keys() - set(names):
             self._standing.forget(name)
             self._teller.forget(name)
-        for entry in known.values():
-            self._tell_state(entry, now_s)
+        self._tell_states(now_s)
 
     def work(self) -> bool:
         """One round with what stands still; False if there was nothing to be done."""
@@ -166,7 +170,7 @@ class Inbox:
         still = (Group(tuple(one)) for one in self._standing.still(self.clock()))
         ready = (group for group in map(self._ready, still) if group is not None)
         groups = list(islice(ready, _TOGETHER))
-        if not groups and not self._inbox.is_unfinished:
+        if not groups and not self._is_unfinished():
             return False
         try:
             missing = self._library_missing()
@@ -174,15 +178,15 @@ class Inbox:
                 self._put_off(missing)
                 return False
             with self.opened() as engine:
-                self._go_on()
+                if self._is_unfinished():
+                    self._go_on()
                 self._bring(engine, groups)
         except (MusicTasksError, OSError) as error:
             self._put_off(str(error))
             return False
-        if not self._unfinished:
-            self._busy_until_s, self._busy_for_s = 0, 1
-            if self._teller.forget(_LIBRARY):
-                self._teller(What.BACK, "", "the library can be used again")
+        self._busy_until_s, self._busy_for_s = 0, 1
+        if self._teller.forget(_LIBRARY):
+            self._teller(What.BACK, "", "the library can be used again")
         self._music.missing()  # from now on it is known
         return True
 
@@ -224,7 +228,7 @@ class Inbox:
     def _end(self, verdict: Verdict) -> None:
         now_s, group = self.clock(), verdict.group
         if verdict.changed:
-            self._tell_coming(group.name, "it changed while it was read")
+            self._tell_coming(group.names[0], "it changed while it was read")
             for entry in group.entries:
                 self._standing.see(entry.name, self._inbox.look(entry.name), now_s, touched=True)
             return
@@ -233,8 +237,7 @@ class Inbox:
                 self._fail(entry, verdict.later or "", tell=entry is group.entries[0])
             return
         if verdict.conclusion.done:
-            counts = f"{verdict.added} added, {verdict.there} there already"
-            self._teller(What.DONE, group.name, counts)
+            self._teller(What.DONE, group.name, verdict.counted)
         if self.keep:
             self._keep(group, verdict.conclusion)
         else:
@@ -251,8 +254,7 @@ class Inbox:
         try:
             concluded = self._inbox.conclude(conclusion)
         except OSError as error:
-            self._unfinished |= set(group.names)
-            self._put_off(f"{group.name} cannot leave the inbox: {error}", group.name)
+            self._leave_unfinished(group.name, group.names, str(error))
             return
         self._tell_concluded(concluded)
         for entry in group.entries:
@@ -263,6 +265,8 @@ class Inbox:
         before, now = entry.snapshot, self._inbox.look(entry.name)
         self._standing.see(entry.name, now, self.clock())
         rest = self._standing.entries.get(entry.name)
+        if rest is None:
+            self._teller.forget(entry.name)
         if rest is None or not rest.has_files:
             return
         changed = [parts for parts in now if before.get(parts) != now[parts]]
@@ -275,11 +279,10 @@ class Inbox:
     def _go_on(self) -> None:
         """Ends what an earlier process, or an error, has cut off."""
         ended = self._inbox.go_on()
-        unfinished = [one for one in ended if isinstance(one, Unfinished)]
-        self._unfinished = frozenset().union(*(one.entries for one in unfinished))
+        self._unfinished = set()
         for one in ended:
             if isinstance(one, Unfinished):
-                self._put_off(f"{one.name} cannot leave the inbox: {one.reason}", one.name)
+                self._leave_unfinished(one.name, one.entries, one.reason)
             else:
                 self._tell_concluded(one)
         if ended:
@@ -307,13 +310,14 @@ class Inbox:
     def _is_away(self) -> bool:
         before, missing = self._place.known, self._place.missing()
         if missing is not None:
-            self._teller.once(What.WAITING, _INBOX, f"the inbox {self._inbox.root}: {missing}")
+            text = f"the inbox {self.root}: {missing}; it is waited for"
+            self._teller.once(What.WAITING, "", text, _INBOX)
             self._standing.clear()
             return True
         if before not in (None, self._place.known):
             self._standing.clear()
         if self._teller.forget(_INBOX):
-            self._teller(What.BACK, "", f"the inbox {self._inbox.root} is there")
+            self._teller(What.BACK, "", f"the inbox {self.root} is there")
         return False
 
     def _library_missing(self) -> str | None:
@@ -327,28 +331,44 @@ class Inbox:
             return f"the Music Directory {music} is empty, but the database has music"
         return f"the Music Directory {music}: {missing}" if missing and known else None
 
-    def _put_off(self, reason: str, name: str = _LIBRARY) -> None:
-        self._teller.once(What.WAITING, name, reason)
+    def _put_off(self, reason: str) -> None:
+        self._teller.once(What.WAITING, "", f"{reason}; it is tried again", _LIBRARY)
         self._busy_until_s = self.clock() + self._busy_for_s
         self._busy_for_s = min(_LONGEST_BUSY_S, self._busy_for_s * 2)
+
+    def _leave_unfinished(self, name: str, entries: Iterable[str], reason: str) -> None:
+        self._unfinished |= set(entries)
+        self._unfinished_until_s = self.clock() + _UNFINISHED_RETRY_S
+        text = f"it cannot leave the inbox: {reason}; it is tried again"
+        self._teller.once(What.LATER, name, text)
+
+    def _is_unfinished(self) -> bool:
+        """Whether something is to be ended now that was cut off."""
+        return self.clock() >= self._unfinished_until_s and self._inbox.is_unfinished
 
     def _wait_s(self) -> float:
         """How long nothing is to be done, if nothing happens."""
         next_s = self._standing.next_s()
         if self._inbox.is_unfinished:
-            next_s = self._busy_until_s
+            next_s = min(self._unfinished_until_s, math.inf if next_s is None else next_s)
         if next_s is None:
             return self.look_s
         return min(self.look_s, max(next_s, self._busy_until_s) - self.clock())
 
-    def _tell_state(self, entry: Entry, now_s: float) -> None:
-        if entry.is_link:
-            self._teller.once(What.LEFT, entry.name, "a link, which is not followed")
-        elif now_s - entry.since_s > _LONG_S and (name := self._standing.coming(entry)):
-            self._tell_coming(entry.name, f"it waits for {name}, which is not whole by its name")
+    def _tell_states(self, now_s: float) -> None:
+        coming = self._standing.coming()
+        for entry in self._standing.entries.values():
+            if entry.is_link:
+                self._teller.once(What.LEFT, entry.name, "a link, which is not followed")
+            elif entry.name in coming and now_s - entry.since_s > _LONG_S:
+                self._tell_coming(entry.name, _waits(coming[entry.name]))
 
     def _tell_coming(self, name: str, text: str) -> None:
         self._teller.once(What.COMING, name, text)
+
+
+def _waits(name: str) -> str:
+    return f"it waits: {name!r} is the name of something that is still coming in"
 
 
 def _has_music(settings: Settings) -> bool:

@@ -31,12 +31,16 @@ def temporary_in(snapshot: Snapshot) -> str | None:
     return next(("/".join(parts) for parts in snapshot if is_temporary(parts[-1])), None)
 
 
-def held_back(name: str, beside: Iterable[str]) -> str | None:
+def held_back(name: str, temporary: Iterable[str]) -> str | None:
     """A file beside it that says that this one is still coming in: `name.part` and the like.
 
     Firefox makes an empty file of the final name, aria2 writes into it.
+
+    Args:
+        name: Of a file.
+        temporary: What beside it has the name of something temporary.
     """
-    return next((one for one in beside if one.startswith(f"{name}.") and is_temporary(one)), None)
+    return next((one for one in temporary if one.startswith(f"{name}.")), None)
 
 
 def is_empty_file(snapshot: Snapshot, name: str) -> bool:

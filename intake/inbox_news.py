@@ -46,22 +46,22 @@ class Teller:
 
     tell: Callable[[News], object]
     counts: Counter[What] = field(factory=Counter, init=False)
-    _told: dict[tuple[str, str], What] = field(factory=dict, init=False)
+    _told: set[tuple[str, str]] = field(factory=set, init=False)
 
     def __call__(self, what: What, name: str, text: str, path: Path | None = None) -> None:
         """Tells of what has happened."""
         self.counts[what] += 1
         self.tell(News(what, name, text, path))
 
-    def once(self, what: What, name: str, text: str) -> None:
-        """Tells how something is, unless that was told already."""
-        if self._told.get((name, text)) is None:
-            self._told[name, text] = what
+    def once(self, what: What, name: str, text: str, key: str | None = None) -> None:
+        """Tells how something is, unless that was told already; `key`: what `forget` calls it."""
+        known = (name if key is None else key, text)
+        if known not in self._told:
+            self._told.add(known)
             self(what, name, text)
 
-    def forget(self, name: str) -> bool:
+    def forget(self, key: str) -> bool:
         """It is not so any more; whether anything was told of it."""
-        keys = [key for key in self._told if key[0] == name]
-        for key in keys:
-            del self._told[key]
-        return bool(keys)
+        told = {known for known in self._told if known[0] == key}
+        self._told -= told
+        return bool(told)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
 from attrs import define, field, frozen
 
-from ..errors import MusicTasksError
+from ..errors import MusicTasksError, TaskNotFound
 from ..library.inbox_directory import (
     Conclusion,
     Done,
@@ -29,6 +31,8 @@ from .planner import make_plan
 from .plans import Plan, PlannedFile, PlannedUpload
 from .report import FileReport, Report
 from .sources import Refusal
+
+_log = logging.getLogger(__name__)
 
 _OF_TASK = re.compile(r" \(task [^ ()]+, [a-z]+\)$")
 _OPTIONS = Wording("--{}", " ", '--{} "{}"')
@@ -73,6 +77,12 @@ class Verdict:
     added: int = 0
     there: int = 0
 
+    @property
+    def counted(self) -> str:
+        """What of it is in the library, in words."""
+        counts = {"added": self.added, "there already": self.there}
+        return ", ".join(f"{number} {what}" for what, number in counts.items() if number)
+
 
 @define
 class Round:
@@ -87,7 +97,12 @@ class Round:
         """What becomes of each; nothing in the inbox is changed."""
         planned: list[tuple[Group, Plan]] = []
         for group in groups:
-            plan = self._plan(group)
+            try:
+                plan = self._plan(group)
+            except Exception as error:  # one file that nobody thought of holds no others up
+                _log.exception("%s cannot be planned", group.name)
+                self._verdicts.append(Verdict(group, later=f"{type(error).__name__}: {error}"))
+                continue
             if self._has_changed(group):
                 self._verdicts.append(Verdict(group, changed=True))
             else:
@@ -125,6 +140,7 @@ class Round:
             reason = self._for_now(one)
             if reason is not None:
                 return Verdict(group, later=reason)
+        self._remove_tasks(failed)
         files = [file for file in report.files if file.file.source in sources]
         bad = {one.source for one in wrong}
         done = [file.file for file in files if file.file.source not in bad]
@@ -154,6 +170,13 @@ class Round:
         except MusicTasksError:
             return False
         return task is not None and bool(task.history) and task.history[-1].event == "reject"
+
+    def _remove_tasks(self, refused: Iterable[_Failure]) -> None:
+        """What the engine has found wrong, its reason says: nobody goes on with the task."""
+        for task_id in {failure.task_ids[-1] for failure in refused}:
+            with suppress(TaskNotFound):
+                self.engine.remove(task_id)
+                self.engine.wait(task_id, self.engine.lifecycle.gone)
 
     def _conclusion(
         self, group: Group, done: list[PlannedUpload], refusals: list[Refusal]

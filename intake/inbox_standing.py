@@ -9,7 +9,7 @@ from attrs import define, field
 from ..library import is_video
 from ..library.inbox_directory import Kind, Snapshot
 from .archives import is_archive
-from .inbox_names import held_back, is_empty_file, temporary_in
+from .inbox_names import held_back, is_empty_file, is_temporary, temporary_in
 
 
 @define
@@ -87,13 +87,17 @@ class Standing:
             if not entry.is_settled and not entry.is_link and entry.has_files:
                 yield entry
 
-    def coming(self, entry: Entry) -> str | None:
-        """What says, by its name, that the entry is still coming in."""
-        beside = held_back(entry.name, self.entries)
-        if beside is None and is_empty_file(entry.snapshot, entry.name):
-            names = (one.snapshot for one in self.entries.values() if one is not entry)
-            beside = next(filter(None, map(temporary_in, names)), None)
-        return beside or temporary_in(entry.snapshot)
+    def coming(self) -> dict[str, str]:
+        """By the names of entries that are still coming in: what says so by its own name."""
+        temporary = [name for name in sorted(self.entries) if is_temporary(name)]
+        coming: dict[str, str] = {}
+        for entry in self.open():
+            found = temporary_in(entry.snapshot) or held_back(entry.name, temporary)
+            if found is None and temporary and is_empty_file(entry.snapshot, entry.name):
+                found = temporary[0]
+            if found is not None:
+                coming[entry.name] = found
+        return coming
 
     def due_s(self, entry: Entry) -> float:
         """When the entry has stood still for long enough, and may be tried again."""
@@ -113,7 +117,8 @@ class Standing:
         Loose files do, when the last of them stands still: a cover belongs to the songs beside
         it. Those that could not be brought in hold no others up.
         """
-        whole = [entry for entry in self.open() if self.coming(entry) is None]
+        coming = self.coming()
+        whole = [entry for entry in self.open() if entry.name not in coming]
         fresh = [entry for entry in whole if entry.is_loose and not entry.failures]
         failed = [entry for entry in whole if entry.is_loose and entry.failures]
         groups = [[entry] for entry in whole if not entry.is_loose]

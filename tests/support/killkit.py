@@ -32,6 +32,7 @@ from musictasks.engine.resting import Resting
 from musictasks.engine.table import Table
 from musictasks.files import Effects
 from musictasks.files.effects import using
+from musictasks.library.inbox_directory import InboxDirectory
 from musictasks.statemachine import Handler, MusicTask, Work
 from musictasks.uploads import Uploads
 
@@ -177,12 +178,13 @@ for _name in vars(Effects):
 
 
 #: Parts of the engine whose moments are counted for themselves: the end of an upload, what removes
-#: a task, the loading of all tasks at the start.
-COMPLETING, REMOVING, LOADING = "completing", "removing", "loading"
+#: a task, the loading of all tasks at the start; and of an inbox what leaves it.
+COMPLETING, REMOVING, LOADING, LEAVING = "completing", "removing", "loading", "leaving"
 _PARTS = (
     (Uploads, "_complete", COMPLETING),
     (Resting, "remove", REMOVING),
     (Table, "load_all", LOADING),
+    (InboxDirectory, "conclude", LEAVING),
 )
 
 

@@ -29,6 +29,14 @@ def add(config: Path, *sources: str) -> int:
     return main(["add", *sources, "--config", str(config)])
 
 
+def watch(config: Path) -> int:
+    """The command line's `watch`, of the inbox beside the config, once; it refuses something."""
+    inbox = str(config.with_name("inbox"))
+    status = main(["watch", inbox, "--once", "--settle", "0", "--config", str(config)])
+    # An earlier one, which was killed, may have refused it.
+    return status if status > 1 else 0
+
+
 def verify(config: Path) -> int:
     """The command line's `verify`, which finds something."""
     # So that it takes down what it has read several times.
@@ -83,7 +91,7 @@ def _remove(engine: MusicEngine, task: MusicTask) -> None:
 
 
 PROGRAMS: dict[str, Callable[..., int]] = {
-    program.__name__: program for program in (add, verify, upload, scan, *killtasks.PROGRAMS)
+    program.__name__: program for program in (add, watch, verify, upload, scan, *killtasks.PROGRAMS)
 }
 
 if __name__ == "__main__":
