@@ -106,7 +106,7 @@ class Inbox:
         touched: set[str] = {EVERYTHING}
         with self._events as events:
             while not self._stopped:
-                if self._is_away():
+                if self.is_away():
                     events.close()
                     events.wait(self.look_s)
                     continue
@@ -307,7 +307,7 @@ class Inbox:
 
     # -- the inbox and the library --------------------------------------------------------------
 
-    def _is_away(self) -> bool:
+    def is_away(self) -> bool:
         before, missing = self._place.known, self._place.missing()
         if missing is not None:
             text = f"the inbox {self.root}: {missing}; it is waited for"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import os
 import uuid
 from typing import BinaryIO, Generic, TypeVar
 
@@ -141,10 +142,12 @@ class UploadJob(Job, Generic[_Planned]):
             return False  # an earlier run sent all of it: the engine ends the upload by itself
         with self.file.source.open("rb") as file:
             data = _read_at(file, offset, self.engine.settings.chunk_size)
-        if not data:
+            longer = os.fstat(file.fileno()).st_size > self.file.size_bytes
+        if longer or not data:
             if self.session.may_remove(task):
                 self.engine.remove(task.id)
-            return self._fail("the file got shorter while it was read: add it again")
+            what = "longer" if longer else "shorter"
+            return self._fail(f"the file got {what} while it was read: add it again")
         return self._take(self.engine.receive_chunk(task.id, data[:missing], offset=offset))
 
     def _retry(self, task: MusicTask) -> bool:
