@@ -14,28 +14,25 @@ from attrs import define, field
 
 from ..errors import MusicTasksError, SettingsError
 from ..library import MusicDatabase
-from ..library.inbox_directory import Concluded, Conclusion, InboxDirectory, Kind, Unfinished
+from ..library.inbox_directory import InboxDirectory
 from ..music import MusicEngine, Settings
-from .archives import is_archive
 from .display import Display
+from .inbox_ending import Ending
 from .inbox_events import EVERYTHING, Events
 from .inbox_news import News, Teller, What
 from .inbox_place import Place
-from .inbox_round import Group, Round, Verdict
-from .inbox_standing import Entry, Standing
+from .inbox_round import Group, Round
+from .inbox_standing import Standing
 
 #: So many groups are brought in together; then they leave the inbox.
 _TOGETHER = 16
 #: How often it is looked whether the inbox is still there: a mount is told by nothing.
-_LOOK_S = 10.0
-_FIRST_RETRY_S = 30.0
-_LAST_RETRY_S = 3600.0
+_LOOK_S = 5.0
 _LONGEST_BUSY_S = 60.0
 #: So long something may be there under the name of a part until that is told.
 _LONG_S = 600.0
 #: What is waited for.
 _INBOX, _LIBRARY = "the inbox", "the library"
-_UNFINISHED_RETRY_S = 30.0
 
 
 @define(eq=False, kw_only=True)
@@ -68,14 +65,12 @@ class Inbox:
     _place: Place = field(init=False)
     _music: Place = field(init=False)
     _teller: Teller = field(init=False)
+    _ending: Ending = field(init=False)
     _events: Events = field(init=False)
     _stopped: bool = field(default=False, init=False)
     #: The library is not tried again before.
     _busy_until_s: float = field(default=0, init=False)
     _busy_for_s: float = field(default=1, init=False)
-    #: Entries of which a part has left the inbox, and nobody knows yet what becomes of the rest.
-    _unfinished: set[str] = field(factory=set, init=False)
-    _unfinished_until_s: float = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._inbox = InboxDirectory.at(self.directory, durable=self.settings.durable)
@@ -83,6 +78,9 @@ class Inbox:
         self._place = Place(self._inbox.root)
         self._music = Place(self.settings.music)
         self._teller = Teller(self.tell)
+        self._ending = Ending(
+            self._inbox, self._standing, self._teller, lambda: self.clock(), self.keep
+        )
         self._events = Events(self._inbox.root, self.poll)
         _check_apart(self._inbox.root, self.settings)
 
@@ -150,18 +148,24 @@ class Inbox:
         touched, now_s = set(touched), self.clock()
         try:
             names = self._inbox.names()
-            known = self._standing.entries
-            for name in names:
-                entry = known.get(name)
-                if EVERYTHING in touched or entry is None or name in touched:
-                    seen = self._inbox.look(name)
-                    self._standing.see(name, seen, now_s, touched=name in touched)
         except OSError:
             return  # it goes in this moment; the next look tells
+        known = self._standing.entries
+        for name in names:
+            if EVERYTHING in touched or name not in known or name in touched:
+                self._look_at(name, now_s, touched=name in touched)
         for name in known.keys() - set(names):
             self._standing.forget(name)
             self._teller.forget(name)
         self._tell_states(now_s)
+
+    def _look_at(self, name: str, now_s: float, *, touched: bool) -> None:
+        try:
+            self._standing.see(name, self._inbox.look(name), now_s, touched=touched)
+        except OSError as error:
+            self._standing.forget(name)
+            text = f"it cannot be looked at: {error.strerror or error}"
+            self._teller.once(What.LATER, name, text)
 
     def work(self) -> bool:
         """One round with what stands still; False if there was nothing to be done."""
@@ -170,7 +174,7 @@ class Inbox:
         still = (Group(tuple(one)) for one in self._standing.still(self.clock()))
         ready = (group for group in map(self._ready, still) if group is not None)
         groups = list(islice(ready, _TOGETHER))
-        if not groups and not self._is_unfinished():
+        if not groups and not self._ending.is_unfinished():
             return False
         try:
             missing = self._library_missing()
@@ -178,8 +182,9 @@ class Inbox:
                 self._put_off(missing)
                 return False
             with self.opened() as engine:
-                if self._is_unfinished():
-                    self._go_on()
+                if self._ending.is_unfinished():
+                    self._ending.go_on()
+                    self.look({EVERYTHING})
                 self._bring(engine, groups)
         except (MusicTasksError, OSError) as error:
             self._put_off(str(error))
@@ -193,7 +198,9 @@ class Inbox:
     def _ready(self, group: Group) -> Group | None:
         """Of a group what can be brought in, if it is as it was seen, and nobody writes it."""
         now_s, entries = self.clock(), list(group.entries)
-        if any(entry.name in self._unfinished for entry in entries):
+        if self._ending.unfinished.intersection(group.names):
+            for entry in entries:
+                entry.not_before_s = self._ending.unfinished_until_s
             return None
         for entry in group.entries:
             try:
@@ -203,7 +210,7 @@ class Inbox:
                     return None
                 written = self._inbox.written(snapshot)
             except OSError as error:
-                self._fail(entry, f"it cannot be read: {error.strerror or error}")
+                self._ending.put_off(entry, f"it cannot be read: {error.strerror or error}")
                 entries.remove(entry)
                 continue
             if written is not None:
@@ -213,7 +220,7 @@ class Inbox:
         return Group(tuple(entries)) if entries else None
 
     def _bring(self, engine: MusicEngine, groups: list[Group]) -> None:
-        groups = [one for one in groups if not self._unfinished.intersection(one.names)]
+        groups = [one for one in groups if not self._ending.unfinished.intersection(one.names)]
         if not groups or not self._place.is_same():
             return
         with self.display() as display:
@@ -221,89 +228,7 @@ class Inbox:
         for verdict in verdicts:
             # Invariant: another directory that has its place now is not the one that was read.
             if self._place.is_same():
-                self._end(verdict)
-
-    # -- what becomes of them -------------------------------------------------------------------
-
-    def _end(self, verdict: Verdict) -> None:
-        now_s, group = self.clock(), verdict.group
-        if verdict.changed:
-            self._tell_coming(group.names[0], "it changed while it was read")
-            for entry in group.entries:
-                self._standing.see(entry.name, self._inbox.look(entry.name), now_s, touched=True)
-            return
-        if verdict.later is not None or verdict.conclusion is None:
-            for entry in group.entries:
-                self._fail(entry, verdict.later or "", tell=entry is group.entries[0])
-            return
-        if verdict.conclusion.done:
-            self._teller(What.DONE, group.name, verdict.counted)
-        if self.keep:
-            self._keep(group, verdict.conclusion)
-        else:
-            self._clear_away(group, verdict.conclusion)
-
-    def _keep(self, group: Group, conclusion: Conclusion) -> None:
-        for refused in conclusion.refused:
-            path = self._inbox.refuse_in_place(refused)
-            self._teller(What.REFUSED, refused.name, "it stays; the reason is in", path)
-        for entry in group.entries:
-            entry.is_settled = True
-
-    def _clear_away(self, group: Group, conclusion: Conclusion) -> None:
-        try:
-            concluded = self._inbox.conclude(conclusion)
-        except OSError as error:
-            self._leave_unfinished(group.name, group.names, str(error))
-            return
-        self._tell_concluded(concluded)
-        for entry in group.entries:
-            self._see_rest(entry, concluded)
-
-    def _see_rest(self, entry: Entry, concluded: Concluded) -> None:
-        """What is left of an entry stays, unless it is new or has changed: that is brought in."""
-        before, now = entry.snapshot, self._inbox.look(entry.name)
-        self._standing.see(entry.name, now, self.clock())
-        rest = self._standing.entries.get(entry.name)
-        if rest is None:
-            self._teller.forget(entry.name)
-        if rest is None or not rest.has_files:
-            return
-        changed = [parts for parts in now if before.get(parts) != now[parts]]
-        if not changed and not concluded.changed:
-            rest.is_settled = True
-            files = (parts for parts, seen in now.items() if seen.kind is not Kind.DIRECTORY)
-            left = ", ".join("/".join(parts[1:]) or parts[0] for parts in files)
-            self._teller(What.LEFT, entry.name, f"not brought in, and left there: {left}")
-
-    def _go_on(self) -> None:
-        """Ends what an earlier process, or an error, has cut off."""
-        ended = self._inbox.go_on()
-        self._unfinished = set()
-        for one in ended:
-            if isinstance(one, Unfinished):
-                self._leave_unfinished(one.name, one.entries, one.reason)
-            else:
-                self._tell_concluded(one)
-        if ended:
-            self.look({EVERYTHING})
-
-    def _tell_concluded(self, concluded: Concluded) -> None:
-        for name, path in concluded.refused.items():
-            self._teller(What.REFUSED, name, "it is now", path)
-        for parts in concluded.changed:
-            text = "it is not any more what was brought in, and stays"
-            self._teller(What.LEFT, "/".join(parts), text)
-
-    def _fail(self, entry: Entry, reason: str, *, tell: bool = True) -> None:
-        """It is tried again: an archive at once, with a look into it, which may tell more."""
-        delay_s = min(_LAST_RETRY_S, _FIRST_RETRY_S * 2**entry.failures)
-        if is_archive(entry.name) and not entry.failures:
-            delay_s, tell = 0, False
-        entry.failures += 1
-        entry.not_before_s = self.clock() + delay_s
-        if tell:
-            self._teller.once(What.LATER, entry.name, f"{reason}; it is tried again")
+                self._ending.end(verdict)
 
     # -- the inbox and the library --------------------------------------------------------------
 
@@ -336,21 +261,11 @@ class Inbox:
         self._busy_until_s = self.clock() + self._busy_for_s
         self._busy_for_s = min(_LONGEST_BUSY_S, self._busy_for_s * 2)
 
-    def _leave_unfinished(self, name: str, entries: Iterable[str], reason: str) -> None:
-        self._unfinished |= set(entries)
-        self._unfinished_until_s = self.clock() + _UNFINISHED_RETRY_S
-        text = f"it cannot leave the inbox: {reason}; it is tried again"
-        self._teller.once(What.LATER, name, text)
-
-    def _is_unfinished(self) -> bool:
-        """Whether something is to be ended now that was cut off."""
-        return self.clock() >= self._unfinished_until_s and self._inbox.is_unfinished
-
     def _wait_s(self) -> float:
         """How long nothing is to be done, if nothing happens."""
         next_s = self._standing.next_s()
         if self._inbox.is_unfinished:
-            next_s = min(self._unfinished_until_s, math.inf if next_s is None else next_s)
+            next_s = min(self._ending.unfinished_until_s, math.inf if next_s is None else next_s)
         if next_s is None:
             return self.look_s
         return min(self.look_s, max(next_s, self._busy_until_s) - self.clock())

@@ -32,15 +32,12 @@ def temporary_in(snapshot: Snapshot) -> str | None:
 
 
 def held_back(name: str, temporary: Iterable[str]) -> str | None:
-    """A file beside it that says that this one is still coming in: `name.part` and the like.
+    """What of these temporary names says that `name` is still coming in: `name.part`, say.
 
-    Firefox makes an empty file of the final name, aria2 writes into it.
-
-    Args:
-        name: Of a file.
-        temporary: What beside it has the name of something temporary.
+    Firefox makes an empty file of the final name, aria2 writes into that.
     """
-    return next((one for one in temporary if one.startswith(f"{name}.")), None)
+    begun = (one for one in temporary if one.startswith(f"{name}."))
+    return next((one for one in begun if "." not in one.removeprefix(f"{name}.")), None)
 
 
 def is_empty_file(snapshot: Snapshot, name: str) -> bool:

@@ -98,17 +98,13 @@ class Desk:
 @contextmanager
 def watching(inbox: Path, library: Path, *options: object) -> Iterator[subprocess.Popen[str]]:
     """A real `musictasks watch` that has begun; it is stopped by SIGTERM at the end."""
-    process = start("watch", inbox, "--library", library, "--settle", "1", *options)
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith("watching ")
-        yield process
-    finally:
-        process.terminate()
+    with start("watch", inbox, "--library", library, "--settle", "1", *options) as process:
         try:
-            process.wait(PATIENCE_S)
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("watching ")
+            yield process
         finally:
-            process.kill()
+            process.terminate()
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:
