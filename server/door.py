@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ..engine import Engine
 from ..music import MusicEngine
@@ -12,6 +12,7 @@ from ..uploads import Uploads
 from .annotating import Annotating
 from .feed import Feed
 from .metrics import Metrics
+from .removals import Removals
 from .settings import ServerSettings
 from .unfinished import Unfinished
 
@@ -28,6 +29,8 @@ class Door:
     metrics: Metrics
     #: The limit of what clients note about a task.
     annotating: Annotating
+    #: What clients removed.
+    removals: Removals = field(factory=Removals)
     #: The limits of what is being uploaded; None as `uploads`.
     unfinished: Unfinished | None = None
 

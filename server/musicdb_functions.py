@@ -23,6 +23,7 @@ from .annotating import Annotating
 from .musicdb_packets import PacketIgnored, shown
 from .musicdb_tasklist import TaskLists
 from .problems import Problem
+from .removals import Removals
 from .unfinished import Unfinished
 
 Arguments = dict[str, Any]
@@ -84,6 +85,7 @@ class Functions:
     _engine: MusicEngine
     _lists: TaskLists
     _annotating: Annotating
+    _removals: Removals
     _unfinished: Unfinished | None = None
     _uploads: UploadManager = field(init=False)
     _integration: IntegrationManager = field(init=False)
@@ -190,7 +192,9 @@ class Functions:
         return self._artwork.InitiateImport(given["sourcepath"], given["targetpath"])
 
     def _remove_upload(self, arguments: Arguments | None) -> None:
-        self._uploads.RequestRemoveUpload(_given(arguments)["taskid"])
+        task_id = _given(arguments)["taskid"]
+        if self._uploads.RequestRemoveUpload(task_id):
+            self._removals.add(task_id)
 
     def _initiate_scan(self, _arguments: Arguments | None) -> str:
         return self._scans.InitiateFilesystemScan()

@@ -78,7 +78,8 @@ class _Hub:
         lists = TaskLists(engine, settings.listed_tasks)
         chunk_bytes = largest_chunk(settings.packet_bytes)
         notices = Notices(engine, door.feed, lists, chunk_bytes)
-        return cls(door, Functions(engine, lists, door.annotating, door.unfinished), notices)
+        functions = Functions(engine, lists, door.annotating, door.removals, door.unfinished)
+        return cls(door, functions, notices)
 
     async def serve(self, socket: WebSocket) -> None:
         """The life of one connection."""

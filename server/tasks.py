@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from ..diagrams import draw
 from ..errors import DiagramError
-from ..statemachine import Task
+from ..statemachine import Role, Task
 from .bodies import Member, Members, json_object, query
 from .door import Door
 from .problems import Problem
@@ -73,7 +73,12 @@ class TaskRoutes:
 
     async def remove(self, request: Request) -> Response:
         query(request)
-        return JSON(await self._call(request, self.door.engine.remove), 202)
+        return JSON(await self._call(request, self._remove), 202)
+
+    def _remove(self, task_id: str) -> Task:
+        record = self.door.engine.remove(task_id)
+        self.door.removals.add(task_id)
+        return record
 
     async def diagram(self, request: Request) -> Response:
         task_id = request.path_params["id"]
@@ -105,8 +110,11 @@ class TaskRoutes:
         if event == "retry" and not given:
             return engine.retry(task_id)
         if event == "remove" and not given:
-            return engine.remove(task_id)
-        return engine.send(task_id, event, **given)
+            return self._remove(task_id)
+        record = engine.send(task_id, event, **given)
+        if engine.lifecycle.role(record.state) is Role.REMOVING:
+            self.door.removals.add(task_id)
+        return record
 
     async def annotate(self, request: Request) -> Response:
         given = await json_object(request, ANNOTATIONS, self.door.settings.json_bytes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
 
 from anyio import to_thread
@@ -25,9 +24,6 @@ from .creation import METADATA_KEY, Announcement
 from .receiving import Receiving, refused
 from .running import Running
 
-#: So many uploads that clients ended are told from those that expired.
-_MOST_TERMINATED = 1000
-
 
 @define(eq=False)
 class TusEndpoint:
@@ -36,7 +32,6 @@ class TusEndpoint:
     _door: Door
     _uploads: Uploads
     _running: Running = field(factory=Running, init=False)
-    _terminated: deque[str] = field(factory=lambda: deque(maxlen=_MOST_TERMINATED), init=False)
 
     @property
     def _unfinished(self) -> Unfinished:
@@ -140,11 +135,13 @@ class TusEndpoint:
         new = self._unfinished.reserve(task_id, announced.size)
         try:
             begin = announced.begin
-            return await to_thread.run_sync(begin, self._door, self._uploads, task_id)
+            record = await to_thread.run_sync(begin, self._door, self._uploads, task_id)
         except BaseException:
             if new:
                 self._unfinished.forget(task_id)
             raise
+        self._door.removals.discard(task_id)
+        return record
 
     async def _first_bytes(
         self, record: Any, body: Body, expected: tus.Checksum | None, location: str
@@ -202,11 +199,12 @@ class TusEndpoint:
         return record
 
     def _gone(self, task_id: str, *, was_there: bool = False) -> Problem:
-        was_there = was_there or self._door.engine.was_removed(task_id)
-        if was_there and task_id not in self._terminated:
-            return Problem(
-                410, "UploadGone", "this upload was removed, as one that waited too long"
-            )
+        """Of what a client removed, 404; of what ended by itself, 410."""
+        if task_id in self._door.removals:
+            return Problem(404, "TaskNotFound", f"the upload {task_id!r} was removed by a client")
+        if was_there or self._door.engine.was_removed(task_id):
+            detail = "this upload is gone: it waited too long, or all was done with it"
+            return Problem(410, "UploadGone", detail)
         return Problem(404, "TaskNotFound", f"there is no upload {task_id[:80]!r}")
 
     def _offset(self, record: Any) -> int:
@@ -280,7 +278,7 @@ class TusEndpoint:
             await to_thread.run_sync(self._door.engine.remove, task_id)
         except TaskNotFound:
             raise self._gone(task_id) from None
-        self._terminated.append(task_id)
+        self._door.removals.add(task_id)
         self._unfinished.forget(task_id)
 
 

@@ -14,6 +14,7 @@ import pytest
 from musictasks.files import Effects, using
 from rawhttp import BODY_TYPE, Tus, checksum, chunked, encoded, head
 from serverkit import Served, wait_until
+from socketkit import Client
 
 DATA = b"some pages, and then some more"
 #: One of each kind of request, with everything it needs but `Tus-Resumable`.
@@ -163,6 +164,7 @@ def test_a_length_is_a_number_of_bytes(papers: Served, tus: Tus, length: Any):
     length = length.encode().decode("latin-1") if isinstance(length, str) else length
     answer = tus.ask("POST", Upload_Length=length)
     assert answer.status == 400, problem(answer)
+    assert length != 0 or "it has no content" in problem(answer)["detail"]
     assert len(papers.engine.tasks()) == before
 
 
@@ -586,6 +588,30 @@ def test_a_deleted_upload_is_not_found(papers: Served, tus: Tus):
     for method in ("HEAD", "PATCH", "DELETE"):
         assert tus.ask(method, target, **KINDS[method]).status == 404
     wait_until(lambda: not (papers.engine.settings.uploads / target.rpartition("/")[2]).exists())
+
+
+def test_what_any_client_removed_is_not_found(music: Served):
+    """On whatever way, as after a DELETE: nobody begins it again behind the back of who did it."""
+    tus = Tus(music.port)
+    with music.client() as api, Client(f"ws://{music.host}/musicdb") as socket:
+        said = {"message": "not wanted"}
+        ways = {
+            "tus": lambda one: tus.ask("DELETE", f"/uploads/{one}"),
+            "API": lambda one: api.delete(f"/api/tasks/{one}").raise_for_status(),
+            "event": lambda one: api.post(f"/api/tasks/{one}/events/remove"),
+            "message": lambda one: api.post(f"/api/tasks/{one}/events/remove", json=said),
+            "socket": lambda one: socket.request("RemoveUpload", {"taskid": one}),
+        }
+        for name, remove in ways.items():
+            task_id = tus.create(3, taskid="removed").rpartition("/")[2]
+            remove(task_id)
+            for method in ("HEAD", "PATCH", "DELETE"):
+                answer = tus.ask(method, f"/uploads/{task_id}", **KINDS[method])
+                assert answer.status == 404, (name, method)
+            wait_until(lambda: not music.engine.is_known("removed"))
+    tus.create(3, taskid="removed")
+    music.engine.discard("removed")  # by itself, as when it expires
+    assert tus.ask("HEAD", "/uploads/removed").status == 410
 
 
 def test_a_complete_upload_can_be_deleted(papers: Served, tus: Tus):
