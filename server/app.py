@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -42,7 +43,8 @@ def make_app(
     settings = settings or ServerSettings()
     if uploads is None and isinstance(engine, MusicEngine):
         uploads = engine.uploads
-    feed = Feed(settings.kept_events, settings.kept_event_bytes)
+    write = partial(events.written, engine.lifecycle)
+    feed = Feed(settings.kept_events, settings.kept_event_bytes, write)
     metrics = Metrics(engine)
     feed.listen(metrics.noted)
     feed.follow(engine)

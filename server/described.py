@@ -120,7 +120,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         query=TARGET_QUERY,
     ),
     ("GET", "/api/events"): _text(
-        "Notifications, as server-sent events `task` and `reset`.",
+        "Notifications, as server-sent events `task`, `reset` and `alive`.",
         "A stream that does not end.",
         "text/event-stream",
         query={"since": "The id of the last event that the client has, or its number."},

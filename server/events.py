@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
 import anyio.lowlevel
 import orjson
-from attrs import define, field, frozen
+from attrs import define, frozen
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from ..statemachine import Lifecycle
 from .bodies import query
 from .door import Door
 from .feed import Event
@@ -24,9 +24,26 @@ from .views import view_of
 
 #: How often a comment says that the stream is alive.
 PAUSE_S = 15.0
-#: So many bytes of texts are kept, for the streams that are not far behind.
-_KEPT_BYTES = 8 * 1024 * 1024
+#: A comment for programs, and an event for pages: browsers tell scripts of no comment. It has no
+#: id, so that what a client has is what it had before.
+_ALIVE = b": still here\nevent: alive\ndata: {}\n\n"
 _CURSOR = re.compile(r"(?:([0-9a-f]{12})-)?([0-9]{1,15})")
+
+
+def written(lifecycle: Lifecycle, name: str, status: dict[str, Any]) -> bytes:
+    """The data of a notification.
+
+    Raises:
+        TypeError: JSON cannot hold it.
+    """
+    task = status["task"]
+    data: dict[str, Any] = {
+        "notification": name,
+        "message": status["message"],
+        "task": None if task is None else view_of(lifecycle, task),
+        "gone": task is None or task.get("state") == lifecycle.gone,
+    }
+    return orjson.dumps(data)
 
 
 @define(eq=False)
@@ -35,8 +52,6 @@ class Streams:
 
     door: Door
     open: int = 0
-    _texts: OrderedDict[int, bytes] = field(factory=OrderedDict, init=False)
-    _kept: int = field(default=0, init=False)
 
     async def endpoint(self, request: Request) -> Response:
         """Opens a stream, from where the client has been, or from now on."""
@@ -58,24 +73,9 @@ class Streams:
         return int(match[2]), False
 
     def text(self, event: Event) -> bytes:
-        """An event as it is sent: made once for all streams."""
-        text = self._texts.get(event.number)
-        if text is None:
-            text = self._texts[event.number] = self._made(event)
-            self._kept += len(text)
-            while self._kept > _KEPT_BYTES:
-                self._kept -= len(self._texts.popitem(last=False)[1])
-        return text
-
-    def _made(self, event: Event) -> bytes:
-        lifecycle, task = self.door.engine.lifecycle, event.status["task"]
-        data: dict[str, Any] = {
-            "notification": event.name,
-            "message": event.status["message"],
-            "task": None if task is None else view_of(lifecycle, task),
-            "gone": task is None or task.get("state") == lifecycle.gone,
-        }
-        return b"event: task\nid: %s\ndata: %s\n\n" % (self.id(event.number), orjson.dumps(data))
+        """An event as it is sent; empty where JSON cannot hold it."""
+        data = self.door.feed.written(event)
+        return data and b"event: task\nid: %s\ndata: %s\n\n" % (self.id(event.number), data)
 
     def id(self, number: int) -> bytes:
         return f"{self.door.feed.run}-{number}".encode()
@@ -92,11 +92,12 @@ class Streams:
                 if batch is None:
                     yield self._reset(feed.last)
                 elif not batch:
-                    yield b": still here\n\n"
+                    yield _ALIVE
                 else:
                     # One by one: of what a stream is behind, only this waits for its client.
                     for event in batch:
-                        yield self.text(event)
+                        if text := self.text(event):
+                            yield text
                         await anyio.lowlevel.checkpoint()  # ends it for a client that has gone
 
     def _reset(self, number: int) -> bytes:

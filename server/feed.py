@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import Any
@@ -14,6 +15,8 @@ import orjson
 from attrs import define, field, frozen
 
 from ..engine import Engine
+
+_log = logging.getLogger(__name__)
 
 
 @frozen
@@ -25,8 +28,18 @@ class Event:
     name: str
     #: The documented dictionary; nobody changes it.
     status: dict[str, Any]
-    #: About how much it is, as JSON.
+    #: How much it is as readers get it.
     size_bytes: int = 0
+
+
+#: What readers get of a notification with this name and status, as JSON.
+Written = Callable[[str, dict[str, Any]], bytes]
+#: So many bytes of what was written are kept, for the readers that are not far behind.
+_WRITTEN_BYTES = 8 * 1024 * 1024
+
+
+def _plain(name: str, status: dict[str, Any]) -> bytes:
+    return orjson.dumps([name, status])
 
 
 @define(eq=False)
@@ -39,9 +52,14 @@ class Feed:
 
     _kept: int
     _kept_bytes: int
+    #: Called once for each notification, and again for one that is long past.
+    _write: Written = _plain
     #: Tells this feed from one of an earlier process, whose numbers mean something else.
     run: str = field(factory=lambda: uuid4().hex[:12], init=False)
     _ring: deque[Event] = field(init=False)
+    #: What was written of the newest ones, by number.
+    _written: OrderedDict[int, bytes] = field(factory=OrderedDict, init=False)
+    _written_bytes: int = field(default=0, init=False)
     _bytes: int = field(default=0, init=False)
     _last: int = field(default=0, init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
@@ -61,20 +79,43 @@ class Feed:
         self._listeners.append(listener)
 
     def _take(self, name: str, status: dict[str, Any]) -> None:
-        size = _size(status)
-        event = Event(self._last + 1, name, status, size)  # by the one thread of the subscription
+        number = self._last + 1  # by the one thread of the subscription
+        written = self._written_of(name, status)
+        event = Event(number, name, status, len(written))
         # Invariant: before the readers, so that what clients hear of is counted already.
         for listener in self._listeners:
             listener(event)
         with self._lock:
             self._last = event.number
             self._ring.append(event)
-            self._bytes += size
+            self._bytes += event.size_bytes
+            self._keep(number, written)
             while len(self._ring) > self._kept or self._bytes > self._kept_bytes:
                 self._bytes -= self._ring.popleft().size_bytes
             wakes = list(self._wakes)
         for wake in wakes:
             wake()
+
+    def _written_of(self, name: str, status: dict[str, Any]) -> bytes:
+        try:
+            return self._write(name, status)
+        except TypeError:  # a program told of something that JSON cannot hold
+            _log.exception("a notification %s cannot be sent", name)
+            return b""
+
+    def _keep(self, number: int, written: bytes) -> None:
+        self._written[number] = written
+        self._written_bytes += len(written)
+        while self._written_bytes > _WRITTEN_BYTES and len(self._written) > 1:
+            self._written_bytes -= len(self._written.popitem(last=False)[1])
+
+    def written(self, event: Event) -> bytes:
+        """An event as readers get it; empty where JSON cannot hold it."""
+        with self._lock:
+            written = self._written.get(event.number)
+        if written is None:
+            written = self._written_of(event.name, event.status)
+        return written
 
     def close(self) -> None:
         """Ends all readers, once they have what is there."""
@@ -138,10 +179,3 @@ class Feed:
         finally:
             with self._lock:
                 self._wakes.discard(wake)
-
-
-def _size(status: dict[str, Any]) -> int:
-    try:
-        return len(orjson.dumps(status))
-    except TypeError:  # a program told of something that JSON cannot hold
-        return 0

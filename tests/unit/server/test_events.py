@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 from attrs import frozen
-from musictasks.server import events, serving
+from musictasks.server import events, feed, serving
 from serverkit import Served, ServerProcess, served_library, wait_until
 
 
@@ -148,8 +148,9 @@ def test_a_quiet_stream_says_that_it_is_alive(served, monkeypatch):
         client.stream("GET", "/api/events") as answer,
     ):
         lines = answer.iter_lines()
-        said = [next(lines) for _ in range(6)]
+        said = [next(lines) for _ in range(10)]
     assert said.count(": still here") == 2
+    assert said[-4:] == [": still here", "event: alive", "data: {}", ""]
 
 
 def test_there_are_no_more_streams_than_allowed(tmp_path: Path):
@@ -206,20 +207,19 @@ def test_of_what_a_reader_is_behind_one_event_waits_for_it(served):
 
 
 def test_the_texts_for_all_streams_are_bounded(served, monkeypatch):
-    monkeypatch.setattr(events, "_KEPT_BYTES", 300_000)
+    monkeypatch.setattr(feed, "_WRITTEN_BYTES", 300_000)
     task = begin(served)
     for number in range(8):
         served.engine.annotate(task, {"filler": f"{number}" + "x" * 100_000})
     door = served.app.state.door
     wait_until(lambda: door.feed.last >= 8)
-    streams = events.Streams(door)
     found = door.feed.since(0)
     assert found
-    texts = [streams.text(event) for event in found]
-    kept = list(streams._texts.values())
+    texts = [door.feed.written(event) for event in found]
+    kept = list(door.feed._written.values())
     assert 0 < sum(map(len, kept)) <= 300_000
     assert kept == texts[-len(kept) :]
-    assert [streams.text(event) for event in found] == texts
+    assert [door.feed.written(event) for event in found] == texts
 
 
 def test_many_readers_get_the_same(served):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import orjson
 import pytest
 from musictasks.music import MusicEngine
 from musictasks.server.feed import Feed
@@ -21,3 +24,34 @@ def test_what_is_kept(engine: MusicEngine, kept: int, kept_bytes: int):
     newest = feed.since(16)
     assert newest is not None
     assert [event.number for event in newest] == [17, 18, 19, 20]
+
+
+def test_each_is_written_once(engine: MusicEngine):
+    """For its size, and for all who read it."""
+    names: list[str] = []
+
+    def write(name: str, status: dict[str, Any]) -> bytes:
+        names.append(name)
+        return orjson.dumps(status["message"])
+
+    feed = Feed(100, 10**6, write)
+    feed.follow(engine)
+    for number in range(5):
+        engine.notify("InternalError", None, f"number {number}")
+    wait_until(lambda: feed.last == 5)
+    found = feed.since(0) or []
+    for _ in range(3):
+        assert [feed.written(event) for event in found] == [b'"number %d"' % n for n in range(5)]
+    assert [event.size_bytes for event in found] == [10] * 5
+    assert len(names) == 5
+
+
+def test_what_json_cannot_hold_is_nothing(engine: MusicEngine):
+    def write(_name: str, _status: dict[str, Any]) -> bytes:
+        raise TypeError
+
+    feed = Feed(100, 10**6, write)
+    feed.follow(engine)
+    engine.notify("InternalError", None, "odd")
+    wait_until(lambda: feed.last == 1)
+    assert [feed.written(event) for event in feed.since(0) or []] == [b""]
