@@ -43,6 +43,10 @@ class Artists:
         """The album with the artist's one spelling."""
         return evolve(album, artist=self._spelled(album.artist))
 
+    def of_name(self, artist: str) -> str:
+        """The name's one spelling."""
+        return self._spelled(artist)
+
     def of_video(self, video: VideoPath) -> VideoPath:
         """The video with the artist's one spelling."""
         return evolve(video, artist=self._spelled(video.artist))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ..library import AlbumPath, safe_album_path
 
@@ -41,6 +41,8 @@ class Overrides:
     year: int | None = None
     #: Of a music video.
     name: str | None = None
+    #: Of a song: its track.
+    number: int | None = field(default=None, kw_only=True)
     wording: Wording = Wording()
 
     def album_path(self) -> AlbumPath | None:

@@ -21,6 +21,7 @@ from ..library import (
 )
 from ..music import Settings
 from ..statemachine import MusicTask
+from .artists import Artists
 from .overrides import Overrides
 
 
@@ -32,7 +33,10 @@ class Proposal:
     target: str | None = None
     #: Why there is no target, or why it cannot be used.
     reason: str | None = None
+    #: As the library spells the name, unless a person gave it.
     artist: str | None = None
+    #: How the library spells it, where a person gave it otherwise.
+    spelling: str | None = None
     album: str | None = None
     year: int | None = None
     #: Where the tags tell of a second one.
@@ -55,18 +59,32 @@ def propose(settings: Settings, task: MusicTask, overrides: Overrides | None = N
     """
     overrides = overrides or Overrides()
     if task.content_type == "album":
-        return _album(task, overrides)
+        return _album(settings, task, overrides)
     if task.content_type == "video":
-        return _video(task, overrides)
+        return _video(settings, task, overrides)
     if task.content_type == "albumfile":
         return _album_file(settings, task, overrides)
     return Proposal(reason="name the album, or the video, that it is for")
 
 
-def propose_album(overrides: Overrides) -> Proposal:
-    """Where an album goes of which only this is known."""
-    known = Proposal(artist=overrides.artist, album=overrides.album, year=overrides.year)
+def propose_album(settings: Settings, overrides: Overrides, told: str | None = None) -> Proposal:
+    """Where an album goes of which only this is known; `told` is its artist where none is given."""
+    artist, spelling = _artist(settings, overrides, told)
+    known = Proposal(artist=artist, spelling=spelling, album=overrides.album, year=overrides.year)
     return _targeted(known, lambda: _album_path(known, overrides).path)
+
+
+def _artist(
+    settings: Settings, overrides: Overrides, told: str | None
+) -> tuple[str | None, str | None]:
+    """The artist that counts, and how the library spells one that a person gave otherwise."""
+    name = overrides.artist or told
+    if not name:
+        return None, None
+    spelled = Artists(settings, Overrides()).of_name(name)
+    if overrides.artist is None:
+        return spelled, None
+    return name, None if spelled == name else spelled
 
 
 def placed(settings: Settings, target: str) -> str | None:
@@ -81,20 +99,20 @@ def placed(settings: Settings, target: str) -> str | None:
     return f"{target} is there already, and is never overwritten"
 
 
-def _album(task: MusicTask, overrides: Overrides) -> Proposal:
-    return propose_album(
-        evolve(
-            overrides,
-            artist=overrides.artist or _text(task, "artist"),
-            album=overrides.album or _text(task, "album"),
-            year=overrides.year or _year(task, "releaseyear"),
-        )
+def _album(settings: Settings, task: MusicTask, overrides: Overrides) -> Proposal:
+    overrides = evolve(
+        overrides,
+        album=overrides.album or _text(task, "album"),
+        year=overrides.year or _year(task, "releaseyear"),
     )
+    return propose_album(settings, overrides, _text(task, "artist"))
 
 
-def _video(task: MusicTask, overrides: Overrides) -> Proposal:
+def _video(settings: Settings, task: MusicTask, overrides: Overrides) -> Proposal:
+    artist, spelling = _artist(settings, overrides, _text(task, "artistname"))
     known = Proposal(
-        artist=overrides.artist or _text(task, "artistname"),
+        artist=artist,
+        spelling=spelling,
         year=overrides.year or _year(task, "release"),
         title=overrides.name or _text(task, "name"),
     )
@@ -122,12 +140,14 @@ def _album_file(settings: Settings, task: MusicTask, overrides: Overrides) -> Pr
             tags = read_song(file, PurePosixPath(path).name)
     except MediaError as error:
         return Proposal(reason=error.reason)
+    artist, spelling = _artist(settings, overrides, tags.artist_of_album or tags.artist)
     known = Proposal(
-        artist=overrides.artist or tags.artist_of_album or tags.artist,
+        artist=artist,
+        spelling=spelling,
         album=overrides.album or tags.album,
         year=overrides.year or tags.year,
         disc=(tags.disc or 1) if (tags.disc or 1) > 1 or (tags.disc_count or 1) > 1 else None,
-        number=tags.number,
+        number=overrides.number or tags.number,
         title=overrides.name or tags.title,
     )
     suffix = PurePosixPath(path).suffix.removeprefix(".")

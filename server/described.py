@@ -7,8 +7,9 @@ from typing import Any
 
 from attrs import frozen
 
+from ..music import Answer
 from .bodies import Members
-from .library import ARTWORK, IMPORT, INTEGRATION, TARGET_QUERY
+from .library import ARTWORK, IMPORT, INTEGRATION, PREFLIGHT, TARGET_QUERY
 from .tasks import ANNOTATIONS, EVENT, RETRY
 
 
@@ -113,6 +114,12 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("POST", "/api/scans"): Operation(
         summary="Compares the Music Directory with the database.", status=201, body={}
     ),
+    ("POST", "/api/preflight"): Operation(
+        summary="What would become of an upload, before a byte of it is sent.",
+        answers="`send` it, `go on` with a task, it is `there`, or `refused`.",
+        schema="Preflight",
+        body=PREFLIGHT,
+    ),
     ("GET", "/api/library/targets"): Operation(
         summary="Where an upload would go, by its tags and annotations.",
         answers="What is known, and a target where that is enough.",
@@ -183,7 +190,28 @@ SCHEMAS: dict[str, Any] = {
             "reason": {**_TEXT, "description": "Why there is no target, or not this one."},
             "usable": {"type": "boolean"},
             **dict.fromkeys(("artist", "album", "title"), _TEXT),
+            "spelling": {
+                **_TEXT,
+                "description": "How the library spells the artist, if that is otherwise.",
+            },
             **dict.fromkeys(("year", "disc", "number"), _NUMBER),
+        },
+    },
+    "Preflight": {
+        "type": "object",
+        "required": ["answer", "task_id", "offset", "path", "reason"],
+        "properties": {
+            "answer": {"enum": [str(answer) for answer in Answer]},
+            "task_id": {
+                **_TEXT,
+                "description": "With `go on`, or of the task that stands in the way.",
+            },
+            "offset": {**_NUMBER, "description": "With `go on`: the first byte that is missing."},
+            "path": {
+                **_TEXT,
+                "description": "With `there`: of the file, or the album that an archive became.",
+            },
+            "reason": {**_TEXT, "description": "With `refused`."},
         },
     },
     "Problem": {

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from ..errors import IllegalTransition, InvalidPath
 from ..files import check_relative
 from ..intake import Overrides, placed, propose, propose_album
-from ..music import MusicEngine
+from ..music import Answer, MusicEngine, Preflight
 from ..statemachine import MusicTask
 from .bodies import Member, Members, json_object, query
 from .door import Door
@@ -46,7 +46,14 @@ TARGET_QUERY = {
     "album": "Of songs and albums.",
     "year": "Four digits.",
     "name": "The title of a song or a video.",
+    "track": "Of a song: its number, 1 to 9999.",
     "target": "Not a proposal: only whether this one can be used.",
+}
+
+PREFLIGHT: Members = {
+    "contenttype": Member(str, "As of an upload; `albumfile` where it is missing."),
+    "filesize": Member(int, "Bytes of the file.", required=True),
+    "checksum": Member(str, "Its SHA-1 in hex digits; without it nothing can be known of it."),
 }
 
 _NAMES = ("artist", "album", "name")
@@ -58,6 +65,23 @@ class LibraryRoutes:
 
     door: Door
     engine: MusicEngine
+
+    async def preflight(self, request: Request) -> Response:
+        given = await self._given(request, PREFLIGHT)
+        found = await to_thread.run_sync(lambda: self._preflight(**given))
+        return JSON(asdict(found))
+
+    def _preflight(
+        self, filesize: int, contenttype: str = "albumfile", checksum: str | None = None
+    ) -> Preflight:
+        found = self.engine.preflight(
+            content_type=contenttype, checksum=checksum, file_size=filesize
+        )
+        most = self.door.settings.upload_bytes
+        if found.answer is Answer.SEND and filesize > most:
+            reason = f"{filesize} bytes are more than the {most} that are allowed"
+            return Preflight(answer=Answer.REFUSED, reason=reason)
+        return found
 
     async def integration(self, request: Request) -> Response:
         given = await self._given(request, INTEGRATION)
@@ -94,7 +118,7 @@ class LibraryRoutes:
         year = _year(asked.get("year"))
         if not (artist and album and year):
             raise Problem(422, "BadQuery", "name a task, or an artist, an album and a year")
-        found = asdict(propose_album(Overrides(artist, album, year)))
+        found = asdict(propose_album(self.engine.settings, Overrides(artist, album, year)))
         if found["target"] is not None:
             found["reason"] = placed(self.engine.settings, found["target"])
         return _judged(found)
@@ -105,7 +129,8 @@ class LibraryRoutes:
             events = self._events(task)
             raise IllegalTransition(task.id, task.state, "request_integration", events)
         artist, album, name = (asked.get(key, "").strip() or None for key in _NAMES)
-        overrides = Overrides(artist, album, _year(asked.get("year")), name)
+        year, number = _year(asked.get("year")), _track(asked.get("track"))
+        overrides = Overrides(artist, album, year, name, number=number)
         found = asdict(propose(self.engine.settings, task, overrides))
         if "target" in asked:
             found |= {"target": asked["target"], "reason": None}
@@ -144,12 +169,21 @@ def _year(text: str | None) -> int | None:
     return int(text)
 
 
+def _track(text: str | None) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= 4 and int(text)):
+        raise Problem(422, "BadQuery", "track is not a number from 1 to 9999")
+    return int(text)
+
+
 def routes(door: Door) -> list[BaseRoute]:
     """None where the engine is not that of a music library."""
     if door.music is None:
         return []
     api = LibraryRoutes(door, door.music)
     return [
+        Route("/api/preflight", api.preflight, methods=["POST"]),
         Route("/api/tasks/{id}/integration", api.integration, methods=["POST"]),
         Route("/api/imports", api.imports, methods=["POST"]),
         Route("/api/artwork", api.artwork, methods=["POST"]),

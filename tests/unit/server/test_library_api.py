@@ -12,7 +12,8 @@ import pytest
 from clikit import ALBUM, BOOKLET, COVER, FLAC, TARGETS, copy_album, retag
 from musictasks.library import sample_album
 from musictasks.music import MusicEngine
-from serverkit import Served
+from serverkit import Served, served_library
+from videokit import make_video
 
 
 @pytest.fixture
@@ -56,6 +57,46 @@ def test_what_a_person_says_counts_more_than_tags(served, client):
     told = proposal(client, task=task, artist="A/B", album="C", year="1999", name="../x\x1b[31m")
     assert told["target"] == "A∕B/1999 - C/01 ..∕x[31m.flac"
     assert told["usable"]
+
+
+def test_a_track_that_a_person_says_counts_more(served, client, tmp_path):
+    """The disc that the tags tell of stays; a song without a number needs nothing else."""
+    task = bring(served.engine, FLAC)
+    assert proposal(client, task=task, track="7")["target"] == f"{ALBUM}/07 Morgenröte.flac"
+    song = retag(copy_album(tmp_path, FLAC) / FLAC, tracknumber=None, discnumber="2/2")
+    task = bring(served.engine, FLAC, data=song.read_bytes())
+    assert not proposal(client, task=task)["usable"]
+    told = proposal(client, task=task, track="0012")
+    assert (told["target"], told["number"]) == (f"{ALBUM}/2-12 Morgenröte.flac", 12)
+    for track in ("0", "x", "-1", "12345", "٣", "1.0"):
+        answer = client.get("/api/library/targets", params={"task": task, "track": track})
+        assert answer.status_code == 422, track
+
+
+def test_artists_are_spelled_as_in_the_library(served, client):
+    """Those of tags and annotations, as `add` does it; one that was given stays, and is told."""
+    artist = ALBUM.partition("/")[0]
+    there = artist.upper()
+    (served.engine.settings.music / there).mkdir()
+    task = bring(served.engine, FLAC)
+    told = proposal(client, task=task)
+    assert (told["artist"], told["spelling"]) == (there, None)
+    assert told["target"].startswith(f"{there}/2020 - ")
+    told = proposal(client, task=task, artist=artist)
+    assert (told["artist"], told["spelling"]) == (artist, there)
+    assert told["target"].startswith(f"{artist}/2020 - ")
+    told = proposal(client, artist=artist, album="Other", year="2001")
+    assert (told["target"], told["spelling"]) == (f"{artist}/2001 - Other", there)
+    clip = make_video()
+    video = served.engine.begin_upload(
+        content_type="video",
+        file_size=len(clip),
+        source_filename="a.mp4",
+        annotations={"artistname": artist, "release": "2001", "name": "Clip"},
+    )
+    served.engine.receive_chunk(video.id, clip)
+    served.engine.wait(video.id, "readyforintegration", timeout=30)
+    assert proposal(client, task=video.id)["target"] == f"{there}/2001 - Clip.mp4"
 
 
 def test_what_is_no_song_needs_an_album(served, client):
@@ -129,6 +170,61 @@ def test_an_album_is_brought_in_and_scanned(served, client):
     assert scan.annotations["newpaths"]["songs"] == []
     again = client.post(f"/api/tasks/{song}/integration", json={"target": target})
     assert again.status_code == 409 or again.json()["type"] == "TaskNotFound"
+
+
+# -- preflight ----------------------------------------------------------------------------------
+
+
+def ask(client: httpx.Client, data: bytes, **more: Any) -> dict[str, Any]:
+    asked = {"filesize": len(data), "checksum": hashlib.sha1(data).hexdigest(), **more}
+    answer = client.post("/api/preflight", json=asked)
+    assert answer.status_code == 200, answer.text
+    return {name: value for name, value in answer.json().items() if value is not None}
+
+
+def test_a_preflight_says_what_would_become_of_an_upload(served, client):
+    """Send it, go on at a byte of a task, and, whatever it is called, it is there."""
+    song = (sample_album() / FLAC).read_bytes()
+    assert ask(client, song) == {"answer": "send"}
+    assert ask(client, song, checksum=None) == {"answer": "send"}
+    task = served.engine.begin_upload(
+        content_type="albumfile",
+        file_size=len(song),
+        checksum=hashlib.sha1(song).hexdigest(),
+        source_filename="a.flac",
+    )
+    served.engine.receive_chunk(task.id, song[:1000])
+    assert ask(client, song) == {"answer": "go on", "task_id": task.id, "offset": 1000}
+    served.engine.receive_chunk(task.id, song[1000:])
+    served.engine.wait(task.id, "readyforintegration", timeout=30)
+    assert ask(client, song)["offset"] == len(song)
+    served.engine.integrate(task.id, f"{ALBUM}/09 Other.flac")
+    served.engine.wait(task.id, "notexisting", timeout=30)
+    assert ask(client, song) == {"answer": "there", "path": f"{ALBUM}/09 Other.flac"}
+    assert ask(client, song, contenttype="album") == {"answer": "send"}
+
+
+def test_a_preflight_says_why_an_upload_would_be_refused(tmp_path: Path):
+    """By the library, and by the server's own limit."""
+    with served_library(tmp_path, upload_bytes=10) as served, served.client() as client:
+        for more, reason in (
+            ({"contenttype": "film"}, "not allowed"),
+            ({"checksum": "x"}, "not a valid SHA-1"),
+            ({"filesize": 0}, "no content"),
+            ({"filesize": -1}, "no content"),
+            ({"filesize": 11}, "more than the 10 that are allowed"),
+        ):
+            told = ask(client, b"0123456789", **more)
+            assert told["answer"] == "refused"
+            assert reason in told["reason"]
+        assert ask(client, b"0123456789") == {"answer": "send"}
+        assert served.engine.tasks() == []
+
+
+def test_a_preflight_needs_a_size(client):
+    for body in ({}, {"filesize": "1"}, {"filesize": True}, {"filesize": 1.0}, {"filesize": None}):
+        answer = client.post("/api/preflight", json=body)
+        assert (answer.status_code, answer.json()["member"]) == (422, "filesize")
 
 
 def test_only_albums_and_videos_are_imported(client):

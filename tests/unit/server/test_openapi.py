@@ -64,7 +64,7 @@ def _bodies(described: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any
 def test_the_described_members_are_those_that_are_taken(served, described):
     """A member too many is refused, one of each wrong type too, and a missing one is named."""
     found = list(_bodies(described))
-    assert len(found) == 7
+    assert len(found) == 8
     with served.client() as client:
         for method, path, schema in found:
             url = path.format(id="none", event="none")
@@ -92,5 +92,10 @@ def test_the_answers_have_the_described_members(tmp_path: Path):
         assert set(task) == set(schemas["Task"]["properties"])
         listed = client.get("/api/tasks").json()
         assert set(listed) == set(schemas["Tasks"]["properties"])
+        asked = client.post("/api/preflight", json={"filesize": 3}).json()
+        assert set(asked) == set(schemas["Preflight"]["properties"])
+        proposed = {"artist": "A", "album": "B", "year": "2000"}
+        target = client.get("/api/library/targets", params=proposed).json()
+        assert set(target) == set(schemas["Proposal"]["properties"])
         problem = client.get("/api/tasks/none").json()
         assert set(problem) >= set(schemas["Problem"]["required"])
