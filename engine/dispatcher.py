@@ -154,7 +154,7 @@ class Dispatcher:
             return self._jobs.get(timeout=self._patience(next_tick))
 
     def _may_be_due(self) -> bool:
-        """Whether a look at the timers, with their lock, is worth it; this thread alone takes them."""
+        """Whether a look at the timers, with their lock, pays. Only this thread takes them."""
         due = self._due
         return bool(self._later) or (bool(due) and due[0][0] <= self._clock())
 

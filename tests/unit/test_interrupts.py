@@ -99,7 +99,7 @@ def parts(
         dispatcher = Dispatcher(time.time)
         dispatcher.start()
         events = OwnEvents(engine._runner.tasks, dispatcher)
-        settings = evolve(musictasks_settings, stop_timeout_s=0.01)
+        settings = evolve(musictasks_settings.engine, stop_timeout_s=0.01)
         directories = OwnedDirectories(Directory(tmp_path))
         workers = Workers(settings, directories, events, InlineExecutor, bool)
         workers._running.add("t")
