@@ -70,11 +70,18 @@ class Entry:
     worker: Work | None = None
     #: When a client last did something that no save of the task file shows, in unix seconds.
     active_at: float = 0.0
-    #: The record at the latest entry into each state, the latest last, for `wait`.
-    passed: tuple[Task, ...] = ()
     waiters: tuple[Waiter, ...] = ()
+    #: Empty until it enters a state: most tasks are loaded, and rest.
+    _passed: tuple[Task, ...] = ()
 
-    def pass_through(self, record: Task) -> None:
-        """Takes note of the entry into a state."""
-        others = [passed for passed in self.passed if passed.state != record.state]
-        self.passed = (*others, record)
+    @property
+    def passed(self) -> tuple[Task, ...]:
+        """The record at the latest entry into each state, the latest last, for `wait`."""
+        return self._passed or (self.record,)
+
+    def enter(self, record: Task, *, anew: bool) -> None:
+        """Takes note of the entry into a state; with `anew`, what was before does not count."""
+        before = () if anew else self.passed
+        self._passed = (*(one for one in before if one.state != record.state), record)
+        self.record = record
+        self.serial += 1

@@ -162,7 +162,6 @@ class Table:
         except InvalidTaskFile as error:
             self.refuse(error)
             return None
-        entry.pass_through(entry.record)
         with self._lock:
             self.entries[record.id] = entry
         self.unrefuse(record.id)

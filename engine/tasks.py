@@ -16,7 +16,7 @@ from ..errors import (
     TaskNotFound,
     TaskNotSaved,
 )
-from ..files import OwnedDirectories
+from ..files import OwnedDirectories, written_at
 from ..persistence import merge_edit
 from ..statemachine import Edge, Role, Task, TaskMachine
 from .entry import Absence, Entry
@@ -199,7 +199,7 @@ class Tasks:
     def last_activity(self, entry: Entry) -> float:
         """When something last happened to a task that waits, in unix seconds."""
         identity = self.table.store.identity(entry.record.id)
-        saved_at = 0.0 if identity is None else identity.mtime_ns / 1e9
+        saved_at = 0.0 if identity is None else written_at(identity)
         return max(saved_at, entry.active_at)
 
     def deleted(self, entry: Entry) -> None:
@@ -280,13 +280,10 @@ class Tasks:
 
     def _entered(self, record: Task, edge: Edge, sending: Sending) -> None:
         entry = sending.entry
-        entry.record = record
-        entry.serial += 1
+        is_new = self.table.role(entry.record) is Role.INITIAL
+        entry.enter(record, anew=is_new or edge.begins_anew)
         if sending.starts:
             entry.started = entry.serial
-        if edge.begins_anew:
-            entry.passed = ()
-        entry.pass_through(record)
         state = self.lifecycle.state(record.state)
         if state.role is Role.GONE:
             self.table.forget(entry)

@@ -16,7 +16,7 @@ if sys.platform == "win32":
 
 from . import effects
 from .directory import OWN_STEM, Directory, step_down
-from .durable import DurableFile, Identity
+from .durable import DurableFile, Identity, written_at
 from .effects import Effects, using
 from .foreign import ForeignDirectory, Parts, has_writer
 from .owned import OwnedDirectories
@@ -70,4 +70,5 @@ __all__ = [
     "sweep",
     "sweep_assembly",
     "using",
+    "written_at",
 ]

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import NamedTuple
+from struct import Struct
+from typing import NewType
 
 from attrs import define, field
 
@@ -22,16 +23,21 @@ from .syncing import SharedSync
 _MODE = 0o664
 
 
-class Identity(NamedTuple):
-    """What tells one state of a file from another."""
+#: Inode, modification time in ns, size.
+_PACKED = Struct("=QqQ")
 
-    inode: int
-    mtime_ns: int
-    size_bytes: int
 
-    @classmethod
-    def of(cls, status: os.stat_result) -> Identity:
-        return cls(status.st_ino, status.st_mtime_ns, status.st_size)
+#: What tells one state of a file from another; packed, for there is one for each task.
+Identity = NewType("Identity", bytes)
+
+
+def identity_of(status: os.stat_result) -> Identity:
+    return Identity(_PACKED.pack(status.st_ino, status.st_mtime_ns, status.st_size))
+
+
+def written_at(identity: Identity) -> float:
+    """When the file was written last, in unix seconds."""
+    return _PACKED.unpack(identity)[1] / 1e9
 
 
 @define(eq=False, repr=False)
@@ -79,7 +85,7 @@ class DurableFile:
                 raise InvalidPath(self.name, f"it is larger than {limit_bytes} bytes")
         finally:
             os.close(fd)
-        self.identity = Identity.of(found)
+        self.identity = identity_of(found)
         return data
 
     def create(self, data: bytes) -> None:
@@ -180,7 +186,7 @@ class DurableFile:
             try:
                 steps.write_all(fd, data, 0)
                 self._sync(fd)
-                return temporary, Identity.of(os.fstat(fd))
+                return temporary, identity_of(os.fstat(fd))
             finally:
                 os.close(fd)
         except BaseException:
@@ -193,7 +199,7 @@ class DurableFile:
         return nullcontext(self.dir_fd)
 
     def _look(self, name: str, dir_fd: int) -> Identity:
-        return Identity.of(os.stat(name, dir_fd=dir_fd, follow_symlinks=False))
+        return identity_of(os.stat(name, dir_fd=dir_fd, follow_symlinks=False))
 
     def _sync(self, fd: int) -> None:
         if self.durable:

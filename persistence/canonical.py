@@ -16,6 +16,7 @@ import orjson
 from attrs import evolve, field, fields, frozen
 
 from ..statemachine import HistoryEntry, JSONObject, Task
+from ..statemachine.record import EMPTY
 
 #: How a task file is written.
 OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
@@ -100,7 +101,7 @@ def make_reader(
         elif kind == tuple[HistoryEntry, ...]:
             made[key] = (item.alias, _history)
         elif _is_plain(kind):
-            few = item.name == "state" or bool(item.metadata.get("examples"))
+            few = item.metadata.get("few", False)
             plain[key] = (item.alias, _PLAIN[kind], few)
         else:
             made[key] = (item.alias, _structured(structure, kind))
@@ -121,7 +122,7 @@ def _structured(structure: Callable[[Any, Any], Any], kind: Any) -> Callable[[An
 def _object(value: Any) -> JSONObject:
     if type(value) is not dict:
         raise TypeError(value)
-    return JSONObject(value)
+    return JSONObject(value) if value else EMPTY
 
 
 def _history(values: Any) -> tuple[HistoryEntry, ...]:

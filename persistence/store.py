@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 from attrs import define, field, frozen
 
@@ -15,7 +16,7 @@ from ..errors import (
     TaskFileDeleted,
     TaskFileEdited,
 )
-from ..files import Directory, DurableFile, Identity, SharedSync
+from ..files import Directory, DurableFile, Identity, SharedSync, written_at
 from ..statemachine import Task
 from .converter import TASK_ID, TaskConverter
 
@@ -27,27 +28,33 @@ _TEMPORARY = re.compile(rf"\.{TASK_ID.pattern}\.[0-9]+\.[0-9]+\.tmp")
 _OUT_OF_MEANS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
-@define(eq=False, repr=False)
+@define(eq=False, repr=False, weakref_slot=False)
 class TaskFile:
     """The file of one task, and which state of it was loaded or saved last.
 
-    Whatever is raised: the file is as it was. One thread at a time (the task's lock).
+    Whatever is raised: the file is as it was. One thread at a time (the task's lock). There is one
+    for each task, so it is small: the `DurableFile` is made for each access.
     """
 
-    _file: DurableFile = field(alias="file")
-    _converter: TaskConverter = field(alias="converter")
+    _store: TaskStore = field(alias="store")
+    task_id: str
+    _identity: Identity | None = field(default=None, init=False)
     #: The file names states as they were called before; the next save has the names of today.
     has_old_names: bool = field(default=False, init=False)
 
     @property
-    def task_id(self) -> str:
-        return self._file.name.removesuffix(_SUFFIX)
-
-    @property
     def modified_s(self) -> float | None:
         """When what was loaded or saved last was written, in unix seconds; None before."""
-        known = self._file.identity
-        return None if known is None else known.mtime_ns / 1e9
+        return None if self._identity is None else written_at(self._identity)
+
+    @contextmanager
+    def _opened(self) -> Iterator[DurableFile]:
+        file = self._store._durable_file(self.task_id)
+        file.identity = self._identity
+        try:
+            yield file
+        finally:
+            self._identity = file.identity
 
     def create(self, task: Task) -> None:
         """Write the first record.
@@ -56,7 +63,8 @@ class TaskFile:
             FileExistsError: a file of this name is there.
             OSError: there is no file.
         """
-        self._file.create(self._dump(task))
+        with self._opened() as file:
+            file.create(self._dump(task))
 
     def save(self, task: Task) -> None:
         """Write the next record.
@@ -67,7 +75,8 @@ class TaskFile:
             OSError: the last record is in force.
         """
         try:
-            self._file.save(self._dump(task))
+            with self._opened() as file:
+                file.save(self._dump(task))
             self.has_old_names = False
         except FileNotFoundError:
             raise TaskFileDeleted(self.task_id) from None
@@ -85,12 +94,13 @@ class TaskFile:
 
     def delete(self) -> bool:
         """Remove the file; False where it was gone already."""
-        return self._file.delete()
+        with self._opened() as file:
+            return file.delete()
 
     def _dump(self, task: Task) -> bytes:
         if task.id != self.task_id:
             raise ValueError(f"task {task.id} does not belong into the file of {self.task_id}")
-        data = self._converter.dump(task)
+        data = self._store.converter.dump(task)
         if len(data) > FILE_MAX_BYTES:
             # What would not load again is not saved.
             raise OSError(errno.EFBIG, f"the task file would have {len(data)} bytes")
@@ -106,29 +116,31 @@ class TaskFile:
         Raises:
             ValueError, TypeError, OSError: It could not be saved, or would not load.
         """
-        self._converter.check(task, names)
+        self._store.converter.check(task, names)
         self._dump(task)
 
     def _load(self, *, edited: bool = False) -> Task:
-        known = self._file.identity
+        known, read = self._identity, self._store.converter.read
         try:
-            data = self._file.read(FILE_MAX_BYTES)
-            task, self.has_old_names = self._converter.read(data, self.task_id, edited=edited)
+            with self._opened() as file:
+                data = file.read(FILE_MAX_BYTES)
+            task, self.has_old_names = read(data, self.task_id, edited=edited)
         except FileNotFoundError:
             raise TaskFileDeleted(self.task_id) from None
         except (InvalidPath, InvalidTaskFile) as error:
             # Invariant: no save expects a file that does not load, so none writes over it.
-            self._file.identity = known
+            self._identity = known
             raise InvalidTaskFile(self._place, error.reason) from None
         except OSError as error:
             if error.errno in _OUT_OF_MEANS:
                 raise
             raise InvalidTaskFile(self._place, error.strerror or str(error)) from error
+        self.task_id = task.id  # the same text, kept once
         return task
 
     @property
     def _place(self) -> str:
-        return str(self._file.directory.root / self._file.name)
+        return str(self._store.directory.root / (self.task_id + _SUFFIX))
 
 
 @frozen(eq=False, repr=False)
@@ -151,16 +163,12 @@ class TaskStore:
         Raises:
             InvalidPath: this is no id.
         """
-        if not TASK_ID.fullmatch(task_id):
-            raise InvalidPath(task_id, "a task id is 1 to 64 of A-Z a-z 0-9 and -")
-        file = DurableFile(
-            self.directory,
-            task_id + _SUFFIX,
-            self.directory.durable,
-            self.dir_fd,
-            self.shared,
-        )
-        return TaskFile(file, self.converter)
+        _check_id(task_id)
+        return TaskFile(self, task_id)
+
+    def _durable_file(self, task_id: str) -> DurableFile:
+        name, durable = task_id + _SUFFIX, self.directory.durable
+        return DurableFile(self.directory, name, durable, self.dir_fd, self.shared)
 
     def load(self, task_id: str) -> tuple[TaskFile, Task]:
         """One task.
@@ -197,8 +205,13 @@ class TaskStore:
         return self.identity(task_id) is not None
 
     def identity(self, task_id: str) -> Identity | None:
-        """Which state of the file is there now: an invalid one is worth a look when it changed."""
-        return self.task_file(task_id)._file.status()
+        """Which state of the file is there now: an invalid one is worth a look when it changed.
+
+        Raises:
+            InvalidPath: this is no id.
+        """
+        _check_id(task_id)
+        return self._durable_file(task_id).status()
 
     def sweep(self) -> list[str]:
         """Remove what killed runs left half written; only the owner may. Returns the names."""
@@ -210,3 +223,8 @@ class TaskStore:
             for name in self.directory.names()
             if name.endswith(_SUFFIX) and not name.startswith(".")
         ]
+
+
+def _check_id(task_id: str) -> None:
+    if not TASK_ID.fullmatch(task_id):
+        raise InvalidPath(task_id, "a task id is 1 to 64 of A-Z a-z 0-9 and -")

@@ -64,19 +64,19 @@ class ArtworkSource(StrEnum):
     VIDEOFILE = "videofile"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, weakref_slot=False)
 class MusicTask(UploadTask):
     """The record of the documented task management.
 
     Upload paths are relative to the Upload Directory, music paths to the Music Directory.
     """
 
-    state: str = field(default="new", metadata=in_file(editable=False))
+    state: str = field(default="new", metadata=in_file(editable=False, few=True))
     content_type: str | None = field(
         default=None,
-        metadata=in_file(editable=False, examples=[one.value for one in ContentType]),
+        metadata=in_file(editable=False, few=True, examples=[one.value for one in ContentType]),
     )
-    mime_type: str | None = field(default=None, metadata=in_file(editable=False))
+    mime_type: str | None = field(default=None, metadata=in_file(editable=False, few=True))
     #: Where there is one, it counts instead of `upload_path`.
     preprocessed_path: str | None = field(default=None, metadata=in_file(path=True))
     video_path: str | None = field(default=None, metadata=in_file(path=True))

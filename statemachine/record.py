@@ -113,7 +113,7 @@ def _json_object(value: Mapping[str, Any] | JSONObject | None) -> JSONObject:
     return JSONObject(value)
 
 
-@frozen
+@frozen(weakref_slot=False)
 class HistoryEntry:
     """One change of state."""
 
@@ -134,6 +134,7 @@ def in_file(
     editable: bool = True,
     count: bool = False,
     examples: Iterable[Any] = (),
+    few: bool = False,
 ) -> dict[str, Any]:
     """The metadata of a record's field: what `musictasks.persistence` needs to know of it.
 
@@ -148,6 +149,7 @@ def in_file(
         count: It is never negative.
         examples: Values that `musictasks.testing` tries besides the default: those that a guard
             tells apart. Where there are none: each of a bool, an enumeration, a Literal.
+        few: It is text, and one of few values: all tasks share one copy of each in memory.
     """
     return {
         "key": key,
@@ -155,6 +157,7 @@ def in_file(
         "editable": editable,
         "count": count,
         "examples": tuple(examples),
+        "few": few,
     }
 
 
@@ -169,7 +172,7 @@ _OURS = in_file(editable=False)
 _COUNT = in_file(editable=False, count=True)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, weakref_slot=False)
 class Task:
     """What is known of a task at one moment. Frozen: only the machine makes the next one.
 
@@ -184,7 +187,7 @@ class Task:
     """
 
     id: str = field(metadata=_OURS)
-    state: str = field(metadata=_OURS)
+    state: str = field(metadata=in_file(editable=False, few=True))
     _annotations: JSONObject = field(
         default=None,
         converter=_json_object,

@@ -13,7 +13,7 @@ _OURS = in_file(editable=False)
 _COUNT = in_file(editable=False, count=True)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, weakref_slot=False)
 class UploadTask(Task):
     """A task with an uploaded file; derive the record of a lifecycle with an upload state from it.
 
