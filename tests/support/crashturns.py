@@ -46,6 +46,8 @@ class _Actor:
     #: Of those that are as early the one with the fewest steps is next.
     steps: int = 0
     can_go_on: Callable[[], bool] = lambda: True
+    #: Whether it waits for a time only.
+    timed: bool = False
     go: threading.Semaphore = Factory(lambda: threading.Semaphore(0))
     error: Exception | None = None
 
@@ -53,8 +55,12 @@ class _Actor:
 class Turns:
     """Who may run. The thread that makes this is the first, and the one that is told what hangs."""
 
-    def __init__(self, seed: int | None = None) -> None:
-        """With a seed, who is next of those that can go on is drawn, shared fsyncs included."""
+    def __init__(self, seed: int | None = None, lapses: int = 0) -> None:
+        """With a seed, who is next of those that can go on is drawn, shared fsyncs included.
+
+        So many times a timeout lapses where nobody can go on; then whoever waits is forgotten.
+        """
+        self.lapses = lapses
         self._chance = None if seed is None else random.Random(seed)
         self._local = threading.local()
         self._count = 0
@@ -117,7 +123,14 @@ class Turns:
             actor.steps += 1
             self._give_up(actor, doing, when, lambda: True)
 
-    def wait(self, until: Callable[[], bool], doing: str, when: int = SOON) -> None:
+    def wait(
+        self,
+        until: Callable[[], bool],
+        doing: str,
+        when: int = SOON,
+        *,
+        timed: bool = False,
+    ) -> None:
         """As `step`, and not before something is so.
 
         Raises:
@@ -125,7 +138,9 @@ class Turns:
         """
         actor = self.current()
         if actor is not None and self.taken:
+            actor.timed = timed
             self._give_up(actor, doing, when, until)
+            actor.timed = False
 
     def rest(self) -> None:
         """Returns when nobody else can go on."""
@@ -147,6 +162,9 @@ class Turns:
     def _next(self) -> None:
         """Lets one go on that can."""
         able = [actor for actor in self._actors if actor.can_go_on()]
+        if not able and self.lapses:
+            self.lapses -= 1
+            able = [actor for actor in self._actors if actor.timed]
         if not able:
             waiting = ", ".join(f"{one.number} for {one.doing}" for one in self._actors)
             self._main.error = Forgotten(f"nobody can go on; they wait: {waiting}")
@@ -228,9 +246,9 @@ class TurnQueue:
             turns._local.actor = self._reader
             self._reader.go.acquire()
         elif turns.taken:
-            turns.wait(self._has_some, self._what, self._when)
-        # Invariant: with turns it is there; who waits in vain is found, whatever the timeout.
-        return self._items.get(timeout=timeout)
+            turns.wait(self._has_some, self._what, self._when, timed=timeout is not None)
+        # Who waits in vain is found, whatever the timeout.
+        return self._items.get(timeout=0 if turns.taken else timeout)
 
     def _is_mine(self) -> bool:
         return self._turns.current() is self._reader

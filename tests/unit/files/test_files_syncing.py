@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
+from crashturns import SHARED_FSYNC, Turns
 from musictasks.files import Directory, DurableFile, Effects, SharedSync, syncing, using
 
 #: Longer than any step takes; only broken code meets it.
@@ -202,3 +208,80 @@ def test_a_save_that_fails_counts_for_no_neighbour(tmp_path: Path):
     ]
     contents = [(tmp_path / file.name).read_bytes() for file in files]
     assert contents == [b"0" if number == 3 else b"good" for number in range(6)]
+
+
+class Witness(Effects):
+    """Fsyncs that are done when nobody else can go on; notes what each proves."""
+
+    def __init__(self, turns: Turns) -> None:
+        self.turns = turns
+        #: Who has called so far.
+        self.called: set[int] = set()
+        #: Whose names are durable.
+        self.durable: set[int] = set()
+
+    def fsync(self, fd: int) -> None:
+        proven = set(self.called)
+        self.turns.step("an fsync", SHARED_FSYNC)
+        self.durable |= proven
+
+
+def struck_in_syncing(call: Callable[[], object], at: int) -> bool:
+    """Runs it, with a KeyboardInterrupt at the nth begin or end of what the module calls.
+
+    False if it was over before.
+    """
+    ticks = itertools.count(1)
+
+    def is_inside(frame: FrameType | None) -> bool:
+        return frame is not None and frame.f_code.co_filename == syncing.__file__
+
+    def strike(frame: FrameType, event: str, _arg: Any) -> None:
+        inside = is_inside(frame) or (event == "return" and is_inside(frame.f_back))
+        if inside and event != "c_call" and next(ticks) == at:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    sys.setprofile(strike)
+    try:
+        call()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.setprofile(None)
+    return False
+
+
+def one_dies(victim: int, at: int, dir_fd: int) -> tuple[bool, set[int]]:
+    """Of four that sync at once one is struck; whether it was, and who of them was told.
+
+    Nobody is told before an fsync that began after their call has ended.
+    """
+    turns, sync = Turns(lapses=4), SharedSync()
+    witness, told, struck = Witness(turns), set[int](), set[int]()
+
+    def call(number: int) -> None:
+        turns.step("its call")
+        witness.called.add(number)
+        sync(dir_fd)
+        assert number in witness.durable
+        told.add(number)
+
+    def die(number: int) -> None:
+        if struck_in_syncing(partial(call, number), at):
+            struck.add(number)
+
+    with turns.in_place(), using(witness):
+        turns.at_once([partial(die if n == victim else call, n) for n in range(4)])
+    return bool(struck), told
+
+
+@pytest.mark.parametrize("victim", range(4))
+def test_whoever_dies_in_a_group_leaves_nobody_waiting(victim: int, dir_fd: int):
+    """The one that syncs first, the one that takes over, those that wait: at any moment of each."""
+    at, struck = 0, True
+    while struck:
+        at += 1
+        struck, told = one_dies(victim, at, dir_fd)
+        assert told | {victim} == {0, 1, 2, 3}, f"struck at {at}"
+    assert at > 15
