@@ -87,9 +87,9 @@ class Power:
     def refusable(self) -> list[int]:
         """The fsyncs that are refused: those that saves share, or else those of the start."""
         if self.lane.way.turns is not None:
-            # Evenly, so that makings and saves are among them.
+            # Evenly, from the second on, if not all: in the first one tasks are made, of no data.
             step = len(self.shared) // (self.choice.shared or len(self.shared))
-            return self.shared[::step]
+            return self.shared[min(step, 2) - 1 :: step]
         opening = sum(cut.told == 0 for cut in self.recording.cuts)
         return [n for n, name in enumerate(self.recording.calls[:opening], 1) if name == "fsync"]
 

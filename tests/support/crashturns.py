@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 from unittest.mock import patch
 
@@ -238,6 +238,11 @@ class TurnQueue:
 
     def put(self, item: object) -> None:
         self._items.put(item)
+
+    def get_nowait(self) -> Any:
+        if self._turns.taken:
+            raise Empty  # then it is asked for by `get`, which gives the turn away
+        return self._items.get_nowait()
 
     def get(self, timeout: float | None = None) -> Any:
         turns = self._turns

@@ -19,6 +19,12 @@ _UPLOADS = "tests/unit/uploads/test_uploads.py"
 _DIRECTORY = "tests/unit/engine/test_task_directory.py"
 _TAKE_OVER = "tests/unit/music/test_takeover.py"
 _OWN = "tests/unit/engine/test_own_records.py"
+_MANY = "tests/integration/crash/test_crash_many.py"
+MANY_CUT = f"{_MANY}::test_a_power_cut_among_saves_that_share_an_fsync"
+MANY_REFUSED = f"{_MANY}::test_a_power_cut_after_a_shared_fsync_was_refused[some]"
+MANY_KILL = f"{_MANY}::test_killed_at_every_effect_of_many[many]"
+MANY_ERRORS = f"{_MANY}::test_an_error_at_every_effect_of_many[many]"
+MANY_DELETE = f"{_MANY}::test_a_task_file_deleted_at_every_effect_of_many[many]"
 _KILLED = "tests/integration/killed/test_killed_tasks.py"
 _INTERRUPTS = "tests/unit/test_interrupts.py"
 _SYNCING = "tests/unit/files/test_files_syncing.py"
@@ -320,6 +326,109 @@ BUGS = (
         "                fd = open_regular(self.name, dir_fd, self.name)\n"
         "                self._sync(fd)\n                os.close(fd)\n",
         (IMAGES,),
+    ),
+    Bug(
+        "many at once: who finds a sync running does not wait, and tells",
+        "files/durable.py",
+        "        if self.durable:\n            self.shared(dir_fd)\n",
+        "        if self.durable and self.shared._running is None:\n"
+        "            self.shared(dir_fd)\n",
+        (MANY_CUT,),
+    ),
+    Bug(
+        "many at once: who shares a sync tells while it runs",
+        "files/syncing.py",
+        "                leads = self._running is None\n                if leads:\n",
+        "                leads = self._running is None\n"
+        "                mine.synced = not leads and len(mine.waiting) > 0\n"
+        "                if mine.synced:\n                    return mine\n"
+        "                if leads:\n",
+        (MANY_CUT,),
+    ),
+    Bug(
+        "many at once: the exchange comes before the sync of the temporary, where one runs",
+        "files/durable.py",
+        "        if self.durable:\n            effects.current.fsync(fd)\n",
+        "        if self.durable and self.shared._running is None:\n"
+        "            effects.current.fsync(fd)\n",
+        (MANY_CUT,),
+    ),
+    Bug(
+        "many at once: the syncs of the temporaries are left to that of the directory",
+        "files/durable.py",
+        "        if self.durable:\n            effects.current.fsync(fd)\n",
+        "        if self.durable and not self.shared._next.waiting:\n"
+        "            effects.current.fsync(fd)\n",
+        (MANY_CUT,),
+    ),
+    Bug(
+        "many at once: a failed sync is that of its leader alone",
+        "files/syncing.py",
+        "            mine.error = error\n            raise\n",
+        "            mine.synced = True\n            raise\n",
+        (MANY_REFUSED, MANY_ERRORS),
+    ),
+    Bug(
+        "many at once: who shared a failed sync leaves its new content in force",
+        "files/durable.py",
+        "            # The file must not say more than its reader's memory.\n"
+        "            self._put_back(temporary, made, dir_fd)\n",
+        "            if self.shared._running is None:\n"
+        "                self._put_back(temporary, made, dir_fd)\n"
+        "            self.identity = made\n",
+        (MANY_ERRORS,),
+    ),
+    Bug(
+        "many at once: a failed sync is that of those who came while it ran",
+        "files/syncing.py",
+        "                mine = self._next\n",
+        "                mine = self._running or self._next\n",
+        (MANY_ERRORS,),
+    ),
+    Bug(
+        "many at once: what a failed sync undoes is not synced",
+        "files/durable.py",
+        "            self._sync_undone(dir_fd)\n            raise\n\n    def _put_back",
+        "            raise\n\n    def _put_back",
+        (MANY_REFUSED,),
+    ),
+    Bug(
+        "many at once: those who share the next sync are not woken",
+        "files/syncing.py",
+        "            waiting = [*ended.waiting, *self._next.waiting]\n",
+        "            waiting = [*ended.waiting]\n",
+        (MANY_KILL,),
+    ),
+    Bug(
+        "many at once: one of those who shared a sync is not woken",
+        "files/syncing.py",
+        "        for woken in waiting:\n            woken.put(None)\n",
+        "        for woken in waiting[: 2 * len(waiting) // 3 or 1]:\n"
+        "            woken.put(None)\n",
+        (MANY_KILL,),
+    ),
+    Bug(
+        "many at once: after a failed sync nobody takes over",
+        "files/syncing.py",
+        "            if leads and self._running is mine:\n",
+        "            if mine.synced and leads and self._running is mine:\n",
+        (MANY_ERRORS,),
+    ),
+    Bug(
+        "many at once: who dies hands nothing over",
+        "files/syncing.py",
+        "            if leads and self._running is mine:\n",
+        "            if mine.synced and leads and self._running is mine:\n",
+        (f"{_SYNCING}::test_whoever_dies_in_a_group_leaves_nobody_waiting",),
+    ),
+    Bug(
+        "many at once: a neighbour's deleted file is one's own",
+        "persistence/store.py",
+        "        except FileNotFoundError:\n"
+        "            raise TaskFileDeleted(self.task_id) from None\n"
+        "        except FileChanged:\n",
+        "        except FileNotFoundError:\n            pass\n        except FileChanged:\n",
+        (MANY_DELETE,),
     ),
     Bug(
         "task directory: it is emptied under its own name",

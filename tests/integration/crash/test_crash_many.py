@@ -34,7 +34,7 @@ def sweep(method: str, way: str, directory: Path, stride: int) -> None:
     assert max(found["groups"]) >= 2
 
 
-@pytest.mark.parametrize(("way", "stride"), [("many", 14), *whole(*LONG)])
+@pytest.mark.parametrize(("way", "stride"), [pytest.param("many", 14, id="many"), *whole(*LONG)])
 def test_killed_at_every_effect_of_many(way: str, stride: int, tmp_path: Path):
     """What was told of any task is on disk, and the next process brings all to their ends."""
     sweep("kill", way, tmp_path, stride)
@@ -52,13 +52,13 @@ def test_killed_at_every_effect_of_many_and_removed_then(way: str, tmp_path: Pat
     sweep("kill_and_remove", way, tmp_path, 1)
 
 
-@pytest.mark.parametrize(("way", "stride"), [("many", 14), *whole(*LONG)])
+@pytest.mark.parametrize(("way", "stride"), [pytest.param("many", 14, id="many"), *whole(*LONG)])
 def test_an_error_at_every_effect_of_many(way: str, stride: int, tmp_path: Path):
     """Those alone whose save has failed hear of it; tried again, all end the same."""
     sweep("errors", way, tmp_path, stride)
 
 
-@pytest.mark.parametrize(("way", "stride"), [("many", 14), *whole(*LONG)])
+@pytest.mark.parametrize(("way", "stride"), [pytest.param("many", 14, id="many"), *whole(*LONG)])
 def test_a_task_file_deleted_at_every_effect_of_many(way: str, stride: int, tmp_path: Path):
     """Its task goes to `remove`, and none of those who share an fsync with it."""
     sweep("delete_one", way, tmp_path, stride)
