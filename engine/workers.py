@@ -144,8 +144,10 @@ class Workers:
         worked = partial(self._worked, entry, serial, executor)
         with self._resting:
             self._futures.add(future)
-        future.add_done_callback(lambda future: self._dispatcher.put(partial(worked, future)))
+        # Invariant: first it works no more, then its end is seen; an engine that has waited for the
+        # ends would else be closed before its directory is free.
         future.add_done_callback(self._done)
+        future.add_done_callback(lambda future: self._dispatcher.put(partial(worked, future)))
 
     def _done(self, future: Future[Outcome | Stopped]) -> None:
         with self._resting:

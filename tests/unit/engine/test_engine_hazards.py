@@ -9,7 +9,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -141,6 +141,53 @@ def test_a_deaf_handler_keeps_the_directory(opened: Open, settings: Settings):
             pass
     with engine:
         engine.wait(task.id, "readyforintegration", timeout=30)
+
+
+class LateFuture(Future[Any]):
+    """Whatever is to be called at its end after the first is called when the engine is closed."""
+
+    def __init__(self, closed: threading.Event) -> None:
+        super().__init__()
+        self._closed, self._first = closed, True
+
+    def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
+        def late(future: Future[Any]) -> None:
+            self._closed.wait(0.3)  # not longer: the engine waits for one of them
+            fn(future)
+
+        super().add_done_callback(fn if self._first else late)
+        self._first = False
+
+
+class LateExecutor(Executor):
+    """Its threads end as late as that."""
+
+    def __init__(self, closed: threading.Event) -> None:
+        self._closed = closed
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
+        future = LateFuture(self._closed)
+
+        def work() -> None:
+            pause.wait(0.05)  # until the engine has said what is to be called
+            future.set_result(fn(*args, **options))
+
+        pause = threading.Event()
+        threading.Thread(target=work).start()
+        return future
+
+
+def test_the_directory_is_free_when_an_engine_is_closed(opened: Open, settings: Settings):
+    """Also if the thread that has just done some work is slow to say so."""
+    closed = threading.Event()
+    engine = opened(executor=lambda: LateExecutor(closed))
+    engine.start()
+    task = upload(engine)
+    engine.wait(task.id, "readyforintegration", timeout=30)
+    engine.close()
+    assert not (settings.data / "tasks.owner.json").exists()
+    opened().close()
+    closed.set()
 
 
 def test_an_executor_that_cannot_cancel_is_shut_down_all_the_same(opened: Open):
