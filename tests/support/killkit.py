@@ -17,6 +17,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,7 +31,7 @@ from musictasks.engine import workers, working
 from musictasks.engine.notifications import Notifier
 from musictasks.engine.resting import Resting
 from musictasks.engine.table import Table
-from musictasks.files import Effects
+from musictasks.files import Effects, SharedSync
 from musictasks.files.effects import using
 from musictasks.library.inbox_directory import InboxDirectory
 from musictasks.statemachine import Handler, MusicTask, Work
@@ -177,6 +178,10 @@ for _name in vars(Effects):
         setattr(_Mortal, _name, _mortal(_name))
 
 
+#: An fsync of a directory that several saves share: before it, and after it, when nobody was told.
+SHARED = "shared fsync"
+#: So long the first to save waits until another does, where saves shall share an fsync.
+_GATHER_S = 0.02
 #: Parts of the engine whose moments are counted for themselves: the end of an upload, what removes
 #: a task, the loading of all tasks at the start; and of an inbox what leaves it.
 COMPLETING, REMOVING, LOADING, LEAVING = "completing", "removing", "loading", "leaving"
@@ -194,6 +199,24 @@ def _at(clockwork: _Clockwork, place: str, method: Callable[..., Any]) -> Callab
             return method(*args, **options)
 
     return placed
+
+
+def _gather(clockwork: _Clockwork) -> None:
+    """Whoever would save alone waits a little for others to share its fsync with, or the next."""
+    sync = SharedSync._sync
+
+    def gathering(self: SharedSync, mine: Any, dir_fd: int) -> None:
+        until_s = time.monotonic() + _GATHER_S
+        while not self._next.waiting and time.monotonic() < until_s:
+            time.sleep(0.001)
+        if len(mine.waiting) < 2:
+            sync(mine, dir_fd)
+            return
+        clockwork.tick(EFFECT, SHARED)
+        sync(mine, dir_fd)
+        clockwork.tick(TORN, SHARED)
+
+    SharedSync._sync = gathering  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _arm(clockwork: _Clockwork) -> None:
@@ -229,6 +252,8 @@ def _run(program: str, config: str, arguments: list[str], moment: Moment | None)
     clockwork, effects = _Clockwork(moment), _Mortal()
     effects.clockwork = clockwork
     _arm(clockwork)
+    if program == "many":
+        _gather(clockwork)
     with using(effects):
         code = call()
     print(json.dumps(clockwork.counts))

@@ -553,11 +553,11 @@ BUGS = (
     Bug(
         "workers: a close is over before the directory is free",
         "engine/workers.py",
-        "        future.add_done_callback(self._done)\n"
-        "        future.add_done_callback(lambda future: self._dispatcher.put(partial(worked, future)))"
-        "\n",
-        "        future.add_done_callback(lambda future: self._dispatcher.put(partial(worked, future)))"
-        "\n        future.add_done_callback(self._done)\n",
+        "        future.add_done_callback(self._done)\n        future.add_done_callback(lambda"
+        " future: self._dispatcher.put(partial(worked, future)))\n",
+        "        future.add_done_callback(lambda"
+        " future: self._dispatcher.put(partial(worked, future)))\n"
+        "        future.add_done_callback(self._done)\n",
         (
             "tests/unit/engine/test_engine_hazards.py"
             "::test_the_directory_is_free_when_an_engine_is_closed",
