@@ -7,7 +7,9 @@ where the file looks as it did when the ledger saw it. It may lag behind: a read
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -15,11 +17,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from weakref import WeakValueDictionary
 
 from attrs import frozen
 
 from ..errors import InvalidPath, LedgerUnusable
 from ..files import Directory
+from .sharing import SharedWrites
 
 _VERSION = 1
 _SCHEMA = (
@@ -195,19 +199,22 @@ class Ledger:
     ) -> None:
         """Takes down what stands at these paths now.
 
-        What was known with the same bytes stays known since then, by the same task.
+        What was known with the same bytes stays known since then, by the same task. Threads that
+        record at the same time share a transaction, and its fsyncs.
 
         Args:
             entries: The files.
             audio: Pairs of SHA-256 and audio hash.
             archive: The upload that all of them came from.
         """
+        _shared(self)(_Recording(entries, tuple(audio), archive), self._record_all)
+
+    def _record_all(self, recordings: Sequence[_Recording]) -> None:
         with self._writing() as connection:
-            _record(connection, entries)
-            _note_audio(connection, audio)
-            if archive is not None:
-                rows = [(archive.sha1.lower(), archive.size_bytes, one.path) for one in entries]
-                connection.executemany("insert or ignore into archives values (?, ?, ?)", rows)
+            for one in recordings:
+                _record(connection, one.entries)
+                _note_audio(connection, one.audio)
+                _note_archive(connection, one.archive, one.entries)
 
     def note_audio(self, audio: Iterable[tuple[str, str]]) -> None:
         """Takes down pairs of SHA-256 and audio hash."""
@@ -310,6 +317,31 @@ class Ledger:
         return LedgerUnusable(str(self.path), f"{error}{remedy}")
 
 
+@frozen
+class _Recording:
+    """What one call takes down."""
+
+    entries: Sequence[LedgerEntry]
+    audio: Sequence[tuple[str, str]]
+    archive: Archive | None
+
+
+#: What this process writes at the same time into the same ledger, as long as anybody does.
+_writes: WeakValueDictionary[tuple[int, str, bool], SharedWrites[_Recording]] = (
+    WeakValueDictionary()
+)
+_finding = threading.Lock()
+
+
+def _shared(ledger: Ledger) -> SharedWrites[_Recording]:
+    """The writes of all who record into this ledger now; a forked child has its own."""
+    key = os.getpid(), str(ledger.path), ledger.durable
+    with _finding:
+        if (found := _writes.get(key)) is None:
+            found = _writes[key] = SharedWrites()
+        return found
+
+
 #: A file that is as it was is not written again: what a handler does twice, it does once.
 _RECORD = f"""
 insert into files ({_COLUMNS}) values (
@@ -361,6 +393,14 @@ def _record(connection: sqlite3.Connection, entries: Sequence[LedgerEntry]) -> N
     rows = [_values(entry) for entry in entries]
     connection.executemany(_FORGET_ARCHIVES_OF_OTHERS, rows)
     connection.executemany(_RECORD, rows)
+
+
+def _note_archive(
+    connection: sqlite3.Connection, archive: Archive | None, entries: Sequence[LedgerEntry]
+) -> None:
+    if archive is not None:
+        rows = [(archive.sha1.lower(), archive.size_bytes, one.path) for one in entries]
+        connection.executemany("insert or ignore into archives values (?, ?, ?)", rows)
 
 
 def _note_audio(connection: sqlite3.Connection, audio: Iterable[tuple[str, str]]) -> None:
