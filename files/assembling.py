@@ -18,7 +18,7 @@ from attrs import frozen
 from ..errors import InvalidPath, TargetExists
 from . import effects, steps
 from .directory import Directory, open_regular
-from .paths import check_name, check_relative, same_name
+from .paths import check_name, check_relative, find_same_name
 from .placing import Placed
 from .trees import remove_tree
 
@@ -260,10 +260,9 @@ class _Copies:
             self._sync(fd)
 
     def _refuse_same_name(self, above: str, name: str) -> None:
-        wanted = same_name(name)
-        for other in self.target.names(above):
-            if same_name(other) == wanted:
-                raise self._exists(other)
+        other = find_same_name(name, self.target.names(above))
+        if other is not None:
+            raise self._exists(other)
 
     def _exists(self, name: str) -> TargetExists:
         return TargetExists(str(self.target.path(self.rel).with_name(name)))

@@ -6,6 +6,7 @@ Nothing is normalised: what is on disk is what counts.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 
 from ..errors import InvalidPath
@@ -87,3 +88,11 @@ def same_name(name: str) -> str:
     if name.isascii():  # what most are, at a tenth of the price
         return name.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def find_same_name(name: str, names: Sequence[str]) -> str | None:
+    """The first of some names that some file systems hold for the same one as `name`."""
+    wanted, together = same_name(name), "/".join(names)
+    # Large directories mostly have plain names: then all forms are made at once.
+    forms = together.lower().split("/") if together.isascii() else map(same_name, names)
+    return next((other for other, form in zip(names, forms, strict=False) if form == wanted), None)

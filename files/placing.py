@@ -18,7 +18,7 @@ from attrs import field, frozen
 from ..errors import TargetExists
 from . import effects, steps
 from .directory import Directory, open_regular
-from .paths import check_name, check_relative, same_name
+from .paths import check_name, check_relative, find_same_name
 
 _BLOCK_BYTES = 1024 * 1024
 
@@ -176,10 +176,9 @@ class _Placing:
                 return True
 
     def _refuse_same_name(self) -> None:
-        wanted = same_name(self.name)
-        for other in steps.names(self.dir_fd):
-            if same_name(other) == wanted:
-                raise self._exists(other)
+        other = find_same_name(self.name, steps.names(self.dir_fd))
+        if other is not None:
+            raise self._exists(other)
 
     def _exists(self, name: str) -> TargetExists:
         return TargetExists(str(self.target.path(self.rel).with_name(name)))

@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from musictasks.errors import InvalidPath
 from musictasks.files import check_name, check_relative, same_name
+from musictasks.files.paths import find_same_name
 
 
 @pytest.mark.parametrize(
@@ -89,3 +90,23 @@ def test_names_that_some_file_systems_take_for_one_compare_equal() -> None:
     assert same_name("É.FLAC") == same_name("e\u0301.flac")
     assert same_name("straße") == same_name("STRASSE")
     assert same_name("①") != same_name("1")
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "found"),
+    [
+        ("01 Song.flac", ["00 One.flac", "01 SONG.flac", "01 song.flac"], "01 SONG.flac"),
+        ("01 Song.flac", ["01 Song.mp3", "1 Song.flac"], None),
+        ("Stra\u00dfe", ["00 One", "STRASSE"], "STRASSE"),
+        ("kelvin", ["\u212aelvin"], "\u212aelvin"),
+        ("\u00c9", ["e", "e\u0301"], "e\u0301"),
+        ("plain", ["not \udcff text", "PLAIN"], "PLAIN"),
+        ("alone", [], None),
+    ],
+)
+def test_a_name_is_found_that_is_the_same_for_some_file_systems(
+    name: str, names: list[str], found: str | None
+) -> None:
+    """Whether all names are plain, or some have to be brought into their form one by one."""
+    assert find_same_name(name, names) == found
+    assert found is None or same_name(found) == same_name(name)
