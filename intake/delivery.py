@@ -216,6 +216,8 @@ class _Loop:
             self._step(active)
 
     def _go_on(self, batch: Batch) -> None:
+        if batch.ended:
+            return  # the results of several jobs were there before their steps were seen
         importing = batch.go_on()
         if importing is not None:
             self._begin(importing, batch)
