@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from collections.abc import Iterable
 
 from rich.console import Console
@@ -53,7 +54,7 @@ def run_add(arguments: argparse.Namespace, settings: Settings, console: Console)
         _show_plan(console, planned)
         return 1 if planned.refusals or not planned.uploads else 0
     _show_spellings(console, planned)
-    report, _ = carry_out(planned, settings, Display(console))
+    report = carry_out(planned, settings, Display(console))
     _show_refusals(console, planned)
     # Hidden files are often there; of a link somebody may think that it is music.
     _show_left_out(console, (one for one in planned.left_out if one.why is Why.LINK))
@@ -75,25 +76,26 @@ def _is_one_video(arguments: argparse.Namespace) -> bool:
 
 
 def carry_out(
-    plan: Plan, settings: Settings, display: Display
-) -> tuple[Report, dict[str, list[str]]]:
-    """Does what is planned, and shows it; also the states that each task entered, by its id.
+    plan: Plan, settings: Settings, display: Display, watch: Watch | None = None
+) -> Report:
+    """Does what is planned, and shows it; `watch` sees all that happens.
 
     Raises:
         DirectoryInUse: Another process owns the tasks.
     """
-    watch = Watch(display.trouble)
     if not plan.uploads:
-        return Report(), watch.ways
+        return Report()
+    # What was imported stays: else each full collection of garbage would look at all of it.
+    gc.freeze()
     with display:
         engine = open_engine(settings)
         try:
-            watch.follow(engine)  # before it starts: what it recovers is seen, too
+            if watch is not None:
+                watch.follow(engine)  # before it starts: what it recovers is seen, too
             with engine:
-                report = bring(plan, engine, display, exclusive=True)
+                return bring(plan, engine, display, exclusive=True)
         finally:
             engine.close()
-    return report, watch.ways
 
 
 def _show_plan(console: Console, plan: Plan) -> None:

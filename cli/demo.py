@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from ..intake import Plan, Report, Result, Shelf, plan
+from ..intake import Plan, Report, Result, Shelf, Watch, plan
 from ..library import DEFAULT_ARTWORK, sample_album
 from ..music import Settings
 from .add import carry_out
@@ -40,9 +40,10 @@ def run_demo(arguments: argparse.Namespace, settings: Settings, console: Console
         _show_refusals(console, planned)
         return 1
     display = Display(console, _PACE_S if console.is_terminal else 0)
-    report, ways = carry_out(planned, settings, display)
+    watch = Watch(display.trouble)
+    report = carry_out(planned, settings, display, watch)
     _show_refusals(console, planned)
-    _show_ways(console, report, ways)
+    _show_ways(console, report, watch.ways)
     _show_tree(console, settings)
     _show_database(console, settings)
     _show_artwork(console, settings)

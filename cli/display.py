@@ -156,7 +156,7 @@ def _add_sum(table: Table, jobs: Sequence[UploadJob[Any]]) -> None:
 def _state(job: Job) -> str:
     if job.result is not None:
         return {Result.ADDED: "done", Result.THERE: "there", Result.FAILED: "failed"}[job.result]
-    return job.task.state if job.task else "-"
+    return job.state or "-"
 
 
 def _style(job: Job) -> str:

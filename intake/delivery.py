@@ -10,7 +10,7 @@ from typing import Any
 from attrs import define, field
 
 from ..music import INTERNAL_ERROR, MusicEngine
-from ..statemachine import MusicTask
+from ..statemachine import MusicTask, Role
 from .batches import Batch, make_batches
 from .display import Display, Silent
 from .job import Job
@@ -27,6 +27,9 @@ _STEPPERS = 4
 #: Uploads begin together as long as they have fewer bytes than this: what is larger keeps a disk
 #: busy by itself.
 _UPLOADING_BYTES = 16 * 1024 * 1024
+
+#: In the states of other roles the engine is at work, and no job has anything to do.
+_TO_BE_SEEN = frozenset({Role.WAITING, Role.FINISHED, Role.FAILED, Role.GONE})
 
 
 def bring(
@@ -103,7 +106,8 @@ class _News:
             # No new state, so the engine could not save one, and tries again.
             self.troubles.append((task_id, status["message"]))
         self._states[task_id] = state
-        self._news.put(task_id)
+        if self.session.engine.lifecycle.role(state) in _TO_BE_SEEN:
+            self._news.put(task_id)
 
     def gone(self, task: MusicTask) -> None:
         """A task is not there any more."""
@@ -227,13 +231,16 @@ class _Loop:
             self.display.ended(self._untold.popleft())
 
     def _tell_troubles(self) -> None:
-        """Tells what is about tasks of this plan; the rest may be, when a job has its task."""
+        """Tells what is about tasks of this plan; the rest may be, when a job has its task.
+
+        Where nobody else works with the engine, all is told.
+        """
         if not self.news.troubles:
             return
         ids = {task_id for batch in self.batches for job in batch.jobs for task_id in job.task_ids}
         for _ in range(len(self.news.troubles)):
             trouble = self.news.troubles.popleft()
-            if trouble[0] in ids:
+            if self.news.session.exclusive or trouble[0] in ids:
                 self.display.trouble(*trouble)
             else:
                 self.news.troubles.append(trouble)

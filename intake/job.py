@@ -50,6 +50,17 @@ class Job:
     def engine(self) -> MusicEngine:
         return self.session.engine
 
+    @property
+    def state(self) -> str | None:
+        """The state of its task now, also while it is being stepped; None: it has no task."""
+        task = self.task
+        if task is None:
+            return None
+        try:
+            return self.engine.get(task.id).state
+        except MusicTasksError:  # it is gone, or its file was broken
+            return task.state
+
     def step(self) -> bool:
         """Does the next thing; False if there is nothing to do but to wait.
 
