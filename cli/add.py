@@ -10,6 +10,7 @@ from rich.console import Console
 
 from ..intake import (
     LeftOut,
+    Overrides,
     Plan,
     PlannedUpload,
     Report,
@@ -63,11 +64,13 @@ def run_add(arguments: argparse.Namespace, settings: Settings, console: Console)
 
 
 def _send(arguments: argparse.Namespace, planned: Plan, console: Console) -> int:
-    added, failed = send(planned, arguments.server, token(arguments.token_file), console)
+    said = Overrides(arguments.artist, arguments.album, arguments.year, arguments.name, _OPTIONS)
+    known = token(arguments.token_file)
+    added, there, failed = send(planned, arguments.server, known, console, said)
     _show_refusals(console, planned)
     _show_left_out(console, (one for one in planned.left_out if one.why is Why.LINK))
-    say(console, summary(added, failed, _refused(planned)))
-    return 0 if added and not failed and not planned.refusals else 1
+    say(console, summary(added, there, failed, _refused(planned)))
+    return 0 if added + there and not failed and not planned.refusals else 1
 
 
 def _is_one_video(arguments: argparse.Namespace) -> bool:

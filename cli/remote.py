@@ -82,6 +82,26 @@ class Remote:
                 return None
             raise
 
+    def preflight(self, content_type: str, size: int, checksum: str) -> dict[str, Any]:
+        """What the server says would become of an upload; a server of before just gets it."""
+        asked = {"contenttype": content_type, "filesize": size, "checksum": checksum}
+        try:
+            return self.call("POST", "preflight", asked)
+        except ServerRefused as error:
+            if error.status in {404, 405}:
+                return {"answer": "send"}
+            raise
+
+    def spelling(self, artist: str) -> str:
+        """The name of an artist as the library spells it, or as it is."""
+        asked = urlencode({"artist": artist, "album": "Album", "year": "2000"})
+        try:
+            return self.call("GET", f"library/targets?{asked}").get("spelling") or artist
+        except ServerRefused as error:
+            if error.status == 422:
+                return artist  # it can be no artist's: what comes next says so
+            raise
+
     def target(self, task_id: str, asked: Mapping[str, Any]) -> str:
         """Where an upload would go.
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..music import Settings
 from .archive_job import ArchiveJob
+from .archives import is_meant
 from .artists import Spelling
 from .batches import Batch
 from .delivery import bring
@@ -76,6 +77,7 @@ __all__ = [
     "Why",
     "Wording",
     "bring",
+    "is_meant",
     "moved_from",
     "path_in_music",
     "placed",

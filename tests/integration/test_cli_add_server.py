@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from hashlib import sha1
 from pathlib import Path
 from typing import Any
 
 import pytest
 from archivekit import album_files, make_zip
-from clikit import ALBUM, TARGETS, Library, copy_album, files_in
+from clikit import (
+    ALBUM,
+    ARTIST,
+    BOOKLET,
+    COVER,
+    FLAC,
+    TARGETS,
+    Library,
+    copy_album,
+    files_in,
+    retag,
+)
 from damagingwire import DamagingWire
 from musictasks.cli import main
-from musictasks.library import MusicDatabase
-from serverkit import TOKEN, Served, ServerProcess, served_library, wait_until
+from musictasks.library import MusicDatabase, verify
+from musictasks.music import ledger, music_directory
+from relaykit import relay
+from serverkit import BEARER, TOKEN, Served, ServerProcess, served_library, wait_until
 
 
 @pytest.fixture
@@ -52,9 +67,9 @@ def test_a_server_gets_what_a_library_here_would_get(
     served: Served, add: Callable[..., Any], album: Path, tmp_path: Path
 ):
     """The same files at the same paths, imported, with artwork; once more changes nothing."""
-    for _ in range(2):
+    for said in ("5 files sent.", "0 files sent, 5 there already."):
         status, output = add(album)
-        assert (status, output.splitlines()[-1]) == (0, "5 files sent.")
+        assert (status, output.splitlines()[-1]) == (0, said)
         assert files_in(tmp_path / "served/music") == local(tmp_path, album)
     database = MusicDatabase(Library(tmp_path / "served").settings.database)
     assert len(database.songs(ALBUM)) == 3
@@ -69,6 +84,131 @@ def test_an_archive_is_unpacked_there(served: Served, add: Callable[..., Any], t
     assert add(tmp_path / "album.zip", "--album", "Another", "--year", 1999)[0] == 0
     artist = ALBUM.partition("/")[0]
     assert (tmp_path / "served/music" / artist / "1999 - Another").is_dir()
+
+
+def received(served: Served) -> int:
+    """The bytes of uploads that the server has taken so far, besides a little JSON."""
+    with served.client(headers=BEARER) as client:
+        text = client.get("/metrics").text
+    (line,) = (one for one in text.splitlines() if one.startswith("musictasks_received_bytes_t"))
+    return int(float(line.split()[1]))
+
+
+def rename(served: Served) -> str:
+    """The album and a file of it have other names by now, and the ledger knows."""
+    settings = served.engine.settings
+    renamed = f"{ARTIST}/2020 - Deluxe"
+    (settings.music / ALBUM).rename(settings.music / renamed)
+    (settings.music / renamed / BOOKLET).rename(settings.music / renamed / "notes.pdf")
+    verify(music_directory(settings), ledger(settings))
+    return renamed
+
+
+def test_what_is_there_is_not_sent_whatever_it_is_called(
+    served: Served, add: Callable[..., Any], album: Path, tmp_path: Path
+):
+    """Songs by their bytes, and what lies beside them with them; who says where gets it there."""
+    assert add(album)[0] == 0
+    renamed = rename(served)
+    before, content = received(served), files_in(tmp_path / "served/music")
+    status, output = add(album)
+    assert (status, output.splitlines()[-1]) == (0, "0 files sent, 5 there already.")
+    assert f"is there already, at {renamed}/notes.pdf" in " ".join(output.split())
+    assert received(served) - before < 5000
+    assert files_in(tmp_path / "served/music") == content
+    status, output = add(album / FLAC, "--year", 2021)
+    assert (status, output.splitlines()[-1]) == (0, "1 file sent.")
+    assert (tmp_path / "served/music" / ARTIST / "2021 - Über den Wäldern").is_dir()
+
+
+def test_a_cover_of_another_album_is_sent(
+    served: Served, add: Callable[..., Any], album: Path, tmp_path: Path
+):
+    assert add(album)[0] == 0
+    other = copy_album(tmp_path / "other", FLAC, COVER)
+    retag(other / FLAC, album="Another")
+    status, output = add(other)
+    assert (status, output.splitlines()[-1]) == (0, "2 files sent.")
+    assert (tmp_path / "served/music" / ARTIST / "2020 - Another" / COVER).exists()
+
+
+def test_an_archive_that_is_there_is_not_sent_and_no_song_of_it(
+    served: Served, add: Callable[..., Any], tmp_path: Path
+):
+    """Also under its present name; with another album named, it is sent."""
+    packed = tmp_path / "album.zip"
+    packed.write_bytes(make_zip(album_files()))
+    assert add(packed)[0] == 0
+    before = received(served)
+    for path in (packed, copy_album(tmp_path / "song", FLAC)):
+        status, output = add(path)
+        assert (status, output.splitlines()[-1]) == (0, "0 files sent, 1 there already.")
+    rename(served)
+    assert add(packed)[1].splitlines()[-1] == "0 files sent, 1 there already."
+    assert received(served) - before < 5000
+    assert add(packed, "--album", "Other")[1].splitlines()[-1] == "1 file sent."
+
+
+def test_what_was_lost_meanwhile_is_sent_again(
+    served: Served, add: Callable[..., Any], tmp_path: Path
+):
+    """The task of the first time is still there, and finished; the album is not."""
+    packed = tmp_path / "album.zip"
+    packed.write_bytes(make_zip(album_files()))
+    assert add(packed)[0] == 0
+    content = files_in(tmp_path / "served/music")
+    shutil.rmtree(tmp_path / "served/music" / ARTIST)
+    assert add(packed)[1].splitlines()[-1] == "1 file sent."
+    assert files_in(tmp_path / "served/music") == content
+
+
+def test_the_upload_of_another_client_is_gone_on_with(
+    served: Served, add: Callable[..., Any], album: Path, tmp_path: Path
+):
+    """It waits for the rest of the same bytes: those before are not sent."""
+    song = (album / FLAC).read_bytes()
+    task = served.engine.begin_upload(
+        content_type="albumfile", file_size=len(song), checksum=sha1(song).hexdigest()
+    )
+    served.engine.receive_chunk(task.id, song[:-10])
+    before = received(served)
+    assert add(album / FLAC)[1].splitlines()[-1] == "1 file sent."
+    assert received(served) - before < 2000
+    assert set(files_in(tmp_path / "served/music")) == {TARGETS[FLAC]}
+
+
+def test_artists_are_spelled_as_there(
+    served: Served, add: Callable[..., Any], album: Path, tmp_path: Path
+):
+    (tmp_path / "served/music" / ARTIST.upper()).mkdir()
+    status, output = add(album / FLAC)
+    assert status == 0
+    assert f"goes to {ARTIST.upper()}" in " ".join(output.split())
+    assert set(files_in(tmp_path / "served/music")) == {
+        TARGETS[FLAC].replace(ARTIST, ARTIST.upper())
+    }
+
+
+def test_a_server_that_knows_no_preflight_gets_it(
+    served: Served, add: Callable[..., Any], album: Path
+):
+    routes = served.app.router.routes
+    routes[:] = [one for one in routes if getattr(one, "path", "") != "/api/preflight"]
+    for _ in range(2):
+        assert add(album / FLAC)[1].splitlines()[-1] == "1 file sent."
+
+
+def test_a_lost_answer_to_the_announcement_makes_no_second_upload(
+    served: Served, add: Callable[..., Any], album: Path
+):
+    """The id is the same: the upload that is there goes on."""
+    made: set[str] = set()
+    served.engine.subscribe(lambda _, status: made.add(status["taskid"]))
+    with relay(served.port) as wire:
+        wire.lose_answer_to = b"POST /uploads"
+        assert add(album / FLAC, url=wire.url)[1].splitlines()[-1] == "1 file sent."
+        assert wire.lost == 1
+    assert len({task_id for task_id in made if task_id.startswith("add-")}) == 1
 
 
 def test_nothing_is_sent_by_a_dry_run(served: Served, add: Callable[..., Any], album: Path):

@@ -20,9 +20,17 @@ class Relay:
     target_port: int
     #: Towards the server, of each connection; None: as fast as it goes.
     bytes_per_s: float | None = None
+    #: The answer to the first request that begins so is lost, and the connection with it.
+    lose_answer_to: bytes | None = None
+    #: So many were lost.
+    lost: int = 0
+    #: Nothing more comes from the server, and no connection ends: a line that has gone silent.
+    is_silent: bool = False
     #: Nobody gets through: new connections are closed at once.
     is_cut: bool = False
     _listener: socket.socket = field(init=False)
+    #: The connections to the server on which an answer gets lost.
+    _losing: set[socket.socket] = field(factory=set, init=False)
     _open: set[socket.socket] = field(factory=set, init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
 
@@ -74,6 +82,14 @@ class Relay:
     def _pump(self, source: socket.socket, sink: socket.socket, slow: bool) -> None:
         with contextlib.suppress(OSError):
             while piece := source.recv(_PIECE_BYTES):
+                if slow and self.lose_answer_to and piece.startswith(self.lose_answer_to):
+                    self.lose_answer_to = None
+                    self._losing.add(sink)
+                if not slow and source in self._losing:
+                    self.lost += 1
+                    break
+                while not slow and self.is_silent and not self.is_cut:
+                    time.sleep(0.01)
                 sink.sendall(piece)
                 if slow and self.bytes_per_s:
                     time.sleep(len(piece) / self.bytes_per_s)
