@@ -102,7 +102,7 @@ export class Add {
     const waiting = this.#items.filter((item) => item.phase === "waiting");
     for (const item of waiting.slice(0, Math.max(0, SIDE_BY_SIDE - sending))) item.send();
     const ready = this.#items.filter((item) => item.phase === "ready");
-    const done = this.#items.filter((item) => item.phase === "done");
+    const done = this.#items.filter((item) => ["done", "there"].includes(item.phase));
     this.bar.hidden = ready.length < 2 && done.length < 2;
     fill(
       this.bar,

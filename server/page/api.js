@@ -1,5 +1,7 @@
 // The server's API: JSON in, JSON out; what it refuses is an Error with its words.
 
+const GET_MS = 30000;
+
 export class Refused extends Error {
   constructor(status, problem) {
     super(problem.detail ?? `the server answered with status ${status}`);
@@ -13,6 +15,8 @@ export async function call(method, path, body) {
   try {
     response = await fetch(path, {
       method,
+      // On a line that has gone silent an answer would be waited for for ever.
+      signal: method === "GET" ? AbortSignal.timeout(GET_MS) : undefined,
       headers: body === undefined ? {} : { "Content-Type": "application/json" },
       body: body === undefined ? undefined : JSON.stringify(body),
     });

@@ -60,7 +60,7 @@ function route() {
 function connected() {
   const place = element("connection");
   place.className = store.online ? "online" : "offline";
-  place.textContent = store.online ? "connected" : "not connected; trying again";
+  place.textContent = store.online ? "connected" : "reconnecting…";
   if (!store.online) announce("The server does not answer; trying again");
 }
 

@@ -3,6 +3,7 @@
 import { explained, get, post, remove } from "./api.js";
 import { about, lastMessage } from "./store.js";
 import { announce, bytes, count, duration, h, words } from "./dom.js";
+import { preflight, sha1Of } from "./preflight.js";
 import { isSong } from "./sorting.js";
 import { fingerprint, tar } from "./tar.js";
 import { readTags } from "./tags.js";
@@ -16,12 +17,19 @@ const LABELS = { artist: "Artist", album: "Album", year: "Year", track: "Track",
 let numbers = 0;
 
 export class Item extends EventTarget {
-  /** `ready`, `waiting`, `sending`, `working`, `choose`, `done` or `failed`. */
+  /** `ready`, `waiting`, `sending`, `working`, `choose`, `there`, `done` or `failed`. */
   phase = "ready";
   upload = null;
   view = null;
   message = "";
   #inputs = {};
+  /** What a person wrote counts more than what tags say. */
+  #written = new Set();
+  /** A promise of its SHA-1, once somebody asked for it. */
+  #sha1 = null;
+  #left = new AbortController();
+  /** It shall be sent although the library has it. */
+  #anyway = false;
   /** The names of what the songs do not say alike. */
   #disagreed = [];
   #integrating = false;
@@ -37,7 +45,7 @@ export class Item extends EventTarget {
     this.fingerprint = fingerprint(files);
     const id = `item-${(numbers += 1)}`;
     for (const field of music ? FIELDS[kind] : []) {
-      this.#inputs[field] = h("input", { id: `${id}-${field}`, maxLength: field === "year" ? 4 : 500, inputMode: ["year", "track"].includes(field) ? "numeric" : "text", placeholder: kind === "folder" || kind === "artwork" ? "" : "as its tags say", oninput: () => this.#later() });
+      this.#inputs[field] = h("input", { id: `${id}-${field}`, maxLength: field === "year" ? 4 : 500, inputMode: ["year", "track"].includes(field) ? "numeric" : "text", placeholder: kind === "folder" || kind === "artwork" ? "" : "as its tags say", oninput: () => this.#wrote(field) });
     }
     this.place = h("p", { class: "place", role: "status" });
     this.bar = h("progress", { max: Math.max(1, this.blob.size), value: 0, "aria-label": `Upload of ${name}` });
@@ -71,6 +79,69 @@ export class Item extends EventTarget {
     if (this.kind === "folder" || (this.kind === "albumfile" && songs.length)) await this.#readSongs(songs);
     if (this.kind === "video") this.#readName();
     await this.#check();
+    const found = await this.#asked();
+    if (this.phase === "ready") await this.#told(found);
+  }
+
+  get #contentType() {
+    return this.kind === "folder" ? "album" : this.kind;
+  }
+
+  /** What the server would do with it; it is read for that, once. */
+  async #asked() {
+    if (!this.music || this.#anyway) return { answer: "send" };
+    this.#sha1 ??= sha1Of(this.blob, (done) => this.#reads(done), this.#left.signal);
+    const checksum = await this.#sha1;
+    this.#say("");
+    const found = await preflight(this.#contentType, this.blob.size, checksum);
+    return found.answer === "send" && this.kind === "folder" ? this.#songsAsked() : found;
+  }
+
+  #reads(done) {
+    this.#say(`Looks whether it is in the library: ${Math.floor((100 * done) / Math.max(1, this.blob.size))} %`);
+  }
+
+  #say(text) {
+    if (!["ready", "sending"].includes(this.phase) || this.upload) return;
+    this.status.classList.remove("bad");
+    this.status.textContent = text;
+  }
+
+  /** A folder is there where all its songs are, whoever brought them; the first that is not ends it. */
+  async #songsAsked() {
+    const songs = this.files.filter(({ path }) => isSong(path));
+    const albums = new Set();
+    if (this.#written.size) return { answer: "send" }; // to another place, perhaps
+    for (const { file } of songs) {
+      const found = await preflight("albumfile", file.size, await sha1Of(file, () => {}, this.#left.signal));
+      if (found.answer !== "there") return { answer: "send" };
+      albums.add(found.path.split("/").slice(0, -1).join("/"));
+    }
+    return songs.length ? { answer: "there", path: [...albums].join(", ") } : { answer: "send" };
+  }
+
+  /** Says what the server would do; true where something is to be sent. */
+  async #told(found) {
+    if (found.answer === "there") {
+      this.#enter("there");
+      this.place.className = "place good";
+      this.place.replaceChildren("In the library already, and not sent: ", h("b", {}, found.path));
+      announce(`${this.name} is in the library already`);
+      return false;
+    }
+    if (found.answer === "refused") {
+      this.#fail(found.reason);
+      return false;
+    }
+    if (found.answer === "go on") {
+      try {
+        this.view = this.store.tasks.get(found.task_id) ?? (await get(`api/tasks/${found.task_id}`));
+        this.body.replaceChildren(h("p", { class: "faint" }, `The server has it up to byte ${found.offset.toLocaleString("en")}: it goes on with task ${found.task_id}.`));
+      } catch {
+        this.view = null; // gone meanwhile
+      }
+    }
+    return true;
   }
 
   /** The upload of the same files that was begun before, by this page or another. */
@@ -103,6 +174,11 @@ export class Item extends EventTarget {
     return Object.fromEntries(Object.entries(this.#inputs).map(([field, input]) => [field, input.value.trim()]));
   }
 
+  #wrote(field) {
+    this.#written.add(field);
+    this.#later();
+  }
+
   #later() {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.#check(), 250);
@@ -125,6 +201,11 @@ export class Item extends EventTarget {
     try {
       const found = await get(`api/library/targets?${new URLSearchParams({ artist, album, year })}`);
       if (this.phase !== "ready") return;
+      if (found.spelling && !this.#written.has("artist") && this.said.artist === artist) {
+        this.#inputs.artist.value = found.spelling; // as the library has it
+        await this.#check();
+        return;
+      }
       this.place.className = found.usable ? "place" : "place bad";
       this.place.replaceChildren(...(found.usable ? ["Goes to ", h("b", {}, found.target)] : [found.reason]));
     } catch (error) {
@@ -136,7 +217,7 @@ export class Item extends EventTarget {
   /** Puts it in line; `send` is called when its turn has come. */
   begin() {
     if (!["ready", "failed"].includes(this.phase)) return;
-    const onServer = this.view && this.view.task.offset === this.view.task.filesize;
+    const onServer = this.#isWhole();
     this.#enter(onServer ? "working" : "waiting");
     if (onServer) this.follow(this.view);
   }
@@ -145,14 +226,15 @@ export class Item extends EventTarget {
     this.#enter("sending");
     await this.store.ready;
     this.view ??= this.#earlier();
-    if (this.view && this.view.task.offset === this.view.task.filesize) {
+    if (!this.view && !(await this.#told(await this.#asked()))) return;
+    if (this.phase !== "sending") return;
+    if (this.#isWhole()) {
       this.#enter("working");
       this.follow(this.view);
       return;
     }
-    if (this.phase !== "sending") return;
     const url = this.view ? new URL(`uploads/${this.view.id}`, document.baseURI).pathname : null;
-    const upload = (this.upload = new Upload(this.blob, this.#metadata(), url));
+    const upload = (this.upload = new Upload(this.blob, await this.#metadata(), url));
     upload.addEventListener("created", () => this.#took());
     upload.addEventListener("progress", () => this.#progress());
     try {
@@ -167,17 +249,24 @@ export class Item extends EventTarget {
     }
   }
 
+  /** Whether the server has all of it. */
+  #isWhole() {
+    return this.view !== null && this.view.task.offset === this.view.task.filesize;
+  }
+
   #took() {
     const view = this.store.tasks.get(this.upload.taskId);
     if (view) this.follow(view);
   }
 
-  #metadata() {
+  async #metadata() {
     const { artist, album, year, title } = this.said;
     const extension = this.kind === "folder" ? ".tar" : "";
     const known = { filename: `${this.name}${extension}`, filetype: this.blob.type, fingerprint: this.fingerprint, source: this.name };
     if (!this.music) return known;
-    known.contenttype = this.kind === "folder" ? "album" : this.kind;
+    known.contenttype = this.#contentType;
+    const sha1 = await this.#sha1;
+    if (sha1) known.checksum = `sha1 ${sha1}`;
     if (known.contenttype === "album") Object.assign(known, { artist, album, releaseyear: year });
     if (known.contenttype === "video") Object.assign(known, { artistname: artist, release: year, name: title });
     return known;
@@ -198,7 +287,7 @@ export class Item extends EventTarget {
   async follow(view, gone = false) {
     this.view = view;
     const role = this.store.role(view);
-    if (this.phase === "done" || this.phase === "waiting") return;
+    if (["done", "waiting", "there"].includes(this.phase)) return;
     // While it comes in, only the upload itself knows how it is, also when it has just failed.
     const comes = role === "waiting" && !gone && (this.phase === "sending" || view.state !== "readyforintegration");
     if (comes && ["sending", "failed"].includes(this.phase)) return;
@@ -216,33 +305,20 @@ export class Item extends EventTarget {
     if (this.#integrating || this.phase === "choose") return;
     this.#integrating = true;
     try {
-      const { artist, album, year, title } = this.said;
+      const { artist, album, year, track, title } = this.said;
       const found = await this.#proposed(view);
       if (found.usable) await integrate(view, found.target);
-      else this.#choose(view, { artist, album, year, name: title });
+      else this.#choose(view, { artist, album, year, track, name: title });
     } catch (error) {
       this.#choose(view, {}, explained(error));
     }
     this.#integrating = false;
   }
 
-  /** The place that the server finds by what is said here; a track that a person wrote counts, too. */
+  /** The place that the server finds; what a person wrote counts more than tags and notes. */
   async #proposed(view) {
-    const { artist, album, year, title, target, track } = this.said;
-    if (target) return { target, usable: true };
-    const found = await proposal(view.id, { artist, album, year, name: title });
-    if (!/^[0-9]{1,4}$/.test(track ?? "") || Number(track) === found.number) return found;
-    const built = this.#built(found, track.padStart(2, "0"));
-    return built ? proposal(view.id, { target: built }) : found;
-  }
-
-  #built(found, number) {
-    // The disc in the name of a song of several stays.
-    if (found.target) return found.target.replace(/\/(\d+-)?\d+ ([^/]*)$/, (_, disc, rest) => `/${disc ?? ""}${number} ${rest}`);
-    if (!(found.artist && found.album && found.year && found.title)) return null;
-    const safe = (text) => text.replaceAll("/", "\u2215");
-    const disc = found.disc ? `${found.disc}-` : "";
-    return `${safe(found.artist)}/${found.year} - ${safe(found.album)}/${disc}${number} ${safe(found.title)}.${this.name.split(".").at(-1).toLowerCase()}`;
+    const { target, title: name, ...written } = Object.fromEntries(Object.entries(this.said).filter(([field]) => this.#written.has(field)));
+    return target ? { target, usable: true } : proposal(view.id, { ...written, name });
   }
 
   #choose(view, given, reason = null) {
@@ -265,6 +341,12 @@ export class Item extends EventTarget {
     announce(`${this.name}: ${reason}`);
   }
 
+  #sendAnyway() {
+    this.#anyway = true;
+    this.#enter("ready");
+    this.#check();
+  }
+
   async #again() {
     this.body.replaceChildren();
     const view = this.view && this.store.tasks.get(this.view.id);
@@ -285,9 +367,10 @@ export class Item extends EventTarget {
   /** Takes it out of the list; what was uploaded goes, too, unless it is in the library. */
   async drop() {
     this.upload?.stop();
+    this.#left.abort();
     const id = this.view?.id ?? this.upload?.taskId;
     const view = id && this.store.tasks.get(id);
-    if (view && this.phase !== "done") {
+    if (view && !["done", "there"].includes(this.phase)) {
       try {
         await remove(view.id);
       } catch (error) {
@@ -313,7 +396,7 @@ export class Item extends EventTarget {
     if (phase === "working") this.bar.removeAttribute("value");
     if (phase !== "choose" && phase !== "waiting") this.body.replaceChildren();
     if (["waiting", "sending", "working", "choose"].includes(phase)) this.place.replaceChildren();
-    this.status.textContent = { waiting: "Waits for its turn.", failed: "", done: "", choose: "", ready: "" }[phase] ?? this.status.textContent;
+    this.status.textContent = { waiting: "Waits for its turn.", failed: "", done: "", there: "", choose: "", ready: "" }[phase] ?? this.status.textContent;
     if (phase === "failed") {
       this.place.className = "place bad";
       this.place.textContent = this.message;
@@ -326,6 +409,7 @@ export class Item extends EventTarget {
         sending: [button("Cancel", () => this.drop())],
         working: [],
         choose: [button("Leave it out", () => this.drop())],
+        there: [button("Close", () => this.drop()), button("Send it all the same", () => this.#sendAnyway())],
         done: [button("Close", () => this.drop())],
         failed: [button("Try again", () => this.#again(), "primary"), button("Leave it out", () => this.drop())],
       }[phase],

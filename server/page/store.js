@@ -5,6 +5,8 @@ import { get } from "./api.js";
 const LONGEST_PAUSE_MS = 15000;
 
 export class Store extends EventTarget {
+  /** The server says each 15 s that it is there: after so long a silence the line is dead. */
+  static silentMs = 35000;
   /** By id: `{id, state, allowed, task}`. */
   tasks = new Map();
   /** Numbers of tasks by state. */
@@ -17,6 +19,7 @@ export class Store extends EventTarget {
   /** Resolves when the tasks have been read for the first time. */
   ready = new Promise((resolve) => (this.#isReady = resolve));
   #source = null;
+  #silence = 0;
   #pauseMs = 500;
   #sweep = 0;
 
@@ -57,10 +60,13 @@ export class Store extends EventTarget {
     this.#source?.close();
     const source = new EventSource(`api/events?since=${encodeURIComponent(since)}`);
     this.#source = source;
+    this.#heard();
     source.onopen = () => {
       this.#pauseMs = 500;
+      this.#heard();
       this.#tell(true);
     };
+    source.addEventListener("alive", () => this.#heard());
     source.onerror = () => {
       this.#tell(false);
       if (source.readyState === EventSource.CLOSED) this.#later();
@@ -69,11 +75,23 @@ export class Store extends EventTarget {
       source.close();
       this.#readAll();
     });
-    source.addEventListener("task", (event) => this.#take(JSON.parse(event.data)));
+    source.addEventListener("task", (event) => {
+      this.#heard();
+      this.#take(JSON.parse(event.data));
+    });
+  }
+
+  #heard() {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => {
+      this.#tell(false);
+      this.#later();
+    }, Store.silentMs);
   }
 
   #later() {
     this.#source?.close();
+    clearTimeout(this.#silence);
     setTimeout(() => this.#readAll(), this.#pauseMs);
     this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS);
   }

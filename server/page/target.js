@@ -7,11 +7,11 @@ let forms = 0;
 
 const FIELDS = {
   album: ["artist", "album", "year"],
-  albumfile: ["artist", "album", "year", "name"],
+  albumfile: ["artist", "album", "year", "track", "name"],
   video: ["artist", "year", "name"],
   artwork: ["target"],
 };
-const LABELS = { artist: "Artist", album: "Album", year: "Year", name: "Title", target: "Album or video it is for" };
+const LABELS = { artist: "Artist", album: "Album", year: "Year", track: "Track", name: "Title", target: "Album or video it is for" };
 
 /** What the server proposes for a task, with what a person says. */
 export function proposal(taskId, given = {}) {
@@ -29,7 +29,7 @@ export function integrate(view, target) {
 /** A form that shows the place and changes it. */
 export function targetForm(view, given = {}) {
   const id = `target-${(forms += 1)}`;
-  const inputs = Object.fromEntries((FIELDS[view.task.contenttype] ?? []).map((name) => [name, h("input", { id: `${id}-${name}`, value: given[name] ?? "", inputMode: name === "year" ? "numeric" : "text", maxLength: name === "year" ? 4 : 500, oninput: later })]));
+  const inputs = Object.fromEntries((FIELDS[view.task.contenttype] ?? []).map((name) => [name, h("input", { id: `${id}-${name}`, value: given[name] ?? "", inputMode: ["year", "track"].includes(name) ? "numeric" : "text", maxLength: ["year", "track"].includes(name) ? 4 : 500, oninput: later })]));
   const place = h("p", { class: "place", role: "status" }, "Looking at its tags…");
   const button = h("button", { class: "primary", disabled: true }, "Bring it in");
   let target = null, timer = 0, filled = false;
@@ -44,7 +44,7 @@ export function targetForm(view, given = {}) {
       const said = Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, input.value.trim()]));
       const found = await proposal(view.id, said);
       if (!filled) {
-        for (const [name, input] of Object.entries(inputs)) input.value ||= found[name === "name" ? "title" : name] ?? "";
+        for (const [name, input] of Object.entries(inputs)) input.value ||= found[{ name: "title", track: "number" }[name] ?? name] ?? "";
         filled = true;
       }
       target = found.usable ? found.target : null;

@@ -16,6 +16,8 @@ export class Upload extends EventTarget {
   #stopped = false;
   #request = null;
   #wake = null;
+  /** Of the task: an announcement whose answer got lost finds it when it is made again. */
+  #id = newId();
 
   /** `url`: of an upload that was begun earlier, or null. */
   constructor(blob, metadata, url = null) {
@@ -50,6 +52,7 @@ export class Upload extends EventTarget {
         if (error.status === 410 && this.url !== null) {
           this.url = null; // too long ago: from its beginning, then
           this.offset = 0;
+          this.#id = newId();
           continue;
         }
         if (error.status === 404 && this.url !== null) throw new Error("The upload was removed on the server.");
@@ -78,7 +81,7 @@ export class Upload extends EventTarget {
   }
 
   async #create() {
-    const metadata = Object.entries(this.metadata)
+    const metadata = Object.entries({ ...this.metadata, taskid: this.#id })
       .filter(([, value]) => value)
       .map(([key, value]) => `${key} ${base64(String(value))}`);
     const answer = await this.#ask1("POST", "uploads/", {
@@ -181,6 +184,11 @@ class Answer extends Error {
       // No problem document: a proxy's own page, say.
     }
   }
+}
+
+/** A random id; `crypto.randomUUID` is for https alone. */
+function newId() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function base64(text) {
