@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -17,6 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from ..errors import MusicTasksError
 from ..music import CHUNK_REQUEST, MusicEngine
 from .door import Door
+from .musicdb_clients import Clients
 from .musicdb_functions import Asked, Functions, SentAlready
 from .musicdb_notices import Notices, largest_chunk
 from .musicdb_packets import PacketIgnored, read, shown, written
@@ -67,10 +67,10 @@ class _Hub:
     functions: Functions
     notices: Notices
     limiter: CapacityLimiter = field(factory=lambda: CapacityLimiter(_CALLS), init=False)
-    #: Those who have shown the token, and those who have not yet.
-    clients: set[_Client] = field(factory=set, init=False)
-    strangers: set[_Client] = field(factory=set, init=False)
-    _lock: threading.Lock = field(factory=threading.Lock, init=False)
+    clients: Clients[_Client] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.clients = Clients(self.door.settings)
 
     @classmethod
     def of(cls, door: Door, engine: MusicEngine) -> _Hub:
@@ -84,41 +84,16 @@ class _Hub:
     async def serve(self, socket: WebSocket) -> None:
         """The life of one connection."""
         client = _Client(socket, self)
-        if not self._let_in(client):
+        if not self.clients.let_in(client):
             await socket.close()  # before it is accepted: 403
             return
         try:
             await client.run()
         finally:
-            with self._lock:
-                self.clients.discard(client)
-                self.strangers.discard(client)
-
-    def _let_in(self, client: _Client) -> bool:
-        settings = self.door.settings
-        with self._lock:
-            if len(self.clients) >= settings.websockets:
-                return False
-            if settings.token is None:
-                self.clients.add(client)
-            elif len(self.strangers) < settings.strangers:
-                self.strangers.add(client)
-            else:
-                return False
-            return True
-
-    def trust(self, client: _Client) -> bool:
-        """A stranger has shown the token; False if there are too many clients already."""
-        with self._lock:
-            if len(self.clients) >= self.door.settings.websockets:
-                return False
-            if client in self.strangers:  # else it has gone meanwhile
-                self.strangers.discard(client)
-                self.clients.add(client)
-            return True
+            self.clients.discard(client)
 
     def broadcast(self, packet: str) -> None:
-        for client in tuple(self.clients):
+        for client in self.clients.known():
             client.put(packet)
 
 
@@ -215,7 +190,7 @@ class _Client:
         try:
             packet = read(text, self.hub.door.settings.token)
             if not self._trusted.is_set():
-                if not self.hub.trust(self):
+                if not self.hub.clients.trust(self):
                     return _NOT_LET_IN, None
                 self._since = self.hub.door.feed.last  # before the function notifies anybody
                 loop.call_soon_threadsafe(self._trusted.set)
