@@ -27,7 +27,10 @@ class Annotating:
     _engine: Engine[Any]
     #: The most bytes of all annotations of one task, as JSON.
     _most_bytes: int
-    _lock: threading.Lock = field(factory=threading.Lock, init=False)
+    #: One for some tasks each: whoever annotates one does not wait for the disk of all others.
+    _locks: tuple[threading.Lock, ...] = field(
+        factory=lambda: tuple(threading.Lock() for _ in range(64)), init=False
+    )
 
     def check(self, annotations: Mapping[str, Any]) -> None:
         """Refuses annotations that no task may have.
@@ -49,7 +52,7 @@ class Annotating:
         if not annotations:
             return call()
         given = _checked(annotations)
-        with self._lock:  # no two clients add to the same
+        with self._locks[hash(task_id) % len(self._locks)]:  # no two clients add to the same
             try:
                 before = self._engine.get(task_id).annotations
             except (TaskNotFound, InvalidTaskFile):

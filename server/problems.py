@@ -29,6 +29,7 @@ STATUS_CODES: dict[type[Exception], int] = {
     errors.TaskNotSaved: 507,
     errors.MusicDirectoryUnusable: 503,
     errors.DatabaseUnusable: 503,
+    errors.LedgerUnusable: 503,
     errors.EngineClosed: 503,
     errors.ExtraMissing: 501,
 }

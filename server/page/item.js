@@ -25,8 +25,9 @@ export class Item extends EventTarget {
   #inputs = {};
   /** What a person wrote counts more than what tags say. */
   #written = new Set();
-  /** A promise of its SHA-1, once somebody asked for it. */
+  /** A promise of its SHA-1, once somebody asked for it, and of those of its songs. */
   #sha1 = null;
+  #songs = new Map();
   #left = new AbortController();
   /** It shall be sent although the library has it. */
   #anyway = false;
@@ -113,7 +114,8 @@ export class Item extends EventTarget {
     const albums = new Set();
     if (this.#written.size) return { answer: "send" }; // to another place, perhaps
     for (const { file } of songs) {
-      const found = await preflight("albumfile", file.size, await sha1Of(file, () => {}, this.#left.signal));
+      if (!this.#songs.has(file)) this.#songs.set(file, sha1Of(file, () => {}, this.#left.signal));
+      const found = await preflight("albumfile", file.size, await this.#songs.get(file));
       if (found.answer !== "there") return { answer: "send" };
       albums.add(found.path.split("/").slice(0, -1).join("/"));
     }

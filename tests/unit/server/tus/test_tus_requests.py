@@ -296,6 +296,12 @@ def test_an_upload_of_the_same_id_goes_on(tus: Tus):
         Content_Type=BODY_TYPE,
     )
     assert (again.status, again.offset()) == (201, 1)
+    answers = [
+        tus.ask("POST", Upload_Length=3, Upload_Metadata=encoded({"taskid": "twice"}))
+        for _ in range(2)
+    ]
+    assert [answer.status for answer in answers] == [201, 201]
+    assert answers[0].headers["location"] == answers[1].headers["location"]
     other = tus.ask("POST", Upload_Length=4, Upload_Metadata=encoded({"taskid": "twice"}))
     assert (other.status, problem(other)["task_id"]) == (409, "twice")
 
