@@ -72,7 +72,7 @@ export class Item extends EventTarget {
     if (this.phase !== "ready") return;
     this.view = this.#earlier();
     if (this.view) {
-      this.body.append(h("p", { class: "faint" }, "An earlier upload of these files goes on."));
+      this.#goesOn(this.view.task.offset ?? 0);
       this.begin();
       return;
     }
@@ -82,6 +82,10 @@ export class Item extends EventTarget {
     await this.#check();
     const found = await this.#asked();
     if (this.phase === "ready") await this.#told(found);
+  }
+
+  #goesOn(offset) {
+    this.body.replaceChildren(h("p", { class: "faint" }, `The server has it up to byte ${offset.toLocaleString("en")}: it goes on with task ${this.view.id}.`));
   }
 
   get #contentType() {
@@ -138,7 +142,7 @@ export class Item extends EventTarget {
     if (found.answer === "go on") {
       try {
         this.view = this.store.tasks.get(found.task_id) ?? (await get(`api/tasks/${found.task_id}`));
-        this.body.replaceChildren(h("p", { class: "faint" }, `The server has it up to byte ${found.offset.toLocaleString("en")}: it goes on with task ${found.task_id}.`));
+        this.#goesOn(found.offset);
       } catch {
         this.view = null; // gone meanwhile
       }
