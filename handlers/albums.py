@@ -14,11 +14,11 @@ from ..library import (
     ArchivedFile,
     ArchiveLimits,
     ArchiveMember,
+    AudioFormats,
     SongTags,
     album_annotations,
     album_names,
     is_left_out,
-    is_song,
     read_archive,
     read_archived_song,
 )
@@ -41,6 +41,8 @@ class Unpacking:
     limits: ArchiveLimits
     #: Names of files that are left out.
     ignored: frozenset[str]
+    #: Which files are songs.
+    formats: AudioFormats
 
     def __call__(
         self, upload_path: str, work: Work, archive: BinaryIO, name: str
@@ -61,11 +63,11 @@ class Unpacking:
                 ArchivedFile(path, self._tags(f"{directory}/.{number}", path, name, work))
                 for number, path in enumerate(paths)
             ]
-            names = album_names(name, found)
+            names = album_names(name, found, self.formats)
             for number, new in enumerate(names):
                 filling.rename(f".{number}", new)
         tags = [file.tags for file in found if file.tags is not None]
-        return directory, album_annotations(names, tags)
+        return directory, album_annotations(names, tags, self.formats)
 
     def _members(self, archive: BinaryIO, name: str, work: Work) -> Iterator[ArchiveMember]:
         size_bytes = archive.seek(0, os.SEEK_END)
@@ -78,7 +80,7 @@ class Unpacking:
         self, unpacked: str, path: tuple[str, ...], archive: str, work: Work
     ) -> SongTags | None:
         work.check()
-        if not is_song(path[-1]):
+        if not self.formats.is_song(path[-1]):
             return None
         with self.uploads.open(unpacked) as file:
-            return read_archived_song(file, path, archive)
+            return read_archived_song(file, path, archive, self.formats)

@@ -135,7 +135,7 @@ class ArtworkImport:
         return None
 
     def _picture(self, file: BinaryIO, path: str) -> BinaryIO | None:
-        picture = read_picture(file, path)
+        picture = read_picture(file, path, self.music.formats)
         return None if picture is None else io.BytesIO(picture)
 
 

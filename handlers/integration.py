@@ -71,7 +71,7 @@ class Integration:
         if task.content_type == "video":
             parse_video(target)
         else:
-            changes["album_path"] = check_album_file(target).path
+            changes["album_path"] = check_album_file(target, self.music.formats).path
         directory = self.music.directory
         if may_have_left_over(task):
             sweep(directory, target.rpartition("/")[0], task.id)

@@ -7,7 +7,7 @@ import logging
 from attrs import frozen
 
 from ..errors import DatabaseUnusable, ExtraMissing, InvalidPath, LedgerUnusable, MediaError
-from ..library import ImportResult, Ledger, MusicDatabase, MusicDirectory, check_album_file, is_song
+from ..library import ImportResult, Ledger, MusicDatabase, MusicDirectory, check_album_file
 from ..statemachine import MusicTask, Outcome, Work, fail, reject, succeed
 from .reasons import disk_reason
 
@@ -55,9 +55,9 @@ class MusicImport:
         return succeed()
 
     def _album_file(self, path: str, task: MusicTask, work: Work) -> Outcome:
-        check_album_file(path)
+        check_album_file(path, self.music.formats)
         work.check()
-        if is_song(path):
+        if self.music.formats.is_song(path):
             self._note(self.database.import_song(self.music, path, work.check))
             return succeed()
         if not self.music.directory.is_file(path):

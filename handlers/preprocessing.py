@@ -11,11 +11,12 @@ from attrs import field, frozen
 from ..errors import ExtraMissing, InvalidPath, MediaError
 from ..files import Directory
 from ..library import (
+    DEFAULT_FORMATS,
     IGNORE_SONGS,
     ArchiveLimits,
+    AudioFormats,
     ImageLimits,
     SongTags,
-    is_song,
     read_song,
     read_video,
     to_jpeg,
@@ -47,6 +48,8 @@ class Preprocessing:
     archive_limits: ArchiveLimits = field(factory=ArchiveLimits)
     #: Names of files that are left out of albums.
     ignored: frozenset[str] = IGNORE_SONGS
+    #: Which files are songs.
+    formats: AudioFormats = DEFAULT_FORMATS
 
     def __call__(self, task: MusicTask, work: Work) -> Outcome:
         name = task.source_filename or task.upload_path or task.id
@@ -73,14 +76,17 @@ class Preprocessing:
             return fail(disk_reason(error, name))
 
     def _album_file(self, task: MusicTask, work: Work, file: BinaryIO, name: str) -> Outcome:
-        if not is_song(name):
+        if not self.formats.is_song(name):
+            no_song = self.formats.why_no_song(name)
+            if no_song is not None:
+                return reject(f"{name}: {no_song}")
             return succeed(changes=_mime_type(task, _guessed(name)))
-        song = read_song(file, name)
+        song = read_song(file, name, self.formats)
         return succeed(changes=_mime_type(task, song.mime_type), annotations=_annotations(song))
 
     def _album(self, task: MusicTask, work: Work, file: BinaryIO, name: str) -> Outcome:
         assert task.upload_path is not None
-        unpack = Unpacking(self.uploads, self.archive_limits, self.ignored)
+        unpack = Unpacking(self.uploads, self.archive_limits, self.ignored, self.formats)
         path, annotations = unpack(task.upload_path, work, file, name)
         changes = {"preprocessed_path": path, **_mime_type(task, _guessed(name))}
         return succeed(changes=changes, annotations=annotations)

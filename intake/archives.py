@@ -17,10 +17,10 @@ from ..library import (
     AlbumPath,
     ArchivedFile,
     ArchiveMember,
+    AudioFormats,
     album_annotations,
     album_names,
     is_left_out,
-    is_song,
     parse_album,
     read_archive,
     read_archived_song,
@@ -215,27 +215,27 @@ def look_into(path: Path, settings: Settings) -> Inside:
     """
     with path.open("rb") as file:
         found = [
-            _read(member, path.name)
+            _read(member, path.name, settings.formats)
             for member in read_archive(file, path.name, archive_limits(settings))
             if not is_left_out(member.path, settings.ignore_songs)
         ]
-    names = album_names(path.name, [one.file for one in found])
+    names = album_names(path.name, [one.file for one in found], settings.formats)
     tags = [one.file.tags for one in found if one.file.tags is not None]
-    return Inside(tuple(found), tuple(names), album_annotations(names, tags))
+    return Inside(tuple(found), tuple(names), album_annotations(names, tags, settings.formats))
 
 
-def _read(member: ArchiveMember, archive: str) -> _Found:
+def _read(member: ArchiveMember, archive: str, formats: AudioFormats) -> _Found:
     digest, size_bytes = hashlib.sha1(usedforsecurity=False), 0
     with tempfile.TemporaryFile() as copy:
         for block in member.blocks:
             digest.update(block)
             size_bytes += len(block)
-            if is_song(member.path[-1]):
+            if formats.is_song(member.path[-1]):
                 copy.write(block)
         tags = None
-        if is_song(member.path[-1]):
+        if formats.is_song(member.path[-1]):
             copy.seek(0)
-            tags = read_archived_song(copy, member.path, archive)
+            tags = read_archived_song(copy, member.path, archive, formats)
     return _Found(ArchivedFile(member.path, tags), size_bytes, digest.hexdigest())
 
 

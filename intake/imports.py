@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import InvalidPath, MusicTasksError
-from ..library import is_song, is_video, parse_album, parse_video
+from ..library import is_video, parse_album, parse_video
 from ..music import MusicEngine, Settings
 from ..statemachine import Role
 from .plans import Plan, PlannedImport
@@ -77,7 +77,7 @@ def _named(given: Path, shelf: Shelf) -> list[str]:
         reason = "it is the whole Music Directory: name an artist, an album or a video, or --new"
         raise InvalidPath(path, reason)
     music = shelf.music
-    if path.count("/") == 2 and is_song(path):
+    if path.count("/") == 2 and shelf.settings.formats.is_song(path):
         raise InvalidPath(path, "a song is imported with its album: name that")
     if "/" in path:
         return [path]

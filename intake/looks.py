@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from attrs import define, field
 
-from ..library import Identity, KnownFile, KnownFiles, SongTags, read_song
+from ..library import AudioFormats, Identity, KnownFile, KnownFiles, SongTags, read_song
 from .sources import Source
 
 
@@ -22,6 +22,8 @@ class Looks:
     """
 
     _known: KnownFiles
+    #: Which files are songs.
+    _formats: AudioFormats
     #: What was read of a song before it is hashed: how it looked, when, and its tags.
     _read: dict[Path, tuple[Identity, int, SongTags]] = field(factory=dict, init=False)
 
@@ -41,7 +43,7 @@ class Looks:
             return known.tags
         begun_ns = time.time_ns()
         with source.path.open("rb") as file:
-            tags = read_song(file, source.name)
+            tags = read_song(file, source.name, self._formats)
             self._read[source.path] = _identity(file), begun_ns, tags
         return tags
 

@@ -10,12 +10,10 @@ from attrs import define, evolve, field
 
 from ..errors import ExtraMissing, InvalidPath, MediaError
 from ..library import (
-    UNKNOWN_AUDIO,
     AlbumPath,
     KnownFiles,
+    album_of,
     check_album_file,
-    is_foreign_audio,
-    is_song,
     safe_name,
     same_name,
 )
@@ -24,7 +22,7 @@ from .archives import FOREIGN_ARCHIVES, is_archive, plan_archives
 from .artists import Artists
 from .known import Known
 from .looks import Looks
-from .overrides import Overrides, Wording
+from .overrides import Overrides
 from .plans import Plan, PlannedAlbum, PlannedFile, present, why_off
 from .songs import Song, check_folders, read, song_targets, spelled
 from .sources import Refusal, Source, collect
@@ -65,18 +63,20 @@ def make_plan(
     overrides = overrides or Overrides()
     artists = Artists(settings, overrides)
     found = collect(paths, settings)
-    looks, known = Looks(KnownFiles(settings.known_files)), Known(settings)
+    looks, known = Looks(KnownFiles(settings.known_files), settings.formats), Known(settings)
     looks.begin(found.sources)
     planner = _Planner(
         settings, overrides, look_inside, artists, looks, known, refusals=found.refusals
     )
     archives = [source for source in found.sources if is_archive(source.name)]
-    songs = _songs([source for source in found.sources if is_song(source.name)], planner)
+    songs = _songs(
+        [source for source in found.sources if settings.formats.is_song(source.name)], planner
+    )
     shelves = _by_folder(songs)
     others = [
         source
         for source in found.sources
-        if not is_song(source.name) and not is_archive(source.name)
+        if not settings.formats.is_song(source.name) and not is_archive(source.name)
     ]
     videos = [one for one in others if is_music_video(one, _albums_with(one, shelves), overrides)]
     beside = [source for source in others if source not in set(videos)]
@@ -178,7 +178,7 @@ def _other_targets(
     for source in others:
         albums = {given} if given else _albums_near(source, shelves)
         try:
-            targets.append((source, _beside_songs(source, albums, planner.overrides.wording)))
+            targets.append((source, _beside_songs(source, albums, planner)))
         except InvalidPath as error:
             planner.refuse(source.path, error.reason)
     return targets
@@ -203,23 +203,24 @@ def _albums_near(source: Source, in_folder: Mapping[Path, set[AlbumPath]]) -> se
     return set()
 
 
-def _beside_songs(source: Source, albums: set[AlbumPath], wording: Wording) -> str:
+def _beside_songs(source: Source, albums: set[AlbumPath], planner: _Planner) -> str:
     """The path of a file that is no song, in the one album that it can belong to."""
     suffix = source.path.suffix
     kind = suffix.lower().removeprefix(".")
-    if is_foreign_audio(source.name):
-        raise InvalidPath(source.name, UNKNOWN_AUDIO)
+    no_song = planner.settings.formats.why_no_song(source.name)
+    if no_song is not None:
+        raise InvalidPath(source.name, no_song)
     if kind in FOREIGN_ARCHIVES:
         raise InvalidPath(source.name, f"{kind} archives are not supported: make it a zip or a tar")
     if len(albums) != 1:
         near = "are songs of several albums" if albums else "is no song that tells the album"
-        *names, last = map(wording.named, ("artist", "album", "year"))
+        *names, last = map(planner.overrides.wording.named, ("artist", "album", "year"))
         remedy = f"give {', '.join(names)} and {last}"
         raise InvalidPath(source.name, f"beside it {near}: {remedy}")
     (album,) = albums
     stem = source.name[: -len(suffix)] if suffix else source.name
     target = f"{album.path}/{safe_name(stem, suffix)}"
-    check_album_file(target)
+    check_album_file(target, planner.settings.formats)
     return target
 
 
@@ -280,13 +281,18 @@ def _where_they_are(files: list[PlannedFile], planner: _Planner) -> list[Planned
     homes: dict[str, set[str]] = defaultdict(set)
     for file in files:
         homes[_above(file.target)].add(_above(file.target))
-        if is_song(file.target):
+        if planner.settings.formats.is_song(file.target):
             homes[_above(file.target)].update(map(_above, found[file.source][:1]))
-    return [_at_home(file, found[file.source], homes[_above(file.target)]) for file in files]
+    return [
+        _at_home(file, found[file.source], homes[_above(file.target)], planner) for file in files
+    ]
 
 
-def _at_home(file: PlannedFile, places: list[str], homes: set[str]) -> PlannedFile:
-    if file.content_type == "albumfile" and not is_song(file.target):
+def _at_home(
+    file: PlannedFile, places: list[str], homes: set[str], planner: _Planner
+) -> PlannedFile:
+    is_song = planner.settings.formats.is_song(file.target)
+    if file.content_type == "albumfile" and not is_song:
         places = [path for path in places if _above(path) in homes]
     return evolve(file, target=places[0]) if places else file
 
@@ -313,7 +319,7 @@ def _compared(files: Iterable[PlannedFile], planner: _Planner) -> Iterator[Plann
 def _by_album(files: Iterable[PlannedFile]) -> tuple[PlannedAlbum, ...]:
     albums: dict[AlbumPath, list[PlannedFile]] = defaultdict(list)
     for file in files:
-        albums[check_album_file(file.target)].append(file)
+        albums[album_of(file.target)].append(file)
     return tuple(
         PlannedAlbum(album, tuple(sorted(albums[album], key=lambda file: file.target)))
         for album in sorted(albums, key=lambda album: album.path)

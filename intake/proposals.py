@@ -10,8 +10,8 @@ from attrs import evolve, frozen
 from ..errors import InvalidPath, MediaError
 from ..library import (
     AlbumPath,
+    AudioFormats,
     check_album_file,
-    is_song,
     is_video,
     read_song,
     safe_album_path,
@@ -132,12 +132,13 @@ def _video(settings: Settings, task: MusicTask, overrides: Overrides) -> Proposa
 def _album_file(settings: Settings, task: MusicTask, overrides: Overrides) -> Proposal:
     path = task.preprocessed_path or task.upload_path or ""
     name = PurePosixPath(task.source_filename or path).name
-    if not is_song(path):
+    formats = settings.formats
+    if not formats.is_song(path):
         known = Proposal(artist=overrides.artist, album=overrides.album, year=overrides.year)
-        return _targeted(known, lambda: _beside_songs(known, name, overrides))
+        return _targeted(known, lambda: _beside_songs(known, name, overrides, formats))
     try:
         with (settings.uploads / path).open("rb") as file:
-            tags = read_song(file, PurePosixPath(path).name)
+            tags = read_song(file, PurePosixPath(path).name, formats)
     except MediaError as error:
         return Proposal(reason=error.reason)
     artist, spelling = _artist(settings, overrides, tags.artist_of_album or tags.artist)
@@ -161,11 +162,11 @@ def _song(known: Proposal, suffix: str, overrides: Overrides) -> str:
     return safe_song_path(album, known.disc, known.number, known.title, suffix).path
 
 
-def _beside_songs(known: Proposal, name: str, overrides: Overrides) -> str:
+def _beside_songs(known: Proposal, name: str, overrides: Overrides, formats: AudioFormats) -> str:
     suffix = PurePosixPath(name).suffix
     stem = name.removesuffix(suffix)
     target = f"{_album_path(known, overrides).path}/{safe_name(stem, suffix)}"
-    check_album_file(target)
+    check_album_file(target, formats)
     return target
 
 

@@ -132,7 +132,7 @@ class Shelf:
             return tags.has_picture
         try:
             with self.music.directory.open(song) as file:
-                return read_picture(file, song) is not None
+                return read_picture(file, song, self.music.formats) is not None
         except MediaError:
             return False  # the import will say so
 

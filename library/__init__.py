@@ -13,6 +13,7 @@ from .album_names import (
 )
 from .archives import ArchiveLimits, ArchiveMember, read_archive
 from .artwork import DEFAULT_ARTWORK, ArtworkDirectory, artwork_name
+from .audio_formats import ALL_FORMATS, DEFAULT_FORMATS, AudioFormats
 from .bitrates import KbitRow, find_kbit_rows
 from .database import MusicDatabase
 from .frames import FramesDirectory, VideoFrames
@@ -23,8 +24,6 @@ from .known_files import Identity, KnownFile, KnownFiles
 from .ledger import Archive, Ledger, LedgerEntry, Verdict
 from .music_directory import IGNORE_SONGS, MusicDirectory
 from .naming import (
-    SONG_EXTENSIONS,
-    UNKNOWN_AUDIO,
     VIDEO_EXTENSIONS,
     AlbumPath,
     SongPath,
@@ -33,8 +32,6 @@ from .naming import (
     check_album_file,
     decode_name,
     encode_name,
-    is_foreign_audio,
-    is_song,
     is_video,
     parse_album,
     parse_song,
@@ -49,10 +46,10 @@ from .video import VideoInfo, check_video_extra, read_frames, read_video
 from .whereabouts import album_from, is_as_seen, places_of, places_of_all
 
 __all__ = [
+    "ALL_FORMATS",
     "DEFAULT_ARTWORK",
+    "DEFAULT_FORMATS",
     "IGNORE_SONGS",
-    "SONG_EXTENSIONS",
-    "UNKNOWN_AUDIO",
     "VIDEO_EXTENSIONS",
     "AlbumPath",
     "Archive",
@@ -60,6 +57,7 @@ __all__ = [
     "ArchiveMember",
     "ArchivedFile",
     "ArtworkDirectory",
+    "AudioFormats",
     "Digests",
     "Finding",
     "FramesDirectory",
@@ -94,9 +92,7 @@ __all__ = [
     "encode_name",
     "find_kbit_rows",
     "is_as_seen",
-    "is_foreign_audio",
     "is_left_out",
-    "is_song",
     "is_video",
     "parse_album",
     "parse_song",

@@ -12,7 +12,8 @@ from attrs import evolve, frozen
 
 from ..errors import InvalidPath, MediaError
 from ..files import same_name
-from .naming import UNKNOWN_AUDIO, AlbumPath, SongPath, is_foreign_audio, is_song, parse_song
+from .audio_formats import ALL_FORMATS, DEFAULT_FORMATS, AudioFormats
+from .naming import AlbumPath, SongPath, parse_song
 from .safe_names import safe_name, safe_song_path
 from .tags import SongTags, read_song
 
@@ -61,7 +62,12 @@ class ArchivedFile:
         return "/".join(self.path)
 
 
-def read_archived_song(file: BinaryIO, path: tuple[str, ...], archive: str) -> SongTags:
+def read_archived_song(
+    file: BinaryIO,
+    path: tuple[str, ...],
+    archive: str,
+    formats: AudioFormats = DEFAULT_FORMATS,
+) -> SongTags:
     """The tags of a song that lay at `path` in `archive`.
 
     Raises:
@@ -69,7 +75,7 @@ def read_archived_song(file: BinaryIO, path: tuple[str, ...], archive: str) -> S
         OSError: `file` cannot be read.
     """
     try:
-        return read_song(file, path[-1])
+        return read_song(file, path[-1], formats)
     except MediaError as error:
         raise MediaError(archive, f"{'/'.join(path)} in it: {error.reason}") from error
 
@@ -113,7 +119,9 @@ class _Song:
         return path.file_name
 
 
-def album_names(archive: str, files: Sequence[ArchivedFile]) -> list[str]:
+def album_names(
+    archive: str, files: Sequence[ArchivedFile], formats: AudioFormats = DEFAULT_FORMATS
+) -> list[str]:
     """The names that the files of `archive` get in an album directory, in their order.
 
     A song is named by its tags, as `musictasks add` does, if they give number and title; else by
@@ -131,11 +139,9 @@ def album_names(archive: str, files: Sequence[ArchivedFile]) -> list[str]:
     found = [_song(archive, file, file.tags) if file.tags else None for file in files]
     found = _by_folders(found) if _collide(found) else found
     songs = [song for song in found if song is not None]
+    _check_no_foreign(archive, files, formats)
     if not songs:
         raise MediaError(archive, "there is no song in it")
-    foreign = next((file for file in files if is_foreign_audio(file.path[-1])), None)
-    if foreign is not None:
-        raise MediaError(archive, f"{foreign} in it: {UNKNOWN_AUDIO}")
     _check_one_album(archive, songs)
     base = _common({song.file.path[:-1] for song in songs})
     discs = any((song.disc or 1) > 1 or (song.disc_count or 1) > 1 for song in songs)
@@ -147,6 +153,13 @@ def album_names(archive: str, files: Sequence[ArchivedFile]) -> list[str]:
     _check_different(archive, files, names)
     _check_places(archive, songs)
     return names
+
+
+def _check_no_foreign(archive: str, files: Iterable[ArchivedFile], formats: AudioFormats) -> None:
+    for file in files:
+        reason = formats.why_no_song(file.path[-1])
+        if reason is not None:
+            raise MediaError(archive, f"{file} in it: {reason}")
 
 
 def _song(archive: str, file: ArchivedFile, tags: SongTags) -> _Song:
@@ -167,7 +180,7 @@ def _named(file: ArchivedFile) -> SongPath | None:
     """What a name tells that follows the naming scheme, but for a separator: `01 - Song.flac`."""
     stem, _, extension = file.path[-1].rpartition(".")
     try:
-        parsed = parse_song(f"{_SOME_ALBUM.path}/{safe_name(stem, extension)}")
+        parsed = parse_song(f"{_SOME_ALBUM.path}/{safe_name(stem, extension)}", ALL_FORMATS)
         return evolve(parsed, song=_SEPARATOR.sub("", parsed.song))
     except InvalidPath:
         return None
@@ -251,15 +264,17 @@ def _with_folders(path: tuple[str, ...]) -> str:
     return safe_name(" - ".join([*path[:-1], stem]), extension)
 
 
-def album_annotations(names: Sequence[str], songs: Sequence[SongTags]) -> dict[str, Any]:
+def album_annotations(
+    names: Sequence[str], songs: Sequence[SongTags], formats: AudioFormats = DEFAULT_FORMATS
+) -> dict[str, Any]:
     """What is told of an album: its files, and its artist, name and year if its songs agree."""
     found = {
         "artist": _agreed([song.artist_of_album or song.artist for song in songs]),
         "album": _agreed([song.album for song in songs])
         or _agreed([_without_disc(song.album) for song in songs]),
         "releaseyear": _agreed([song.year for song in songs]),
-        "songs": sorted(name for name in names if is_song(name)),
-        "otherfiles": sorted(name for name in names if not is_song(name)),
+        "songs": sorted(name for name in names if formats.is_song(name)),
+        "otherfiles": sorted(name for name in names if not formats.is_song(name)),
     }
     return {key: value for key, value in found.items() if value is not None}
 

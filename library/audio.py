@@ -1,7 +1,9 @@
 """Where in a file its audio is: what stays the same when a tagger writes other tags into it.
 
 FLAC tells an MD5 of its samples. Of MP3 and AAC all counts that stands between the tags before and
-behind it, of MP4 what its `mdat` parts hold.
+behind it, of MP4 what its `mdat` parts hold. Of Ogg all packets count but the first two of the
+stream, which are its header and its tags: a tagger numbers the pages anew, in which they lie. Of
+WAV and AIFF the samples count, and what kind of samples they are.
 """
 
 from __future__ import annotations
@@ -13,6 +15,10 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from attrs import frozen
+
+from .audio_formats import extension_of
+from .chunks import read_chunks
+from .ogg import comment_end, read_pages, read_stream
 
 #: What encoders write that do not know the MD5, or have hashed nothing.
 _NO_MD5 = frozenset({bytes(16), bytes.fromhex("d41d8cd98f00b204e9800998ecf8427e")})
@@ -27,7 +33,7 @@ class Audio:
 
     #: Files of two kinds never have the same audio.
     kind: str
-    #: The bytes that are audio: first, and behind the last; never empty.
+    #: The bytes that are audio: first, and behind the last; in their order, never empty.
     ranges: tuple[tuple[int, int], ...]
     #: What the file itself says of its audio; then no byte has to be read.
     told: str | None = None
@@ -45,7 +51,7 @@ def find_audio(file: BinaryIO, name: str) -> Audio | None:
     Raises:
         OSError: The disk does not give the file.
     """
-    find = _FINDERS.get(name.rpartition(".")[2].lower())
+    find = _FINDERS.get(extension_of(name))
     if find is None:
         return None
     try:
@@ -68,9 +74,12 @@ def _of_flac(file: BinaryIO, size_bytes: int) -> Audio | None:
     ranges = _between(at, _skip_back(file, size_bytes))
     if ranges is None:
         return None
+    return Audio("flac", ranges, _flac_told(info))
+
+
+def _flac_told(info: bytes) -> str | None:
     # Rate, channels, bits and number of the samples belong to it: the MD5 is of bare numbers.
-    told = info[10:34].hex() if len(info) == 34 and info[18:34] not in _NO_MD5 else None
-    return Audio("flac", ranges, told)
+    return info[10:34].hex() if len(info) == 34 and info[18:34] not in _NO_MD5 else None
 
 
 def _of_mpeg(kind: str) -> Callable[[BinaryIO, int], Audio | None]:
@@ -101,6 +110,53 @@ def _of_mp4(file: BinaryIO, size_bytes: int) -> Audio | None:
     return Audio("mp4", tuple(ranges)) if ranges else None
 
 
+def _of_ogg(file: BinaryIO, size_bytes: int) -> Audio | None:
+    stream = read_stream(file)
+    if stream is None:
+        return None
+    pages = read_pages(file)
+    found = comment_end(pages, stream.serial)
+    if found is None:
+        return None
+    page, first = found
+    ranges, end = [(first, page.end)], page.end
+    for page in pages:
+        ranges.append((page.body, page.end))
+        end = page.end
+        if len(ranges) > _PARTS_MOST:
+            return None
+    # What is no page, if it is no tag either.
+    ranges.append((end, _skip_back(file, size_bytes)))
+    whole = [(first, min(last, size_bytes)) for first, last in ranges]
+    filled = tuple((first, last) for first, last in whole if first < last)
+    if not filled:
+        return None
+    told = _flac_told(stream.head[17:51]) if stream.codec == "flac" else None
+    return Audio(stream.codec, filled, told)
+
+
+def _of_samples(
+    kind: str, about: bytes, about_bytes: int, data: bytes, skipped_bytes: int
+) -> Callable[[BinaryIO, int], Audio | None]:
+    """A finder for chunks: of the one called `about`, which says what the samples in `data` are."""
+
+    def find(file: BinaryIO, size_bytes: int) -> Audio | None:
+        chunks = read_chunks(file) or {}
+        if about not in chunks or data not in chunks:
+            return None
+        described, samples = chunks[about], chunks[data]
+        last = min(samples.last, size_bytes)
+        if samples.first + skipped_bytes >= last:
+            return None
+        ranges = [
+            (described.first, min(described.first + about_bytes, described.last, size_bytes)),
+            (samples.first + skipped_bytes, last),
+        ]
+        return Audio(kind, tuple(sorted(one for one in ranges if one[0] < one[1])))
+
+    return find
+
+
 _FINDERS: dict[str, Callable[[BinaryIO, int], Audio | None]] = {
     "flac": _of_flac,
     "mp3": _of_mpeg("mp3"),
@@ -108,6 +164,13 @@ _FINDERS: dict[str, Callable[[BinaryIO, int], Audio | None]] = {
     "m4a": _of_mp4,
     "m4v": _of_mp4,
     "mp4": _of_mp4,
+    "ogg": _of_ogg,
+    "oga": _of_ogg,
+    "opus": _of_ogg,
+    "wav": _of_samples("wav", b"fmt", 16, b"data", 0),
+    # What stands before the samples says how they are aligned.
+    "aif": _of_samples("aiff", b"COMM", 18, b"SSND", 8),
+    "aiff": _of_samples("aiff", b"COMM", 18, b"SSND", 8),
 }
 
 

@@ -51,7 +51,7 @@ def find_kbit_rows(music: MusicDirectory, rows: Iterable[dict[str, Any]]) -> Ite
             continue
         try:
             with music.directory.open(path) as file:
-                bitrate = read_song(file, path).bitrate
+                bitrate = read_song(file, path, music.formats).bitrate
                 if is_in_kbit(stored, bitrate) and sha256_of(file) == row["checksum"]:
                     yield KbitRow(path, stored, bitrate)
         except (InvalidPath, MediaError, OSError):

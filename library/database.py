@@ -198,7 +198,7 @@ class MusicDatabase:
 
         Raises what `import_album` raises, of this one song; FileNotFoundError where it is missing.
         """
-        album = parse_song(song_path).album_path
+        album = parse_song(song_path, music.formats).album_path
         found = read_songs(music, [song_path])
         with self._writing(check) as connection:
             return write_songs(connection, album, music.modified(album.path), found)

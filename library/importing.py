@@ -66,9 +66,9 @@ def read_songs(
     for number, path in enumerate(paths):
         if check is not None:
             check(number, len(paths), path)
-        parts = parse_song(path)
+        parts = parse_song(path, music.formats)
         with music.directory.open(path) as file:
-            tags = read_song(file, path)
+            tags = read_song(file, path, music.formats)
             digests = digests_of(file, path, sha1=False)
             found.append(FoundSong(path, parts, tags, str(digests.sha256), digests.audio))
     return found

@@ -163,11 +163,15 @@ class KnownFiles:
 _FORGET = "delete from files where path in (select path from files order by used limit ?)"
 
 
+#: What reads the tags of songs, and writes them here.
+_READERS = ("tags", "formats", "guards", "flac_frames", "ogg", "chunks", "known_files")
+
+
 def _rules() -> str:
     """What tags are read by: our modules that do it, and mutagen, by how they look on the disk."""
     here = Path(__file__).parent
     spec = find_spec("mutagen")
-    files = [here / name for name in ("tags.py", "formats.py", "flac_frames.py", "known_files.py")]
+    files = [here / f"{name}.py" for name in _READERS]
     files += [Path(spec.origin)] if spec is not None and spec.origin is not None else []
     return " ".join(map(_looks_of, files))
 

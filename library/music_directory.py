@@ -12,13 +12,13 @@ from attrs import field, frozen
 
 from ..errors import InvalidPath
 from ..files import Directory, check_relative, same_name
+from .audio_formats import DEFAULT_FORMATS, AudioFormats
 from .naming import (
     AlbumPath,
     VideoPath,
     check_new_album,
     check_new_file,
     check_new_video,
-    is_song,
     parse_album,
     parse_song,
 )
@@ -48,6 +48,8 @@ class MusicDirectory:
     ignore_albums: frozenset[str] = field(default=IGNORE_ALBUMS, converter=frozenset)
     #: Names of files in album directories.
     ignore_songs: frozenset[str] = field(default=IGNORE_SONGS, converter=frozenset)
+    #: Which files of an album are songs.
+    formats: AudioFormats = DEFAULT_FORMATS
 
     @property
     def directory(self) -> Directory:
@@ -111,9 +113,9 @@ class MusicDirectory:
         Raises:
             InvalidPath: As `album_files`, or the name of a song does not follow the scheme.
         """
-        songs = [path for path in self.album_files(album_path) if is_song(path)]
+        songs = [path for path in self.album_files(album_path) if self.formats.is_song(path)]
         for path in songs:
-            parse_song(path)
+            parse_song(path, self.formats)
         return songs
 
     def check_album(self, album_path: str) -> list[str]:
@@ -139,9 +141,12 @@ class MusicDirectory:
 
         Raises:
             InvalidPath: It could not be found there again (the ignore lists name a part of it),
-                or `naming.check_new_file` refuses it.
+                it is audio that is no song here, or `naming.check_new_file` refuses it.
         """
-        album = check_new_file(path)
+        album = check_new_file(path, self.formats)
+        no_song = self.formats.why_no_song(path)
+        if no_song is not None:
+            raise InvalidPath(path, no_song)
         artist, directory, name = path.split("/")
         self._check_ignored(path, artist, directory)
         if name in self.ignore_songs:

@@ -17,17 +17,13 @@ from attrs import field, frozen
 
 from ..errors import InvalidPath
 from ..files import check_relative
+from .audio_formats import ALL_FORMATS, DEFAULT_FORMATS, AudioFormats, extension_of
 
-SONG_EXTENSIONS = frozenset({"flac", "mp3", "m4a", "aac"})
-#: What plays music and is not a song of MusicDB's; it must not pass for a booklet.
-FOREIGN_AUDIO_EXTENSIONS = frozenset(
-    {"aif", "aiff", "ape", "dsf", "mka", "mpc", "oga", "ogg", "opus", "tta", "wav", "wma", "wv"}
-)
-UNKNOWN_AUDIO = "this kind of audio is unknown to the library: it has flac, mp3, m4a and aac"
 VIDEO_EXTENSIONS = frozenset({"m4v", "mp4", "webm"})
 
 ALBUM_SCHEME = "{artist}/{year} - {album}"
-SONG_SCHEME = f"{ALBUM_SCHEME}/[{{disc}}-]{{number}} {{song}}.{{flac, mp3, m4a or aac}}"
+#: Followed by the extensions.
+SONG_SCHEME = f"{ALBUM_SCHEME}/[{{disc}}-]{{number}} {{song}}."
 VIDEO_SCHEME = "{artist}/{year} - {video}.{m4v, mp4 or webm}"
 
 #: The longest name that Linux file systems take, in bytes.
@@ -76,6 +72,16 @@ def _check_range(path: str, what: str, value: int | None, scheme: str) -> None:
         _refuse(path, f"{what} {value} is not between 0 and 9999", scheme)
 
 
+def _song_scheme(formats: AudioFormats) -> str:
+    return f"{SONG_SCHEME}{{{formats}}}"
+
+
+def _check_song_extension(path: str, extension: str, formats: AudioFormats) -> None:
+    if extension.lower() not in formats.extensions:
+        reason = formats.why_no_song(path) or f"{extension!r} is no song's extension"
+        _refuse(path, reason, _song_scheme(formats))
+
+
 @frozen
 class AlbumPath:
     """`{artist}/{year} - {album}`: an album directory."""
@@ -100,7 +106,10 @@ class AlbumPath:
 
 @frozen
 class SongPath:
-    """`{number} {song}.{ext}`, or `{disc}-{number} {song}.{ext}`, in an album directory."""
+    """`{number} {song}.{ext}`, or `{disc}-{number} {song}.{ext}`, in an album directory.
+
+    The extension is that of any song: which kinds a library has is asked where paths come from.
+    """
 
     artist: str = field(converter=decode_name)
     year: int
@@ -109,17 +118,16 @@ class SongPath:
     disc: int | None
     number: int
     song: str = field(converter=decode_name)
-    #: One of `SONG_EXTENSIONS`, in the case it has in the path.
+    #: In the case it has in the path.
     extension: str
 
     def __attrs_post_init__(self) -> None:
-        path = self.path
-        _check(path, SONG_SCHEME, self.artist, self.album, self.song)
-        _check_range(path, "the year", self.year, SONG_SCHEME)
-        _check_range(path, "the disc", self.disc, SONG_SCHEME)
-        _check_range(path, "the song number", self.number, SONG_SCHEME)
-        if self.extension.lower() not in SONG_EXTENSIONS:
-            _refuse(path, f"{self.extension!r} is no song's extension", SONG_SCHEME)
+        path, scheme = self.path, _song_scheme(DEFAULT_FORMATS)
+        _check(path, scheme, self.artist, self.album, self.song)
+        _check_range(path, "the year", self.year, scheme)
+        _check_range(path, "the disc", self.disc, scheme)
+        _check_range(path, "the song number", self.number, scheme)
+        _check_song_extension(path, self.extension, ALL_FORMATS)
 
     @property
     def cd(self) -> int:
@@ -185,20 +193,22 @@ def parse_album(path: str) -> AlbumPath:
     return AlbumPath(artist, int(year), album)
 
 
-def parse_song(path: str) -> SongPath:
-    """The parts of a song's path.
+def parse_song(path: str, formats: AudioFormats = DEFAULT_FORMATS) -> SongPath:
+    """The parts of the path of a song of one of these formats.
 
     Numbers need no leading zero; `.path` of the result always has two digits at least.
 
     Raises:
         InvalidPath: It is no such path.
     """
-    artist, directory, name = _split(path, 3, SONG_SCHEME)
+    scheme = _song_scheme(formats)
+    artist, directory, name = _split(path, 3, scheme)
     album = parse_album(f"{artist}/{directory}")
     match = _SONG.fullmatch(name)
     if match is None:
-        _refuse(path, f"{name!r} is not a number, a space, a name and an extension", SONG_SCHEME)
+        _refuse(path, f"{name!r} is not a number, a space, a name and an extension", scheme)
     disc, number, song, extension = match.groups()
+    _check_song_extension(path, extension, formats)
     return SongPath(
         artist=album.artist,
         year=album.year,
@@ -224,24 +234,9 @@ def parse_video(path: str) -> VideoPath:
     return VideoPath(artist, int(year), video, extension)
 
 
-def _extension(name: str) -> str:
-    stem, _, extension = name.rpartition(".")
-    return extension.lower() if stem else ""
-
-
-def is_song(name: str) -> bool:
-    """Whether the extension of a file name (or path) is a song's."""
-    return _extension(name.rpartition("/")[2]) in SONG_EXTENSIONS
-
-
-def is_foreign_audio(name: str) -> bool:
-    """Whether the extension is that of audio which is no song here; `UNKNOWN_AUDIO` says why."""
-    return _extension(name.rpartition("/")[2]) in FOREIGN_AUDIO_EXTENSIONS
-
-
 def is_video(name: str) -> bool:
     """Whether the extension of a file name (or path) is a video's."""
-    return _extension(name.rpartition("/")[2]) in VIDEO_EXTENSIONS
+    return extension_of(name) in VIDEO_EXTENSIONS
 
 
 def album_of(path: str) -> AlbumPath:
@@ -254,8 +249,10 @@ def album_of(path: str) -> AlbumPath:
     return parse_album(f"{artist}/{directory}")
 
 
-def check_album_file(path: str) -> AlbumPath:
+def check_album_file(path: str, formats: AudioFormats = DEFAULT_FORMATS) -> AlbumPath:
     """The album of the path of a song, a booklet or any other file of an album.
+
+    `formats` say which extensions are a song's.
 
     Raises:
         InvalidPath: The path is not `{artist}/{year} - {album}/{file}`, the file's name begins
@@ -266,12 +263,12 @@ def check_album_file(path: str) -> AlbumPath:
     name = path.rpartition("/")[2]
     if name.startswith("."):
         _refuse(path, "the file name begins with a dot", f"{ALBUM_SCHEME}/{{file}}")
-    if is_song(name):
-        parse_song(path)
+    if formats.is_song(name):
+        parse_song(path, formats)
     return album
 
 
-def check_new_file(path: str) -> AlbumPath:
+def check_new_file(path: str, formats: AudioFormats = DEFAULT_FORMATS) -> AlbumPath:
     """`check_album_file` for a path that a client names: of what is new, more is asked.
 
     What is on disk already is taken as it is, so nothing here is asked of that.
@@ -281,9 +278,9 @@ def check_new_file(path: str) -> AlbumPath:
             begins or ends with white space, one of `MISLEADING` is in it, or the extension of a
             song is not in lower case, which MusicDB would not read.
     """
-    album = check_album_file(path)
-    if is_song(path):
-        song = parse_song(path)
+    album = check_album_file(path, formats)
+    if formats.is_song(path):
+        song = parse_song(path, formats)
         _check_new(path, album.album, song.song)
         _check_new_extension(path, song.extension)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
+from .audio_formats import ALL_FORMATS
 from .naming import (
     MISLEADING,
     NAME_LIMIT_BYTES,
@@ -73,14 +74,15 @@ def safe_song_path(
 ) -> SongPath:
     """The path of a song whose name comes from tags; `disc` None in a one-disc album.
 
-    The extension becomes lower case.
+    The extension, of a song of any kind, becomes lower case.
 
     Raises:
         InvalidPath: The name is empty, or a number or the extension is no song's.
     """
     prefix = "" if disc is None else f"{disc}-"
     return parse_song(
-        f"{album.path}/{safe_name(f'{prefix}{number:02d} {_plain(song)}', extension.lower())}"
+        f"{album.path}/{safe_name(f'{prefix}{number:02d} {_plain(song)}', extension.lower())}",
+        ALL_FORMATS,
     )
 
 

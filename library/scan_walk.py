@@ -12,9 +12,10 @@ from attrs import define, field, frozen
 
 from ..errors import InvalidPath
 from ..files import check_relative, step_down
+from .audio_formats import AudioFormats
 from .importing import Check
 from .music_directory import MusicDirectory
-from .naming import is_song, is_video, parse_album, parse_song, parse_video
+from .naming import is_video, parse_album, parse_song, parse_video
 
 
 class Kind(Enum):
@@ -77,7 +78,7 @@ def list_music(music: MusicDirectory, check: Check, artist: str | None = None) -
         if artist not in (None, name):
             continue
         if kind is Kind.FILE:
-            _check_file(listing, name)
+            _check_file(listing, name, music.formats)
         elif name not in music.ignore_artists and _is_directory(listing, name, kind):
             listing.artists.append(name)
     directory = music.directory
@@ -104,7 +105,7 @@ def _list_artist(
         if kind is Kind.FILE and is_video(name):
             listing.videos.append(path)
         elif kind is Kind.FILE:
-            _check_file(listing, path)
+            _check_file(listing, path, music.formats)
         elif name not in music.ignore_albums and _is_directory(listing, path, kind):
             try:
                 parse_album(path)
@@ -161,17 +162,17 @@ def _is_directory(listing: Listing, path: str, kind: Kind) -> bool:
     return False
 
 
-def _check_file(listing: Listing, path: str) -> None:
+def _check_file(listing: Listing, path: str, formats: AudioFormats) -> None:
     """Songs and videos that do not lie where they should are told of, other files are nobody's."""
     try:
-        check_music_file(path)
+        check_music_file(path, formats)
     except InvalidPath as error:
         listing.skip(path, error.reason)
 
 
-def check_music_file(path: str) -> None:
+def check_music_file(path: str, formats: AudioFormats) -> None:
     """Raises InvalidPath for a song or a video whose path does not follow the scheme."""
-    if is_song(path):
-        parse_song(path)
+    if formats.is_song(path):
+        parse_song(path, formats)
     elif is_video(path):
         parse_video(path)

@@ -8,6 +8,7 @@ import os
 import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,7 +20,6 @@ from .hashing import digests_of
 from .importing import Check
 from .ledger import Ledger
 from .music_directory import MusicDirectory
-from .naming import is_song
 from .scan_cache import ScanCache
 from .scan_walk import Kind, Listing, Skipped, check_music_file, list_music
 
@@ -158,7 +158,9 @@ class _Scan:
     def _has_music(self) -> bool:
         """Whether any song or video was seen: a stray directory does not make a mounted disk."""
         albums = self.listing.albums.values()
-        return bool(self.listing.videos) or any(is_song(name) for names in albums for name in names)
+        return bool(self.listing.videos) or any(
+            self.music.formats.is_song(name) for names in albums for name in names
+        )
 
     def _identity(self) -> tuple[int, int]:
         found = self.music.directory.status()
@@ -178,8 +180,9 @@ class _Scan:
             reason = f"an album holds files only, and {no_file!r} in it is {entries[no_file].value}"
             self.listing.skip(path, reason)
             return False
-        if not any(map(is_song, entries)):
-            self.listing.skip(path, "there is no song in it")
+        if not any(map(self.music.formats.is_song, entries)):
+            foreign = filter(None, map(self.music.formats.why_no_song, entries))
+            self.listing.skip(path, "; ".join(["there is no song in it", *islice(foreign, 1)]))
             return False
         return self._is_accessible(path, entries)
 
@@ -201,12 +204,12 @@ class _Scan:
                 path = f"{album}/{name}"
                 if kind is not Kind.FILE:
                     self.listing.skip(path, f"an album holds files only, and it is {kind.value}")
-                elif is_song(name) and path not in self.known["songs"]:
+                elif self.music.formats.is_song(name) and path not in self.known["songs"]:
                     yield path
 
     def _follows_scheme(self, path: str) -> bool:
         try:
-            check_music_file(path)
+            check_music_file(path, self.music.formats)
         except InvalidPath as error:
             self.listing.skip(path, error.reason)
             return False

@@ -11,6 +11,7 @@ import mutagen.id3
 import mutagen.mp4
 from attrs import field, frozen
 
+from .audio_formats import DEFAULT_FORMATS, AudioFormats
 from .formats import OpenedSong, open_song
 
 #: No name of an artist, an album or a song is longer, in characters; the rest is cut off.
@@ -56,14 +57,14 @@ class SongTags:
         return self.album_artist or (VARIOUS_ARTISTS if self.compilation else None)
 
 
-def read_song(file: BinaryIO, name: str) -> SongTags:
-    """Read a song of any of the four formats; the extension of `name` says which.
+def read_song(file: BinaryIO, name: str, formats: AudioFormats = DEFAULT_FORMATS) -> SongTags:
+    """Read a song of any of these formats; the extension of `name` says which.
 
     Raises:
         MediaError: It names `name`: not what its extension says, broken, or without audio.
         OSError: The disk could not be read.
     """
-    song = open_song(file, name)
+    song = open_song(file, name, formats)
     found = _fields(song.tags)
     return SongTags(
         artist=_text(found.artist, join=True),
@@ -84,18 +85,20 @@ def read_song(file: BinaryIO, name: str) -> SongTags:
     )
 
 
-def read_picture(file: BinaryIO, name: str) -> bytes | None:
+def read_picture(
+    file: BinaryIO, name: str, formats: AudioFormats = DEFAULT_FORMATS
+) -> bytes | None:
     """The bytes of a song's first embedded picture, as they are; None where it has none.
 
     Raises:
         MediaError, OSError: As `read_song`.
     """
-    return _picture(open_song(file, name))
+    return _picture(open_song(file, name, formats))
 
 
 def _picture(song: OpenedSong) -> bytes | None:
     tags = song.tags
-    pictures: Iterable[bytes] = song.flac_pictures
+    pictures: Iterable[bytes] = song.pictures
     if song.mime_type == "audio/mp4" and tags is not None:
         pictures = (bytes(cover) for cover in tags.get("covr", ()))
     elif isinstance(tags, mutagen.id3.ID3):

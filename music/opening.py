@@ -120,7 +120,11 @@ def _prepare_library(settings: Settings) -> None:
 def music_directory(settings: Settings) -> MusicDirectory:
     """The Music Directory of these settings."""
     return MusicDirectory(
-        settings.music, settings.ignore_artists, settings.ignore_albums, settings.ignore_songs
+        settings.music,
+        settings.ignore_artists,
+        settings.ignore_albums,
+        settings.ignore_songs,
+        settings.formats,
     )
 
 
@@ -145,7 +149,7 @@ def default_handlers(settings: Settings) -> dict[str, Handler]:
     limits = ImageLimits(settings.image_size_bytes, settings.image_pixels)
     return {
         "preprocessing": Preprocessing(
-            uploads, limits, archive_limits(settings), settings.ignore_songs
+            uploads, limits, archive_limits(settings), settings.ignore_songs, settings.formats
         ),
         "integration": Integration(uploads, music, settings.durable, known),
         "music import": MusicImport(music, database, known),

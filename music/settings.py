@@ -18,6 +18,7 @@ from attrs import Attribute, field, fields, frozen
 
 from ..engine import EngineSettings
 from ..errors import SettingsError
+from ..library.audio_formats import DOCUMENTED, EXTENSIONS, AudioFormats
 
 _log = logging.getLogger(__name__)
 
@@ -231,6 +232,20 @@ class Settings:
     image_size_bytes: int = _size("tasks imagesize", 20 * 1000 * 1000)
     #: The most pixels of an image.
     image_pixels: int = _number("tasks imagepixels", 25 * 1000 * 1000)
+    #: The kinds of audio that are songs. A MusicDB server reads no others than the default ones.
+    audio_formats: frozenset[str] = _setting(
+        "tasks audioformats",
+        lambda text: [name.lower() for name in _separated(",")(text)],
+        lambda names: isinstance(names, frozenset) and bool(names) and names <= EXTENSIONS.keys(),
+        f"a list, separated by commas, of {', '.join(EXTENSIONS)}",
+        default=DOCUMENTED,
+        converter=_collected(frozenset),
+    )
+
+    @property
+    def formats(self) -> AudioFormats:
+        """Which files are songs."""
+        return AudioFormats(self.audio_formats)
 
     @property
     def engine(self) -> EngineSettings:

@@ -13,7 +13,6 @@ from ..files import Directory, check_relative
 from ..library import (
     MusicDirectory,
     check_video_extra,
-    is_song,
     is_video,
     parse_album,
     parse_video,
@@ -147,7 +146,7 @@ def of_artwork(source: str, target: str, music: MusicDirectory) -> dict[str, Any
     """The changes for artwork from `source` in the Music Directory, for what is at `target`."""
     check_relative(source)
     changes = _of_artwork_target(target, music)
-    if is_song(source):
+    if music.formats.is_song(source):
         kind = ArtworkSource.SONGFILE
     elif PurePosixPath(source).suffix.lower() in IMAGE_EXTENSIONS:
         kind = ArtworkSource.IMAGEFILE

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from musictasks.errors import InvalidPath
 from musictasks.files import check_name
 from musictasks.library.naming import (
-    SONG_EXTENSIONS,
+    ALL_FORMATS,
+    DEFAULT_FORMATS,
     AlbumPath,
     SongPath,
     VideoPath,
@@ -17,7 +18,6 @@ from musictasks.library.naming import (
     check_album_file,
     check_new_file,
     check_new_video,
-    is_song,
     is_video,
     parse_album,
     parse_song,
@@ -48,16 +48,23 @@ def test_album_round_trip(artist, year, album):
 
 
 @given(
-    names, years, names, st.none() | numbers, numbers, names, st.sampled_from([*SONG_EXTENSIONS])
+    names,
+    years,
+    names,
+    st.none() | numbers,
+    numbers,
+    names,
+    st.sampled_from([*ALL_FORMATS.extensions]),
 )
 @example("A", 2020, "B", None, 1, "02-03 Song. 4", "flac")
 @example("A", 2020, "B", 1, 1, "1-02 Song", "FLAC")
 def test_song_round_trip(artist, year, album, disc, number, song, extension):
     """The path of a song parses to the song it was made of."""
     value = SongPath(artist, year, album, disc, number, song, extension)
-    assert parse_song(value.path) == value
-    assert parse_song(value.path).path == value.path
-    assert album_of(value.path) == value.album_path == check_album_file(value.path)
+    parsed = parse_song(value.path, ALL_FORMATS)
+    assert parsed == value
+    assert parsed.path == value.path
+    assert album_of(value.path) == value.album_path == check_album_file(value.path, ALL_FORMATS)
 
 
 @given(names, years, names, st.sampled_from(["m4v", "MP4", "webm"]))
@@ -215,7 +222,7 @@ def test_values_are_values():
 )
 def test_extensions(name, song, video):
     """The extension in any case says what a file is."""
-    assert (is_song(name), is_video(name)) == (song, video)
+    assert (DEFAULT_FORMATS.is_song(name), is_video(name)) == (song, video)
 
 
 @pytest.mark.parametrize("name", ["01 Song.flac", "booklet.pdf", "clip.mp4", "2-10 A.AAC", "notes"])
