@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import av
+from mutagen import FileType
+from mutagen.aiff import AIFF
 from mutagen.apev2 import APEv2
 from mutagen.flac import FLAC, Picture
 from mutagen.id3 import APIC, ID3, TIT2, TXXX, USLT, ID3NoHeaderError
 from mutagen.mp4 import MP4, MP4Cover, MP4FreeForm
+from mutagen.oggopus import OggOpus
+from mutagen.oggvorbis import OggVorbis
+from mutagen.wave import WAVE
 
 _RATE = 44100
 _SAMPLES = 4 * 1152
@@ -20,6 +26,10 @@ _CODECS = {
     "mp3": ("mp3", "mp3"),
     "m4a": ("aac", "ipod"),
     "aac": ("aac", "adts"),
+    "ogg": ("vorbis", "ogg"),
+    "opus": ("libopus", "ogg"),
+    "wav": ("pcm_s16le", "wav"),
+    "aiff": ("pcm_s16be", "aiff"),
 }
 KINDS = tuple(_CODECS)
 
@@ -33,7 +43,12 @@ def make_song(path: Path, seed: object) -> Path:
     noise = random.Random(f"{kind} {seed}")
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", format=container) as output:
-        stream: Any = output.add_stream(codec, rate=_RATE, layout="mono")
+        # Opus knows no other rate, this Vorbis encoder no other number of channels.
+        rate = 48_000 if codec == "libopus" else _RATE
+        layout = "stereo" if codec == "vorbis" else "mono"
+        stream: Any = output.add_stream(codec, rate=rate, layout=layout)
+        stream.codec_context.options = {"strict": "experimental"} if codec == "vorbis" else {}
+        stream.codec_context.open()
         frame = av.AudioFrame(format="s16", layout="mono", samples=_SAMPLES)
         frame.rate, frame.pts = _RATE, 0
         quiet = bytearray(noise.randbytes(2 * _SAMPLES))
@@ -41,8 +56,8 @@ def make_song(path: Path, seed: object) -> Path:
         frame.planes[0].update(bytes(quiet))
         resampler = av.AudioResampler(
             format=stream.codec_context.format,
-            layout="mono",
-            rate=_RATE,
+            layout=layout,
+            rate=rate,
             frame_size=stream.codec_context.frame_size or 1152,
         )
         for part in (*resampler.resample(frame), *resampler.resample(None)):
@@ -191,11 +206,80 @@ _FLAC_WAYS = (
     _ape,
 )
 
+
+def picture_comment(data: bytes) -> str:
+    """A picture as Vorbis comments hold it."""
+    picture = Picture()
+    picture.data, picture.mime, picture.type = data, "image/jpeg", 3
+    return base64.b64encode(picture.write()).decode()
+
+
+def _tag_way(
+    kind: type[FileType], change: Callable[[Any], object], **options: object
+) -> Callable[[Path], object]:
+    def way(path: Path) -> None:
+        song: Any = kind(path)
+        if song.tags is None:
+            song.add_tags()
+        change(song.tags)
+        song.save(path, **options)
+
+    return way
+
+
+def _each(*ways: Callable[[Path], object]) -> Callable[[Path], object]:
+    return lambda path: [way(path) for way in ways]
+
+
+def _comment_ways(kind: type[FileType]) -> tuple[Callable[[Path], object], ...]:
+    """Of Ogg: tags that fill several pages, and fewer again, so that all pages move."""
+
+    def setting(padding: int | None = None, **comments: str) -> Callable[[Path], object]:
+        options = {} if padding is None else {"padding": lambda info: padding}
+        return _tag_way(kind, lambda tags: tags.update(comments), **options)
+
+    picture, cover = picture_comment(_IMAGE), base64.b64encode(_IMAGE).decode()
+    delete: Callable[[Path], object] = lambda path: kind(path).delete(path)  # noqa: E731
+    return (
+        setting(title="Another title"),
+        setting(metadata_block_picture=picture),
+        setting(lyrics="La la\n" * 500),
+        setting(title="x", padding=70_000),
+        setting(metadata_block_picture=picture, padding=0),
+        delete,
+        _tag_way(kind, lambda tags: (tags.clear(), tags.update(title="y"))),
+        _each(setting(metadata_block_picture=picture), delete),
+        setting(coverart=cover),
+        _tag_way(kind, lambda tags: tags.extend(("genre", f"{n}") for n in range(300))),
+    )
+
+
+def _chunk_ways(kind: type[FileType]) -> tuple[Callable[[Path], object], ...]:
+    """Of WAV and AIFF, which have ID3 tags in a chunk."""
+    delete: Callable[[Path], object] = lambda path: kind(path).delete(path)  # noqa: E731
+    return (
+        _tag_way(kind, _title),
+        _tag_way(kind, _picture),
+        _tag_way(kind, _lyrics, v2_version=3),
+        _tag_way(kind, _title, padding=lambda info: 70_000),
+        _tag_way(kind, _picture, padding=lambda info: 0),
+        delete,
+        _tag_way(kind, lambda tags: tags.clear() or _title(tags)),
+        _each(_tag_way(kind, _picture), delete),
+        _tag_way(kind, _title, padding=lambda info: 1),
+        _each(_tag_way(kind, _lyrics), _tag_way(kind, _title, padding=lambda info: 0)),
+    )
+
+
 WAYS: dict[str, tuple[Callable[[Path], object], ...]] = {
     "flac": _FLAC_WAYS,
     "mp3": _ID3_WAYS,
     "m4a": _MP4_WAYS,
     "aac": _ID3_WAYS,
+    "ogg": _comment_ways(OggVorbis),
+    "opus": _comment_ways(OggOpus),
+    "wav": _chunk_ways(WAVE),
+    "aiff": _chunk_ways(AIFF),
 }
 
 

@@ -6,7 +6,15 @@ import hashlib
 from pathlib import Path
 
 from attrs import frozen
-from musictasks.library import MusicDatabase, MusicDirectory, ScanResult, sample_album, scan
+from musictasks.library import (
+    DEFAULT_FORMATS,
+    AudioFormats,
+    MusicDatabase,
+    MusicDirectory,
+    ScanResult,
+    sample_album,
+    scan,
+)
 
 _SONG = (sample_album() / "02 Ebbe-Flut.mp3").read_bytes()
 
@@ -21,10 +29,11 @@ class Shelf:
     """A Music Directory, its database and the cache of the scan, in one directory."""
 
     root: Path
+    formats: AudioFormats = DEFAULT_FORMATS
 
     @property
     def music(self) -> MusicDirectory:
-        return MusicDirectory(self.root / "music")
+        return MusicDirectory(self.root / "music", formats=self.formats)
 
     @property
     def database(self) -> MusicDatabase:

@@ -11,7 +11,7 @@ from audiokit import KINDS, WAYS, make_song
 from musictasks.files import Directory
 from musictasks.handlers import MusicImport
 from musictasks.handlers.scanning import as_annotations
-from musictasks.library import Ledger, Moved, ScanResult, scan, verify
+from musictasks.library import ALL_FORMATS, Ledger, Moved, ScanResult, scan, verify
 from musictasks.statemachine import MusicTask, Work
 from scankit import Shelf
 
@@ -21,7 +21,7 @@ OLD, NEW = "Artist/2000 - Old", "The Artist/2001 - New"
 @pytest.fixture
 def shelf(tmp_path: Path) -> Shelf:
     """An imported album with a song of each kind, as `musictasks import` brings it in."""
-    shelf = Shelf(tmp_path).prepare()
+    shelf = Shelf(tmp_path, ALL_FORMATS).prepare()
     for number, kind in enumerate(KINDS, 1):
         make_song(shelf.path(f"{OLD}/{number:02} Song.{kind}"), kind)
     task = MusicTask(id="import", content_type="album", album_path=OLD)
@@ -78,7 +78,7 @@ def test_other_music_is_not_taken_for_it(shelf: Shelf):
     for number, kind in enumerate(KINDS, 1):
         make_song(shelf.path(f"{NEW}/{number:02} Song.{kind}"), f"another {kind}")
     found = scanned(shelf)
-    assert len(found.new_songs) == len(found.lost["songs"]) == 4
+    assert len(found.new_songs) == len(found.lost["songs"]) == len(KINDS)
     assert found.moved == []
 
 
