@@ -157,8 +157,9 @@ def _open_ogg(file: GuardedFile) -> OpenedSong:
     file.seek(0)
     # Invariant: the tags are read where the information ends.
     info, tags, length_s = _OGG[stream.codec](file, stream.head, samples)
-    # Of Opus nothing tells it, of Vorbis the encoder may leave it out.
-    bitrate_bits = getattr(info, "bitrate", 0) or file.size_bytes * 8 / (length_s or 1)
+    # Of Opus nothing tells it, of Vorbis the encoder may leave it out; then it is without the tags.
+    audio_bytes = file.size_bytes - file.tell()
+    bitrate_bits = getattr(info, "bitrate", 0) or round(audio_bytes * 8 / (length_s or 1))
     return OpenedSong("audio/ogg", length_s, bitrate_bits, tags, tuple(_pictures(tags)))
 
 
@@ -249,6 +250,8 @@ def _check_samples(file: GuardedFile, chunk: Chunk | None) -> None:
 def _chunk_tags(file: GuardedFile, chunk: Chunk | None) -> GuardedID3 | None:
     if chunk is None:
         return None
+    if chunk.last > file.size_bytes:
+        raise Refused(_CUT_OFF)
     file.seek(chunk.first)
     try:
         return GuardedID3(io.BytesIO(file.read(chunk.length)), known_frames=FRAMES)

@@ -31,7 +31,9 @@ def check(content_type: object, mime_type: object) -> None:
         raise UploadRefused(f"the MIME type {mime_type[:80]!r} is not valid")
 
 
-def check_allowed(settings: Settings, content_type: str, file_size: int) -> None:
+def check_allowed(
+    settings: Settings, content_type: str, file_size: int, source_filename: str | None = None
+) -> None:
     """Refuses uploads that the settings do not allow.
 
     Raises:
@@ -42,6 +44,10 @@ def check_allowed(settings: Settings, content_type: str, file_size: int) -> None
     if content_type not in settings.allow:
         allowed = ", ".join(sorted(settings.allow))
         raise UploadRefused(f"content type {content_type!r} is not allowed, but: {allowed}")
+    if content_type == "albumfile" and source_filename:
+        no_song = settings.formats.why_no_song(source_filename)
+        if no_song is not None:
+            raise UploadRefused(f"{source_filename}: {no_song}")
     if content_type == "video":
         try:
             check_video_extra()

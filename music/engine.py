@@ -175,7 +175,7 @@ class MusicEngine(Engine[MusicTask]):
         task_id = self.new_id() if task_id is None else task_id
         gives_way = replace and self._gives_way(task_id)
         if gives_way or not self.is_known(task_id):
-            admission.check_allowed(self.settings, content_type, file_size)
+            admission.check_allowed(self.settings, content_type, file_size, source_filename)
         if gives_way:
             with self._duplicates.claim(content_type, checksum, task_id):
                 self._remove_ended(task_id)

@@ -20,7 +20,7 @@ from mutagen.oggvorbis import OggVorbis
 from mutagen.wave import WAVE
 
 _RATE = 44100
-_SAMPLES = 4 * 1152
+_SECONDS = 4 * 1152 / _RATE
 _CODECS = {
     "flac": ("flac", "flac"),
     "mp3": ("mp3", "mp3"),
@@ -36,11 +36,15 @@ KINDS = tuple(_CODECS)
 _IMAGE = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 800
 
 
-def make_song(path: Path, seed: object) -> Path:
-    """A short song whose noise no other seed gives."""
-    kind = path.suffix[1:]
+def make_song(
+    path: Path, seed: object, *, seconds: float = _SECONDS, as_kind: str | None = None
+) -> Path:
+    """A short song whose noise no other seed gives; `as_kind` in an Ogg, if it has another name."""
+    kind = as_kind or path.suffix[1:]
     codec, container = _CODECS[kind]
+    container = "ogg" if as_kind else container
     noise = random.Random(f"{kind} {seed}")
+    samples = round(seconds * _RATE)
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", format=container) as output:
         # Opus knows no other rate, this Vorbis encoder no other number of channels.
@@ -49,9 +53,9 @@ def make_song(path: Path, seed: object) -> Path:
         stream: Any = output.add_stream(codec, rate=rate, layout=layout)
         stream.codec_context.options = {"strict": "experimental"} if codec == "vorbis" else {}
         stream.codec_context.open()
-        frame = av.AudioFrame(format="s16", layout="mono", samples=_SAMPLES)
+        frame = av.AudioFrame(format="s16", layout="mono", samples=samples)
         frame.rate, frame.pts = _RATE, 0
-        quiet = bytearray(noise.randbytes(2 * _SAMPLES))
+        quiet = bytearray(noise.randbytes(2 * samples))
         quiet[1::2] = bytes((byte & 7) if byte & 8 else 0xFF - (byte & 7) for byte in quiet[1::2])
         frame.planes[0].update(bytes(quiet))
         resampler = av.AudioResampler(
