@@ -12,7 +12,7 @@ from audiokit import KINDS, WAYS, make_song, songs, without_md5
 from musictasks.library import digests_of, sample_album
 from musictasks.library.audio import find_audio
 
-COUNT = pytest.mark.parametrize("count", [10, pytest.param(200, marks=pytest.mark.long)])
+COUNT = pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.long)])
 
 
 def audio(path: Path) -> str | None:

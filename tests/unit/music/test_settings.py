@@ -46,6 +46,7 @@ archivefiles=7
 archiveratio=8
 imagesize=9
 imagepixels=10
+audioformats=flac, OGG
 [debug]
 disablestats=0
 """
@@ -88,6 +89,7 @@ def test_defaults():
     assert (settings.stop_timeout_s, settings.attempts) == (10, 3)
     assert settings.workers == os.cpu_count()
     assert settings.durability == "fsync"
+    assert settings.audio_formats == {"flac", "mp3", "m4a", "aac"}
     assert (settings.image_size_bytes, settings.image_pixels) == (20_000_000, 25_000_000)
 
 
@@ -129,6 +131,7 @@ def test_file_of_musicdb(ini):
         archive_ratio=8,
         image_size_bytes=9,
         image_pixels=10,
+        audio_formats=frozenset({"flac", "ogg"}),
     )
 
 
