@@ -1,6 +1,7 @@
 // What people drop, sorted into what is sent: each album's folder as one tar, all else by itself.
 
-const SONG = /\.(flac|mp3|m4a|aac)$/i;
+// Whether the last four are songs is a setting: the server says so where they are not.
+const SONG = /\.(flac|mp3|m4a|aac|og[ga]|opus|wav|aiff?)$/i;
 const ARCHIVE = /\.(zip|tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz))$/i;
 const VIDEO = /\.(mp4|m4v|webm)$/i;
 const IMAGE = /\.(jpe?g|png)$/i;
