@@ -12,7 +12,7 @@ from pathlib import Path
 
 from attrs import define, field
 
-from ..errors import MusicTasksError, SettingsError
+from ..errors import DatabaseUnusable, MusicTasksError, SettingsError
 from ..library import MusicDatabase
 from ..library.inbox_directory import InboxDirectory
 from ..music import MusicEngine, Settings
@@ -287,7 +287,11 @@ def _waits(name: str) -> str:
 
 
 def _has_music(settings: Settings) -> bool:
-    return settings.database.is_file() and bool(MusicDatabase(settings.database).artists())
+    """Whether the database has any; one that cannot be used yet, the engine makes or refuses."""
+    try:
+        return settings.database.is_file() and bool(MusicDatabase(settings.database).artists())
+    except DatabaseUnusable:
+        return False
 
 
 def _check_apart(inbox: Path, settings: Settings) -> None:

@@ -181,7 +181,7 @@ class Round:
     def _conclusion(
         self, group: Group, done: list[PlannedUpload], refusals: list[Refusal]
     ) -> Conclusion:
-        leaving = tuple(Done(self._parts(one.source), one.size_bytes, one.checksum) for one in done)
+        leaving = tuple(Done(self._inside(one.source), one.size_bytes, one.checksum) for one in done)
         gone = {one.parts for one in leaving}
         directories = (
             parts for parts, seen in group.snapshot.items() if seen.kind is Kind.DIRECTORY
@@ -197,12 +197,12 @@ class Round:
         self, group: Group, refusals: list[Refusal], gone: set[tuple[str, ...]]
     ) -> Iterator[Refused]:
         for entry in group.entries:
-            mine = [one for one in refusals if self._parts(one.source)[0] == entry.name]
+            mine = [one for one in refusals if self._inside(one.source)[0] == entry.name]
             if mine:
                 text = refusal_text(entry.name, mine, self.inbox.root)
                 yield Refused(entry.name, text, remains(entry.snapshot, gone))
 
-    def _parts(self, path: Path) -> tuple[str, ...]:
+    def _inside(self, path: Path) -> tuple[str, ...]:
         return path.relative_to(self.inbox.root).parts
 
 

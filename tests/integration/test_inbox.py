@@ -488,6 +488,16 @@ def test_nothing_is_brought_into_a_music_directory_that_is_away(desk: Desk) -> N
     assert set(desk.library.music) == {TARGETS[FLAC], TARGETS[MP3]}
 
 
+def test_a_database_that_a_killed_process_has_begun_is_no_music(desk: Desk) -> None:
+    data = desk.library.root / "data"
+    data.mkdir(parents=True)
+    (desk.library.root / "music").mkdir()
+    (data / "music.db").touch()
+    copy_album(desk.path / "Album")
+    assert desk.pass_by()
+    assert whole(desk.library)
+
+
 @pytest.mark.parametrize("inside", ["library/music/inbox", "library/data", "."])
 def test_an_inbox_and_a_library_lie_beside_each_other(tmp_path: Path, inside: str) -> None:
     with pytest.raises(SettingsError, match="have to lie beside each other"):
