@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +22,7 @@ from musictasks.intake import Batch, Inbox, Silent, What
 from musictasks.music import open_library
 from videokit import make_video
 
+PAGE = (Path(__file__).parents[2] / "docs" / "inbox.md").read_text(encoding="utf-8")
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="macOS gives no leases")
 
 
@@ -36,6 +39,14 @@ def outside(tmp_path: Path) -> Path:
 def whole(library: Library) -> bool:
     """Whether the sample album is there, and in the database."""
     return set(library.music) == set(TARGETS.values()) and len(library.rows["songs"]) == 3
+
+
+def test_the_program_of_the_page_runs(tmp_path: Path) -> None:
+    """docs/inbox.md says what it prints."""
+    (program,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("done Album 5 added\n")
 
 
 # -- when it is taken -----------------------------------------------------------------------------
