@@ -181,7 +181,9 @@ class Round:
     def _conclusion(
         self, group: Group, done: list[PlannedUpload], refusals: list[Refusal]
     ) -> Conclusion:
-        leaving = tuple(Done(self._inside(one.source), one.size_bytes, one.checksum) for one in done)
+        leaving = tuple(
+            Done(self._inside(one.source), one.size_bytes, one.checksum) for one in done
+        )
         gone = {one.parts for one in leaving}
         directories = (
             parts for parts, seen in group.snapshot.items() if seen.kind is Kind.DIRECTORY

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 from changebugs import CHANGE_BUGS
+from inboxbugs import INBOX_BUGS
 from librarybugs import LIBRARY_BUGS
 from machinebugs import MACHINE_BUGS
 from seededbugs import BUGS, Bug
 
 ROOT = Path(__file__).parents[2]
-SEEDED = (*BUGS, *CHANGE_BUGS, *LIBRARY_BUGS, *MACHINE_BUGS)
+SEEDED = (*BUGS, *CHANGE_BUGS, *INBOX_BUGS, *LIBRARY_BUGS, *MACHINE_BUGS)
 pytestmark = pytest.mark.mutants
 
 
