@@ -15,7 +15,7 @@ if sys.platform == "win32":
     )
 
 from . import effects
-from .directory import OWN_STEM, Directory, step_down
+from .directory import OWN_STEM, Directory, open_regular, step_down
 from .durable import DurableFile, Identity, written_at
 from .effects import Effects, using
 from .foreign import ForeignDirectory, Parts, has_writer
@@ -63,6 +63,7 @@ __all__ = [
     "has_writer",
     "make_root",
     "new_directory",
+    "open_regular",
     "place",
     "remove_tree",
     "same_name",

@@ -101,9 +101,8 @@ def write_songs(
     for song in mends:
         of_song = songs.c.songid == known[song.path].songid
         connection.execute(update(songs).where(of_song).values(bitrate=song.tags.bitrate))
-    for song in new:
-        _insert_song(connection, albumid, artistid, song)
     if new:
+        _insert_songs(connection, albumid, artistid, new)
         _update_album(connection, albumid, new)
     touched = {song.path for song in (*changes, *new, *mends)}
     return ImportResult(
@@ -155,21 +154,36 @@ def _of_file(song: FoundSong) -> dict[str, Any]:
     }
 
 
-def _insert_song(connection: Connection, albumid: int, artistid: int, song: FoundSong) -> None:
-    values = {
-        "albumid": albumid,
-        "artistid": artistid,
-        "name": song.parts.song,
-        "path": song.path,
-        "number": song.parts.number,
-        "cd": song.parts.cd,
-        "disabled": 0,
-        **_of_file(song),
-        "lyricsstate": _LYRICS_FROM_FILE if song.tags.lyrics else _NO_LYRICS,
-    }
-    songid = insert_row(connection, songs, values)
-    if song.tags.lyrics:
-        connection.execute(insert(lyrics).values(songid=songid, lyrics=song.tags.lyrics))
+def _insert_songs(
+    connection: Connection, albumid: int, artistid: int, new: Sequence[FoundSong]
+) -> None:
+    """All with one statement, in their order."""
+    values = [
+        {
+            "albumid": albumid,
+            "artistid": artistid,
+            "name": song.parts.song,
+            "path": song.path,
+            "number": song.parts.number,
+            "cd": song.parts.cd,
+            "disabled": 0,
+            **_of_file(song),
+            "lyricsstate": _LYRICS_FROM_FILE if song.tags.lyrics else _NO_LYRICS,
+        }
+        for song in new
+    ]
+    connection.execute(insert(songs), values)
+    texts = {song.path: song.tags.lyrics for song in new if song.tags.lyrics}
+    if texts:
+        query = (
+            select(songs.c.songid, songs.c.path)
+            .where(songs.c.path.in_(list(texts)))
+            .order_by(songs.c.songid)
+        )
+        found = [
+            {"songid": row.songid, "lyrics": texts[row.path]} for row in connection.execute(query)
+        ]
+        connection.execute(insert(lyrics), found)
 
 
 def _update_song(connection: Connection, row: Row[Any], song: FoundSong) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from attrs import field, frozen
 
 from ..errors import InvalidPath
-from ..files import Directory, check_relative, same_name
+from ..files import Directory, check_relative, open_regular, same_name
 from .audio_formats import DEFAULT_FORMATS, AudioFormats
 from .naming import (
     AlbumPath,
@@ -93,19 +93,22 @@ class MusicDirectory:
             InvalidPath: It is no album directory, or something in it is no file.
         """
         self._check_directory(album_path)
-        directory = self.directory
-        paths = []
-        for name in directory.names(album_path):
+        with self.directory.descriptor(album_path) as fd:
+            return list(self._files(fd, album_path))
+
+    def _files(self, fd: int, album_path: str) -> Iterator[str]:
+        for name in sorted(os.listdir(fd)):
             if name.startswith(".") or name in self.ignore_songs:
                 continue
             path = f"{album_path}/{name}"
-            found = directory.status(path)
-            if found is None:
+            check_relative(path)
+            try:
+                found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            except FileNotFoundError:
                 continue  # gone since the names were read
             if not stat.S_ISREG(found.st_mode):
                 raise InvalidPath(path, "an album directory holds files only, and this is none")
-            paths.append(path)
-        return paths
+            yield path
 
     def songs(self, album_path: str) -> list[str]:
         """The paths of the songs of an album, as they are on disk, sorted.
@@ -113,7 +116,10 @@ class MusicDirectory:
         Raises:
             InvalidPath: As `album_files`, or the name of a song does not follow the scheme.
         """
-        songs = [path for path in self.album_files(album_path) if self.formats.is_song(path)]
+        return self._songs(self.album_files(album_path))
+
+    def _songs(self, files: Iterable[str]) -> list[str]:
+        songs = [path for path in files if self.formats.is_song(path)]
         for path in songs:
             parse_song(path, self.formats)
         return songs
@@ -125,15 +131,21 @@ class MusicDirectory:
             InvalidPath: It is none; the error names what is wrong.
             OSError: A file cannot be read.
         """
-        songs = self.songs(album_path)
+        files = self.album_files(album_path)
+        songs = self._songs(files)
         if not songs:
             raise InvalidPath(album_path, "there is no song in it")
-        for path in self.album_files(album_path):
-            try:
-                with self.directory.open(path) as file:
-                    file.read(1)
-            except OSError as error:
-                raise OSError(error.errno, error.strerror, path) from error  # not the name alone
+        with self.directory.descriptor(album_path) as fd:
+            for path in files:
+                try:
+                    opened = open_regular(path.rpartition("/")[2], fd, path)
+                    try:
+                        os.read(opened, 1)
+                    finally:
+                        os.close(opened)
+                except OSError as error:
+                    # Not the name alone.
+                    raise OSError(error.errno, error.strerror, path) from error
         return songs
 
     def check_target(self, path: str) -> AlbumPath:
