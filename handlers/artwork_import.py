@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -15,6 +16,7 @@ from ..library import (
     AlbumPath,
     ArtworkDirectory,
     FramesDirectory,
+    Identity,
     ImageLimits,
     MusicDatabase,
     MusicDirectory,
@@ -26,6 +28,8 @@ from ..library import (
     parse_video,
     read_frames,
     read_picture,
+    recent_bytes,
+    recent_tags,
     to_jpeg,
 )
 from ..statemachine import MusicTask, Outcome, Work, fail, reject, succeed
@@ -129,6 +133,10 @@ class ArtworkImport:
             work.check()
             work.progress(number, len(songs), path)
             with self.music.directory.open(path) as file:
+                known = recent_bytes(Identity.of(os.fstat(file.fileno())))
+                tags = None if known is None else recent_tags(known.sha1, path)
+                if tags is not None and not tags.has_picture:
+                    continue
                 image = self._picture(file, path)
             if image is not None:
                 return to_jpeg(image, path, self.limits)

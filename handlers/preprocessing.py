@@ -17,8 +17,10 @@ from ..library import (
     AudioFormats,
     ImageLimits,
     SongTags,
+    note_tags,
     read_song,
     read_video,
+    recent_tags,
     to_jpeg,
 )
 from ..statemachine import MusicTask, Outcome, Work, fail, reject, succeed
@@ -81,7 +83,12 @@ class Preprocessing:
             if no_song is not None:
                 return reject(f"{name}: {no_song}")
             return succeed(changes=_mime_type(task, _guessed(name)))
-        song = read_song(file, name, self.formats)
+        # Invariant: the SHA-1 is that of the data, which was compared when it had come in.
+        song = recent_tags(task.source_checksum, name)
+        if song is None:
+            song = read_song(file, name, self.formats)
+            if task.source_checksum is not None:
+                note_tags(task.source_checksum, name, song)
         return succeed(changes=_mime_type(task, song.mime_type), annotations=_annotations(song))
 
     def _album(self, task: MusicTask, work: Work, file: BinaryIO, name: str) -> Outcome:

@@ -10,7 +10,16 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from ..errors import InvalidPath, LedgerUnusable
-from ..library import Archive, Ledger, LedgerEntry, MusicDirectory, digests_of
+from ..library import (
+    Archive,
+    Identity,
+    Ledger,
+    LedgerEntry,
+    MusicDirectory,
+    RecentBytes,
+    digests_of,
+    note_bytes,
+)
 from ..statemachine import MusicTask, Work
 
 _log = logging.getLogger(__name__)
@@ -75,4 +84,6 @@ class Recording:
             time=time.time(),
             task=task.id,
         )
+        # The import looks at it next.
+        note_bytes(Identity.of(status), RecentBytes(entry.sha1, entry.sha256, found.audio))
         return entry, found.audio

@@ -26,6 +26,7 @@ class Looks:
     _formats: AudioFormats
     #: What was read of a song before it is hashed: how it looked, when, and its tags.
     _read: dict[Path, tuple[Identity, int, SongTags]] = field(factory=dict, init=False)
+    _hashed: dict[Path, KnownFile] = field(factory=dict, init=False)
 
     def begin(self, sources: list[Source]) -> None:
         """These will be looked at."""
@@ -51,15 +52,23 @@ class Looks:
         """The SHA-1 of a file, hex digits; OSError where it cannot be read."""
         known = self._known.find(source.path, source.identity)
         if known is not None:
+            self._hashed[source.path] = known
             return known.sha1
         looked, begun_ns, tags = self._read.pop(source.path, (None, time.time_ns(), None))
         with source.path.open("rb") as file:
             before = _identity(file)
             sha1 = hashlib.file_digest(file, "sha1").hexdigest()
             after = _identity(file)
-        if before == after and looked in (None, before):
-            self._known.note(source.path, KnownFile(after, sha1, tags), begun_ns)
+        # Invariant: settled, else other bytes could have been hashed than the tags were read from.
+        if before == after and looked in (None, before) and after.is_settled(begun_ns):
+            known = self._hashed[source.path] = KnownFile(after, sha1, tags)
+            self._known.note(source.path, known, begun_ns)
         return sha1
+
+    def tags_of(self, source: Source) -> SongTags | None:
+        """The tags of the bytes that were hashed; None where that is not sure, or it is no song."""
+        known = self._hashed.get(source.path)
+        return None if known is None else known.tags
 
     def keep(self) -> None:
         """Keeps what was found; the library's directories have to be there."""

@@ -244,6 +244,7 @@ def _measured(
                 size_bytes=source.size_bytes,
                 checksum=checksum,
                 content_type=content_type,
+                tags=planner.looks.tags_of(source),
             )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from ..library import AlbumPath, same_name
+from ..library import AlbumPath, SongTags, same_name
 from ..music import Settings, ledger, music_directory, places
 from .artists import Spelling
 from .known import Known
@@ -44,6 +44,8 @@ class PlannedFile(PlannedUpload):
     #: Relative to the Music Directory.
     target: str
     content_type: str = "albumfile"
+    #: Of a song.
+    tags: SongTags | None = field(default=None, eq=False, repr=False)
 
 
 @frozen

@@ -10,6 +10,7 @@ from typing import BinaryIO, Generic, TypeVar
 from attrs import define, field
 
 from ..errors import UploadRefused
+from ..library import note_tags
 from ..statemachine import MusicTask, Role
 from .job import Job, Result
 from .plans import PlannedFile, PlannedUpload, present
@@ -197,6 +198,11 @@ class FileJob(UploadJob[PlannedFile]):
 
     def target(self, task: MusicTask) -> str:
         return self.file.target
+
+    def _upload(self) -> bool:
+        if self.file.tags is not None:  # the preprocessing asks for them next
+            note_tags(self.file.checksum, self.file_name, self.file.tags)
+        return super()._upload()
 
     def _is_there(self) -> bool | str:
         shelf = self.session.shelf

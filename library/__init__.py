@@ -37,6 +37,7 @@ from .naming import (
     parse_song,
     parse_video,
 )
+from .recent import RecentBytes, note_bytes, note_tags, recent_bytes, recent_tags
 from .safe_names import safe_album_path, safe_name, safe_song_path, safe_video_path
 from .sample_album import sample_album
 from .scanning import Moved, ScanResult, scan
@@ -72,6 +73,7 @@ __all__ = [
     "Moved",
     "MusicDatabase",
     "MusicDirectory",
+    "RecentBytes",
     "ScanResult",
     "SongPath",
     "SongTags",
@@ -94,6 +96,8 @@ __all__ = [
     "is_as_seen",
     "is_left_out",
     "is_video",
+    "note_bytes",
+    "note_tags",
     "parse_album",
     "parse_song",
     "parse_video",
@@ -105,6 +109,8 @@ __all__ = [
     "read_picture",
     "read_song",
     "read_video",
+    "recent_bytes",
+    "recent_tags",
     "safe_album_path",
     "safe_name",
     "safe_song_path",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -10,8 +11,10 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from .bitrates import is_in_kbit
 from .hashing import digests_of
+from .known_files import Identity
 from .music_directory import MusicDirectory
 from .naming import AlbumPath, SongPath, encode_name, parse_song
+from .recent import recent_bytes, recent_tags
 from .schema import albums, artists, lyrics, songs
 from .tags import SongTags, read_song
 
@@ -57,6 +60,8 @@ def read_songs(
 ) -> list[FoundSong]:
     """Reads and hashes songs, which takes long, so no transaction should be open.
 
+    What was placed just now is known, and not read again.
+
     Raises:
         InvalidPath: A path is no song's.
         MediaError: A song cannot be read; it is named.
@@ -68,9 +73,12 @@ def read_songs(
             check(number, len(paths), path)
         parts = parse_song(path, music.formats)
         with music.directory.open(path) as file:
-            tags = read_song(file, path, music.formats)
-            digests = digests_of(file, path, sha1=False)
-            found.append(FoundSong(path, parts, tags, str(digests.sha256), digests.audio))
+            known = recent_bytes(Identity.of(os.fstat(file.fileno())))
+            tags = None if known is None else recent_tags(known.sha1, path)
+            if known is None or tags is None:
+                tags = read_song(file, path, music.formats)
+                known = digests_of(file, path, sha1=False)
+            found.append(FoundSong(path, parts, tags, str(known.sha256), known.audio))
     return found
 
 
