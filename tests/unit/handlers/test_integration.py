@@ -2,23 +2,30 @@
 
 import errno
 import hashlib
+import io
+import os
 import pickle
 import shutil
 from pathlib import Path
 
 import pytest
 from attrs import evolve
+from clikit import retag
 from musictasks.files import Directory, Effects, using
 from musictasks.handlers import Integration
 from musictasks.library import (
     Archive,
     Ledger,
     MusicDirectory,
+    SongTags,
     album_from,
+    digests_of,
+    note_tags,
     parse_album,
     sample_album,
     verify,
 )
+from musictasks.library.importing import read_songs
 from musictasks.statemachine import HistoryEntry, MusicTask, Outcome, Work, WorkStopped
 
 ALBUM = "Søren Größenwald/2020 - Über den Wäldern"
@@ -235,6 +242,28 @@ def test_what_is_placed_is_in_the_ledger(handler: Integration, existed: bool):
         hashlib.sha256(SONG.read_bytes()).hexdigest(),
     )
     assert known(handler).audio([entry.sha256])[entry.sha256].startswith("flac:")
+
+
+def test_what_was_placed_is_imported_without_a_look_unless_it_was_changed(handler: Integration):
+    """By how it looks; who changes it keeps neither its size nor its times from telling."""
+    upload, target = handler.uploads.root / UPLOAD, handler.music.root / TARGET
+    retag(upload, title="Of this test alone")
+    sha1 = hashlib.sha1(upload.read_bytes()).hexdigest()
+    tags = SongTags(title="Read before", playtime_s=1, bitrate=1, mime_type="audio/flac")
+    note_tags(sha1, TARGET, tags)
+    task = evolve(TASK, source_checksum=sha1)
+    assert evolve(handler, ledger=known(handler))(task, Work()).event == "succeed"
+    (song,) = read_songs(handler.music, [TARGET])
+    assert song.tags.title == "Read before"
+    assert song.checksum == hashlib.sha256(target.read_bytes()).hexdigest()
+    assert song.audio == digests_of(io.BytesIO(target.read_bytes()), TARGET).audio
+
+    status = target.stat()
+    retag(target, title="Retagged")
+    os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+    (song,) = read_songs(handler.music, [TARGET])
+    assert song.tags.title == "Retagged"
+    assert song.checksum == hashlib.sha256(target.read_bytes()).hexdigest()
 
 
 def test_the_files_of_an_archive_are_in_the_ledger(handler: Integration):

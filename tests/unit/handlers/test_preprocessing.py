@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 from musictasks.files import Directory, Effects, using
 from musictasks.handlers import Preprocessing
-from musictasks.library import ImageLimits, sample_album
+from musictasks.library import (
+    ImageLimits,
+    SongTags,
+    note_tags,
+    read_song,
+    recent_tags,
+    sample_album,
+)
 from musictasks.statemachine import MusicTask, Outcome, Work, WorkStopped
 from PIL import Image
 from videokit import make_video, sound_only, without_frames
@@ -33,6 +40,10 @@ def run(handler: Preprocessing, source: str, data: bytes | None = None, **fields
     return handler(MusicTask(id="t", **fields), Work())
 
 
+def sample(name: str) -> bytes:
+    return (sample_album() / name).read_bytes()
+
+
 def test_song(handler: Preprocessing):
     """A song's tags become the documented annotations, and its MIME type is found."""
     outcome = run(handler, SONG)
@@ -50,6 +61,17 @@ def test_song(handler: Preprocessing):
         "origin": "internet",
         "lyrics": "Das Wasser kommt,\ndas Wasser geht,\nder Wald bleibt stehen.",
     }
+
+
+def test_what_was_read_of_the_same_bytes_is_not_read_again(handler: Preprocessing):
+    """The tags that a plan read come along by the SHA-1; those of other bytes do not."""
+    sha1, other = "5eed" * 10, "0bad" * 10
+    tags = SongTags(title="Read before", playtime_s=1, bitrate=1, mime_type="audio/mpeg")
+    note_tags(sha1, "plan.MP3", tags)
+    assert run(handler, SONG, source_checksum=sha1.upper()).annotations["song"] == "Read before"
+    assert run(handler, SONG, source_checksum=other).annotations["song"] == "Ebbe/Flut"
+    assert recent_tags(other, SONG) == read_song(io.BytesIO(sample(SONG)), SONG)
+    assert run(handler, "a.flac", sample(SONG), source_checksum=sha1).event == "reject"
 
 
 def test_a_song_that_tells_nothing(handler: Preprocessing):
