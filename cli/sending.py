@@ -24,7 +24,7 @@ from ..intake import (
     Spelling,
     is_meant,
 )
-from ..library import decode_name, encode_name, is_song, parse_album
+from ..library import decode_name, encode_name, parse_album
 from ..music import Settings
 from .display import spelling_text
 from .output import count, near, say, text
@@ -91,7 +91,7 @@ class _Sender:
         there only where songs of its album are.
         """
         homes: dict[str, None] = {}
-        for file in sorted(files, key=lambda file: not is_song(file.target)):
+        for file in sorted(files, key=lambda file: file.tags is None):
             path = self.bring(file, file.target, homes)
             if path is not None:
                 homes[_above(path)] = None
@@ -191,7 +191,7 @@ class _Sender:
             return is_meant(file.overrides, parse_album(path))
         if self.overrides != Overrides(wording=self.overrides.wording):
             return False  # who says where a file goes gets it there, too
-        if file.content_type == "albumfile" and not is_song(path):
+        if isinstance(file, PlannedFile) and file.content_type == "albumfile" and file.tags is None:
             return _above(path) in {*homes, _above(target or "")}
         return True
 
