@@ -21,7 +21,7 @@ from .hashing import Digests, digests_of, sha256_of
 from .images import ImageLimits, to_jpeg
 from .importing import ImportResult
 from .known_files import Identity, KnownFile, KnownFiles
-from .ledger import Archive, Ledger, LedgerEntry, Verdict
+from .ledger import Archive, AskedLedger, Ledger, LedgerEntry, Verdict
 from .music_directory import IGNORE_SONGS, MusicDirectory
 from .naming import (
     VIDEO_EXTENSIONS,
@@ -58,6 +58,7 @@ __all__ = [
     "ArchiveMember",
     "ArchivedFile",
     "ArtworkDirectory",
+    "AskedLedger",
     "AudioFormats",
     "Digests",
     "Finding",

@@ -12,17 +12,18 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from weakref import WeakValueDictionary
 
-from attrs import frozen
+from attrs import Factory, field, frozen
 
 from ..errors import InvalidPath, LedgerUnusable
 from ..files import Directory
+from .connections import Connections
 from .sharing import SharedWrites
 
 _VERSION = 1
@@ -276,7 +277,7 @@ class Ledger:
     def _rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         """What a query finds; nothing where there is no ledger yet."""
         try:
-            with closing(self._connect("rw")) as connection:
+            with self._reading() as connection:
                 if self._is_made(connection):
                     return connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
@@ -285,6 +286,9 @@ class Ledger:
         except UnicodeEncodeError:
             pass  # a name that no ledger holds
         return []
+
+    def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        return closing(self._connect("rw"))
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -300,9 +304,15 @@ class Ledger:
         except (sqlite3.Error, OverflowError) as error:
             raise self._unusable(error) from error
 
-    def _connect(self, mode: str) -> sqlite3.Connection:
+    def _connect(self, mode: str, *, any_thread: bool = False) -> sqlite3.Connection:
         address = f"file:{quote(str(self.path.absolute()))}?mode={mode}"
-        return sqlite3.connect(address, self.busy_timeout_s, isolation_level=None, uri=True)
+        return sqlite3.connect(
+            address,
+            self.busy_timeout_s,
+            isolation_level=None,
+            uri=True,
+            check_same_thread=not any_thread,
+        )
 
     def _is_made(self, connection: sqlite3.Connection) -> bool:
         (version,) = connection.execute("pragma user_version").fetchone()
@@ -315,6 +325,35 @@ class Ledger:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
         remedy = "; `musictasks verify --anew` begins another" if code in _DAMAGED else ""
         return LedgerUnusable(str(self.path), f"{error}{remedy}")
+
+
+@frozen
+class AskedLedger(Ledger):
+    """A ledger that is asked often: what reads keeps its connections. No value, so not pickled."""
+
+    connections: Connections = field(
+        default=Factory(lambda self: Connections(self.path), takes_self=True),
+        init=False,
+        repr=False,
+        eq=False,
+    )
+
+    def close(self) -> None:
+        """Keeps none from now on."""
+        self.connections.close()
+
+    def _rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        try:
+            return super()._rows(query, values)
+        except LedgerUnusable as error:
+            code = getattr(error.__cause__, "sqlite_errorcode", sqlite3.SQLITE_BUSY) & 0xFF
+            if code == sqlite3.SQLITE_BUSY:
+                raise
+        # Somebody may have written over the file without SQLite: a new connection tells.
+        return Ledger(self.path, self.durable, self.busy_timeout_s)._rows(query, values)
+
+    def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self.connections.use(lambda: self._connect("rw", any_thread=True))
 
 
 @frozen

@@ -8,7 +8,7 @@ from hashlib import sha1
 from pathlib import PurePosixPath
 from typing import Any, cast
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from ..engine import Engine
 from ..errors import (
@@ -20,7 +20,7 @@ from ..errors import (
     UploadRefused,
 )
 from ..files import Directory
-from ..library import Ledger, MusicDirectory
+from ..library import AskedLedger, Ledger, MusicDirectory
 from ..statemachine import MusicTask, Role
 from ..uploads import Uploads, check_announcement, data_name
 from . import admission, takeover, targets
@@ -51,9 +51,13 @@ class MusicEngine(Engine[MusicTask]):
     _flat_data: takeover.FlatData = field(alias="flat_data")
     _ledger: Ledger = field(alias="ledger")
     _uploads: Uploads = field(init=False)
+    _asked: AskedLedger = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._uploads = Uploads(self, name=_file_name)
+        known = self._ledger
+        self._asked = AskedLedger(known.path, known.durable, _LEDGER_PATIENCE_S)
+        self.on_close(self._asked.close)
 
     @property
     def settings(self) -> Settings:
@@ -111,8 +115,7 @@ class MusicEngine(Engine[MusicTask]):
 
     def _known(self, content_type: str, checksum: str, file_size: int) -> Preflight | None:
         """The answer for bytes that the library or a task has."""
-        ledger = evolve(self._ledger, busy_timeout_s=_LEDGER_PATIENCE_S)
-        path = next(places(ledger, self._music, content_type, checksum, file_size), None)
+        path = next(places(self._asked, self._music, content_type, checksum, file_size), None)
         if path is not None:
             return Preflight(answer=Answer.THERE, path=path)
         task_id = self._duplicates.holder(content_type, checksum)
