@@ -131,7 +131,9 @@ class Ledger:
         """
         directory = Directory(self.path.parent, self.durable)
         try:
-            for suffix in ("-journal", "-wal", "-shm", ""):
+            # Invariant: the file first. Without its journal it would say what a killed writer had
+            # half done; a journal without its file is SQLite's to throw away.
+            for suffix in ("", "-journal", "-wal", "-shm"):
                 directory.remove(self.path.name + suffix)
         except (OSError, InvalidPath) as error:
             raise LedgerUnusable(str(self.path), str(error)) from error

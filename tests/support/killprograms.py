@@ -39,9 +39,23 @@ def watch(config: Path) -> int:
 
 def verify(config: Path) -> int:
     """The command line's `verify`, which finds something."""
+    return _verify(config) - 1
+
+
+def verify_anew(config: Path) -> int:
+    """It forgets what was known."""
+    return _verify(config, "--anew")
+
+
+def accept(config: Path, path: str) -> int:
+    """What is there is right."""
+    return _verify(config, path, "--accept")
+
+
+def _verify(config: Path, *arguments: str) -> int:
     # So that it takes down what it has read several times.
     verifying._FLUSH_FILES = 2
-    return main(["verify", "--config", str(config)]) - 1
+    return main(["verify", *arguments, "--config", str(config)])
 
 
 def upload(config: Path, content_type: str, name: str, target: str) -> int:
@@ -91,7 +105,8 @@ def _remove(engine: MusicEngine, task: MusicTask) -> None:
 
 
 PROGRAMS: dict[str, Callable[..., int]] = {
-    program.__name__: program for program in (add, watch, verify, upload, scan, *killtasks.PROGRAMS)
+    program.__name__: program
+    for program in (add, watch, verify, verify_anew, accept, upload, scan, *killtasks.PROGRAMS)
 }
 
 if __name__ == "__main__":

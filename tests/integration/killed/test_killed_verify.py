@@ -31,6 +31,10 @@ def make_library(directory: Path) -> None:
 VERIFY = Errand("verify", prepare=make_library)
 
 
+ANEW = Errand("verify_anew", prepare=make_library)
+ACCEPT = Errand("accept", (ALBUM,), prepare=make_library)
+
+
 @pytest.fixture(scope="module")
 def undisturbed(yard: Yard) -> Undisturbed:
     found = yard.undisturbed(VERIFY)
@@ -43,6 +47,17 @@ def undisturbed(yard: Yard) -> Undisturbed:
 def test_killed_at_any_statement(yard: Yard, undisturbed: Undisturbed):
     """Nothing that was half taken down is believed; the verdicts are as in the undisturbed run."""
     moments = undisturbed.spread(LEDGER, statement=8, step=2)
+    deaths = side_by_side(yard.killed_at, [(undisturbed, moment) for moment in moments])
+    assert sum(death.killed for (death,) in deaths) >= len(moments) * 0.8
+
+
+@pytest.mark.parametrize("errand", [ANEW, ACCEPT], ids=lambda errand: errand.program)
+def test_killed_when_it_forgets(yard: Yard, errand: Errand):
+    """Begun anew, or accepted: the same command ends what the killed one began."""
+    undisturbed = yard.undisturbed(errand)
+    assert {row[-1] for row in undisturbed.library["ledger"]["files"]} == {"same"}
+    assert len(undisturbed.library["ledger"]["files"]) == 9
+    moments = [*undisturbed.spread(LEDGER, statement=4), *undisturbed.spread(step=2)]
     deaths = side_by_side(yard.killed_at, [(undisturbed, moment) for moment in moments])
     assert sum(death.killed for (death,) in deaths) >= len(moments) * 0.8
 

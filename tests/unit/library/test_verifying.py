@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from musictasks.errors import InvalidPath, LedgerUnusable, MusicDirectoryUnusable
+from musictasks.files import Directory
 from musictasks.library import Ledger, Verdict, sample_album, verify, verifying
 from mutagen.easyid3 import EasyID3
 from mutagen.flac import FLAC
@@ -255,6 +258,41 @@ def test_a_ledger_begun_anew_knows_since_when(archive: Archive):
     assert found.since > began
     assert {f.verdict for f in found.findings} == {Verdict.UNKNOWN}
     assert archive.told() == {}
+
+
+_TORN = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("pragma cache_size = 1")
+connection.execute("begin immediate")
+connection.execute("update files set sha256 = 'torn'")
+connection.execute("pragma cache_spill = 1")
+connection.execute("update files set reason = hex(randomblob(2000))")
+os._exit(0)
+"""
+
+
+def test_begun_anew_and_stopped_in_the_middle(archive: Archive, monkeypatch: pytest.MonkeyPatch):
+    """What a killed writer left half done is never taken for what was known."""
+    archive.verify()
+    before = archive.ledger.entries()
+    subprocess.run([sys.executable, "-c", _TORN, archive.ledger.path], check=True)
+    assert Path(f"{archive.ledger.path}-journal").stat().st_size
+    remove = Directory.remove
+
+    def once(self: Directory, path: str) -> None:
+        if archive.ledger.path.parent.joinpath(path).exists():
+            remove(self, path)
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Directory, "remove", once)
+        with pytest.raises(KeyboardInterrupt):
+            archive.ledger.make_anew()
+    assert archive.ledger.entries() in ({}, before)
+    archive.ledger.make_anew()
+    assert archive.ledger.entries() == {}
+    assert archive.verify().complete
 
 
 def test_a_damaged_ledger_is_not_believed_and_not_deleted(archive: Archive):
