@@ -85,7 +85,14 @@ class MusicEngine(Engine[MusicTask]):
 
     # -- uploads ----------------------------------------------------------------------------
 
-    def preflight(self, *, content_type: str, checksum: str | None, file_size: int) -> Preflight:
+    def preflight(
+        self,
+        *,
+        content_type: str,
+        checksum: str | None,
+        file_size: int,
+        source_filename: str | None = None,
+    ) -> Preflight:
         """What would become of an upload, before a byte of it is sent; no file is read.
 
         What is in the library already, or in another task, need not be sent. The answer is of now:
@@ -95,6 +102,7 @@ class MusicEngine(Engine[MusicTask]):
             content_type: `albumfile`, `album`, `artwork` or `video`.
             checksum: The SHA-1 of the file; where it is None, nothing can be known of it.
             file_size: Bytes of the file.
+            source_filename: The client's name of it, if it is known already.
 
         Raises:
             TypeError: An argument has the wrong type.
@@ -103,12 +111,12 @@ class MusicEngine(Engine[MusicTask]):
         self.check_open()
         try:
             admission.check(content_type, None)
-            check_announcement(file_size, checksum, None, None)
+            check_announcement(file_size, checksum, source_filename, None)
             if checksum is not None:
                 known = self._known(content_type, checksum, file_size)
                 if known is not None:
                     return known
-            admission.check_allowed(self.settings, content_type, file_size)
+            admission.check_allowed(self.settings, content_type, file_size, source_filename)
         except UploadRefused as error:
             return Preflight(answer=Answer.REFUSED, reason=error.reason, task_id=error.task_id)
         return Preflight(answer=Answer.SEND)

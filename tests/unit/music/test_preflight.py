@@ -137,6 +137,27 @@ def test_what_is_refused(
         engine.begin_upload(**asked)
 
 
+def test_what_is_refused_by_its_name(engine: MusicEngine):
+    """As the upload would be; where the bytes are in the library already, the name is no matter."""
+    refused = engine.preflight(
+        content_type="albumfile", checksum=None, file_size=1, source_filename="song.opus"
+    )
+    assert refused.answer is Answer.REFUSED
+    assert "[tasks] audioformats" in str(refused.reason)
+    with pytest.raises(UploadRefused, match="audioformats"):
+        begin(engine, SONG, "song.opus")
+    assert engine.tasks() == []
+    place(engine, SONG, "song.mp3", PLACE)
+    checksum = hashlib.sha1(SONG).hexdigest()
+    there = engine.preflight(
+        content_type="albumfile",
+        checksum=checksum,
+        file_size=len(SONG),
+        source_filename="song.opus",
+    )
+    assert there.answer is Answer.THERE
+
+
 def test_another_size_under_the_same_checksum_is_refused(engine: MusicEngine):
     task_id = begin(engine, SONG, "song.mp3")
     checksum = hashlib.sha1(SONG).hexdigest().upper()
