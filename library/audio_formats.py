@@ -78,7 +78,9 @@ class AudioFormats:
             return None
         known = f"this kind of audio is unknown to the library: it has {self._listed('and')}"
         kind = _KIND_OF.get(extension)
-        return known if kind is None else f"{known}; [tasks] audioformats can name {kind}, too"
+        if kind is None:
+            return f"{known}: convert it"
+        return f"{known}; [tasks] audioformats can name {kind}, too"
 
 
 #: What a MusicDB server reads, and nothing else.

@@ -246,7 +246,7 @@ def test_what_nothing_reads():
     reason = ALL_FORMATS.why_no_song("a.wma")
     assert reason is not None
     assert "audioformats" not in reason
-    assert reason.endswith("flac, mp3, m4a, aac, ogg, oga, opus, wav, aiff and aif")
+    assert reason.endswith("flac, mp3, m4a, aac, ogg, oga, opus, wav, aiff and aif: convert it")
 
 
 @pytest.mark.parametrize("names", [[], ["mp4"], ["flac", "oga"]])
