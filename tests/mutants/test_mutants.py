@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 from changebugs import CHANGE_BUGS
+from formatbugs import FORMAT_BUGS
 from inboxbugs import INBOX_BUGS
 from librarybugs import LIBRARY_BUGS
 from machinebugs import MACHINE_BUGS
 from seededbugs import BUGS, Bug
 
 ROOT = Path(__file__).parents[2]
-SEEDED = (*BUGS, *CHANGE_BUGS, *INBOX_BUGS, *LIBRARY_BUGS, *MACHINE_BUGS)
+SEEDED = (*BUGS, *CHANGE_BUGS, *FORMAT_BUGS, *INBOX_BUGS, *LIBRARY_BUGS, *MACHINE_BUGS)
 pytestmark = pytest.mark.mutants
 
 
