@@ -197,6 +197,19 @@ def test_a_damaged_ledger_is_no_help_and_no_harm(engine: MusicEngine):
     assert ask(engine, SONG) == SEND
 
 
+def test_a_closed_engine_has_nothing_open(engine: MusicEngine):
+    """The connections that its questions kept are closed with it."""
+    assert ask(engine, SONG) == SEND
+
+    def is_open() -> bool:
+        links = (link for link in Path("/proc/self/fd").iterdir() if link.is_symlink())
+        return str(engine.settings.ledger) in {str(link.readlink()) for link in links}
+
+    assert is_open()
+    engine.close()
+    assert not is_open()
+
+
 def test_wrong_types_and_a_closed_engine(engine: MusicEngine):
     with pytest.raises(TypeError):
         engine.preflight(content_type="albumfile", checksum=None, file_size="1")  # pyright: ignore[reportArgumentType]
