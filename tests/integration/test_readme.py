@@ -132,7 +132,8 @@ def shown(value: object) -> str:
     """A default as it stands in a settings file."""
     if isinstance(value, frozenset):
         names = sorted(str(name) for name in value)
-        return (", " if "video" in value else " / ").join(names) or "(none)"
+        commas = not {"video", "flac"}.isdisjoint(value)
+        return (", " if commas else " / ").join(names) or "(none)"
     if isinstance(value, tuple):
         return ", ".join("x".join(map(str, v)) if isinstance(v, tuple) else str(v) for v in value)
     return str(value)
