@@ -40,6 +40,8 @@ class Lane:
 
     #: As `Room.groups`, of the undisturbed run.
     groups: list[int] = Factory(list)
+    #: The effects that are fsyncs which several saves shared.
+    shared: list[int] = Factory(list)
 
     def room(self) -> Room:
         fresh_copy(self.template, self.root)
@@ -76,7 +78,7 @@ class Lane:
         return half(room.settings.music, self.way.whole, self.wanted["music"])
 
     def undisturbed(self) -> None:
-        room, effects = self.room(), Struck()
+        room, effects = self.room(), Struck(lambda number, name: self._note_shared(room, number))
         if not isinstance(self.way, FirstStart):
             self.before = room.library()
         self.run(room, effects)
@@ -84,6 +86,10 @@ class Lane:
         self.states = {task.state for _, task in room.told}
         assert not room.leftovers(), room.leftovers()
         assert isinstance(self.way, FirstStart) or self.wanted != self.before
+
+    def _note_shared(self, room: Room, number: int) -> None:
+        if room.sharing > 1:
+            self.shared.append(number)
 
     def wrong(self, room: Room) -> list[str]:
         """What is not as after the undisturbed run."""

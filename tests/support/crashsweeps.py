@@ -92,7 +92,12 @@ def sweep(order: Order, number: int) -> dict[str, Any]:
     lane = Lane(WAYS[order.way], template, order.directory / f"lane{number}")
     lane.undisturbed()
     runs = list(METHODS[order.method](lane.calls))
-    chosen = runs[(order.stride - 1) // 2 :: order.stride][number :: order.lanes]
+    chosen = dict(runs[(order.stride - 1) // 2 :: order.stride])
+    # A stride must not miss all that several share.
+    for shared in lane.shared:
+        names = [name for name, _ in runs if name.startswith(f"{shared} ")]
+        chosen |= {name: run for name, run in runs if name == names[shared % len(names)]}
+    chosen = list(chosen.items())[number :: order.lanes]
     bad = []
     for name, run in chosen:
         wrong = judged(partial(run, lane))

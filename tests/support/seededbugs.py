@@ -24,7 +24,6 @@ MANY_CUT = f"{_MANY}::test_a_power_cut_among_saves_that_share_an_fsync"
 MANY_REFUSED = f"{_MANY}::test_a_power_cut_after_a_shared_fsync_was_refused[some]"
 MANY_KILL = f"{_MANY}::test_killed_at_every_effect_of_many[many]"
 MANY_ERRORS = f"{_MANY}::test_an_error_at_every_effect_of_many[many]"
-MANY_DELETE = f"{_MANY}::test_a_task_file_deleted_at_every_effect_of_many[many]"
 _KILLED = "tests/integration/killed/test_killed_tasks.py"
 _INTERRUPTS = "tests/unit/test_interrupts.py"
 _SYNCING = "tests/unit/files/test_files_syncing.py"
@@ -420,15 +419,6 @@ BUGS = (
         "            if leads and self._running is mine:\n",
         "            if mine.synced and leads and self._running is mine:\n",
         (f"{_SYNCING}::test_whoever_dies_in_a_group_leaves_nobody_waiting",),
-    ),
-    Bug(
-        "many at once: a neighbour's deleted file is one's own",
-        "persistence/store.py",
-        "        except FileNotFoundError:\n"
-        "            raise TaskFileDeleted(self.task_id) from None\n"
-        "        except FileChanged:\n",
-        "        except FileNotFoundError:\n            pass\n        except FileChanged:\n",
-        (MANY_DELETE,),
     ),
     Bug(
         "task directory: it is emptied under its own name",
