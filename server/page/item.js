@@ -3,7 +3,7 @@
 import { explained, get, post, remove } from "./api.js";
 import { about, lastMessage } from "./store.js";
 import { announce, bytes, count, duration, h, words } from "./dom.js";
-import { preflight, sha1Of } from "./preflight.js";
+import { Asking } from "./preflight.js";
 import { isSong } from "./sorting.js";
 import { fingerprint, tar } from "./tar.js";
 import { readTags } from "./tags.js";
@@ -25,15 +25,13 @@ export class Item extends EventTarget {
   #inputs = {};
   /** What a person wrote counts more than what tags say. */
   #written = new Set();
-  /** A promise of its SHA-1, once somebody asked for it, and of those of its songs. */
-  #sha1 = null;
-  #songs = new Map();
-  #left = new AbortController();
+  #asking;
   /** It shall be sent although the library has it. */
   #anyway = false;
   /** The names of what the songs do not say alike. */
   #disagreed = [];
   #integrating = false;
+  #isDropped = false;
 
   constructor(store, { kind, name, files }, music) {
     super();
@@ -44,6 +42,8 @@ export class Item extends EventTarget {
     this.music = music;
     this.blob = kind === "folder" ? tar(files) : files[0].file;
     this.fingerprint = fingerprint(files);
+    const songs = kind === "folder" ? files.filter(({ path }) => isSong(path)).map(({ file }) => file) : [];
+    this.#asking = new Asking(this.blob, this.#contentType, songs, (done) => this.#reads(done));
     const id = `item-${(numbers += 1)}`;
     for (const field of music ? FIELDS[kind] : []) {
       this.#inputs[field] = h("input", { id: `${id}-${field}`, maxLength: field === "year" ? 4 : 500, inputMode: ["year", "track"].includes(field) ? "numeric" : "text", placeholder: kind === "folder" || kind === "artwork" ? "" : "as its tags say", oninput: () => this.#wrote(field) });
@@ -92,14 +92,13 @@ export class Item extends EventTarget {
     return this.kind === "folder" ? "album" : this.kind;
   }
 
-  /** What the server would do with it; it is read for that, once. */
+  /** What the server would do with it. */
   async #asked() {
     if (!this.music || this.#anyway) return { answer: "send" };
-    this.#sha1 ??= sha1Of(this.blob, (done) => this.#reads(done), this.#left.signal);
-    const checksum = await this.#sha1;
+    const found = await this.#asking.ask();
     this.#say("");
-    const found = await preflight(this.#contentType, this.blob.size, checksum);
-    return found.answer === "send" && this.kind === "folder" ? this.#songsAsked() : found;
+    // Who writes where it goes wants it there, perhaps beside what is there.
+    return found.answer === "send" && !this.#written.size ? this.#asking.askSongs() : found;
   }
 
   #reads(done) {
@@ -110,20 +109,6 @@ export class Item extends EventTarget {
     if (!["ready", "sending"].includes(this.phase) || this.upload) return;
     this.status.classList.remove("bad");
     this.status.textContent = text;
-  }
-
-  /** A folder is there where all its songs are, whoever brought them; the first that is not ends it. */
-  async #songsAsked() {
-    const songs = this.files.filter(({ path }) => isSong(path));
-    const albums = new Set();
-    if (this.#written.size) return { answer: "send" }; // to another place, perhaps
-    for (const { file } of songs) {
-      if (!this.#songs.has(file)) this.#songs.set(file, sha1Of(file, () => {}, this.#left.signal));
-      const found = await preflight("albumfile", file.size, await this.#songs.get(file));
-      if (found.answer !== "there") return { answer: "send" };
-      albums.add(found.path.split("/").slice(0, -1).join("/"));
-    }
-    return songs.length ? { answer: "there", path: [...albums].join(", ") } : { answer: "send" };
   }
 
   /** Says what the server would do; true where something is to be sent. */
@@ -233,14 +218,16 @@ export class Item extends EventTarget {
     await this.store.ready;
     this.view ??= this.#earlier();
     if (!this.view && !(await this.#told(await this.#asked()))) return;
-    if (this.phase !== "sending") return;
+    if (this.phase !== "sending" || this.#isDropped) return;
     if (this.#isWhole()) {
       this.#enter("working");
       this.follow(this.view);
       return;
     }
     const url = this.view ? new URL(`uploads/${this.view.id}`, document.baseURI).pathname : null;
-    const upload = (this.upload = new Upload(this.blob, await this.#metadata(), url));
+    const metadata = await this.#metadata(url === null);
+    if (this.#isDropped) return;
+    const upload = (this.upload = new Upload(this.blob, metadata, url));
     upload.addEventListener("created", () => this.#took());
     upload.addEventListener("progress", () => this.#progress());
     try {
@@ -265,13 +252,13 @@ export class Item extends EventTarget {
     if (view) this.follow(view);
   }
 
-  async #metadata() {
+  async #metadata(isNew) {
     const { artist, album, year, title } = this.said;
     const extension = this.kind === "folder" ? ".tar" : "";
     const known = { filename: `${this.name}${extension}`, filetype: this.blob.type, fingerprint: this.fingerprint, source: this.name };
     if (!this.music) return known;
     known.contenttype = this.#contentType;
-    const sha1 = await this.#sha1;
+    const sha1 = isNew ? await this.#asking.sha1() : null;
     if (sha1) known.checksum = `sha1 ${sha1}`;
     if (known.contenttype === "album") Object.assign(known, { artist, album, releaseyear: year });
     if (known.contenttype === "video") Object.assign(known, { artistname: artist, release: year, name: title });
@@ -373,7 +360,8 @@ export class Item extends EventTarget {
   /** Takes it out of the list; what was uploaded goes, too, unless it is in the library. */
   async drop() {
     this.upload?.stop();
-    this.#left.abort();
+    this.#asking.stop();
+    this.#isDropped = true;
     const id = this.view?.id ?? this.upload?.taskId;
     const view = id && this.store.tasks.get(id);
     if (view && !["done", "there"].includes(this.phase)) {

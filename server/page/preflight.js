@@ -5,6 +5,52 @@ import { post } from "./api.js";
 let worker = null, numbers = 0;
 const waiting = new Map();
 
+/** The question about one thing that was dropped. It is read for that, once. */
+export class Asking {
+  #blob;
+  #contentType;
+  #songs;
+  #sha1 = null;
+  #hashes = new Map();
+  #left = new AbortController();
+
+  /** `songs`: the files of a folder that are songs; `progress(bytes)` is called while it is read. */
+  constructor(blob, contentType, songs, progress) {
+    this.#blob = blob;
+    this.#contentType = contentType;
+    this.#songs = songs;
+    this.progress = progress;
+  }
+
+  /** A promise of its SHA-1, or of null where it cannot be read. */
+  sha1() {
+    this.#sha1 ??= sha1Of(this.#blob, this.progress, this.#left.signal);
+    return this.#sha1;
+  }
+
+  /** `{answer, task_id, offset, path, reason}`. */
+  async ask() {
+    return preflight(this.#contentType, this.#blob.size, await this.sha1());
+  }
+
+  /** A folder is there where all its songs are, whoever brought them; the first that is not ends it. */
+  async askSongs() {
+    const albums = new Set();
+    for (const file of this.#songs) {
+      if (!this.#hashes.has(file)) this.#hashes.set(file, sha1Of(file, () => {}, this.#left.signal));
+      const found = await preflight("albumfile", file.size, await this.#hashes.get(file));
+      if (found.answer !== "there") return { answer: "send" };
+      albums.add(found.path.split("/").slice(0, -1).join("/"));
+    }
+    return albums.size ? { answer: "there", path: [...albums].join(", ") } : { answer: "send" };
+  }
+
+  /** Nobody wants to know any more. */
+  stop() {
+    this.#left.abort();
+  }
+}
+
 /** Reads a blob, in a worker: its SHA-1 in hex, or null where it cannot be read. `progress(bytes)`
  * is called meanwhile; an AbortSignal ends it. */
 export function sha1Of(blob, progress, signal) {
@@ -37,8 +83,8 @@ function end(id, hex) {
   waiting.delete(id);
 }
 
-/** `{answer, task_id, offset, path, reason}`; who does not answer now gets it, and says then. */
-export async function preflight(contenttype, filesize, checksum) {
+/** A server that does not answer now gets the file, and says then. */
+async function preflight(contenttype, filesize, checksum) {
   if (checksum === null) return { answer: "send" };
   try {
     return await post("api/preflight", { contenttype, filesize, checksum });

@@ -132,6 +132,28 @@ def test_the_half_of_another_client_is_gone_on_with(
     assert set(files_in(served.engine.settings.music)) == {TARGETS[FLAC]}
 
 
+def test_who_cancels_while_it_is_asked_sends_nothing(
+    browser: Any, served: Served, tmp_path: Path
+) -> None:
+    song = copy_album(tmp_path / "one", FLAC) / FLAC
+    held: list[Any] = []
+    with visiting(browser, served.url) as visit:
+        visit.open()
+        asked = sent(visit)
+        visit.page.route("**/api/preflight", lambda route: held.append(route))
+        visit.add(song)
+        visit.press("Bring it in")
+        visit.page.wait_for_timeout(500)
+        visit.press("Cancel")
+        visit.page.locator(".item").wait_for(state="detached")
+        for route in held:
+            route.continue_()
+        visit.page.wait_for_timeout(500)
+        assert held
+        assert asked == []
+    assert served.engine.tasks() == []
+
+
 def test_what_would_be_refused_is_not_sent(browser: Any, tmp_path: Path) -> None:
     song = copy_album(tmp_path / "one", FLAC) / FLAC
     with (
