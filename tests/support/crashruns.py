@@ -5,24 +5,47 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
+import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from attrs import Factory, define, evolve
-from crashkit import Room, Struck, descriptors, differences, fresh_copy, half, in_child
+from attrs import Factory, define, evolve, frozen
+from crashkit import Room, Struck, descriptors, differences, fresh_copy, half, in_child, tree
 from crashways import FirstStart, Way
 from musictasks.engine.notifications import INTERNAL_ERROR
 from musictasks.files import using
 
 _KILLED = 77
+#: Who was told before a kill: task, state, keys of its annotations.
+Told = list[tuple[str, str, list[str]]]
 #: What each effect can be refused with; `short` takes half of the bytes, `full` refuses the rest.
 _ERRORS = {
     "open": ("ENOSPC", "EMFILE"),
     "write": ("ENOSPC", "EIO", "short", "full"),
 }
 _OTHER_ERRORS = ("EIO", "ENOSPC")
+
+
+@frozen
+class Remains:
+    """What a process leaves that is killed: the library, and what it had told."""
+
+    library: Path
+    told: Told
+
+    def shape(self) -> tuple[object, ...]:
+        """What is the same of two runs; ids and the numbers in temporary names are not."""
+        ids = {task_id for task_id, _, _ in self.told}
+        ids |= {path.stem for path in (self.library / "data" / "tasks").glob("*.json")}
+        some_id = re.compile("|".join(sorted(map(re.escape, ids))) or "$^")
+        names = (str(path.relative_to(self.library)) for path in self.library.rglob("*"))
+        names = (re.sub(r"\.\d+\.\d+\.", ".", some_id.sub("ID", name)) for name in names)
+        states = [(state, noted) for _, state, noted in self.told]
+        hashes = {some_id.sub("ID", name): a for name, a in tree(self.library / "music").items()}
+        return states, sorted(names), hashes
 
 
 @define
@@ -37,6 +60,10 @@ class Lane:
     states: set[str] = Factory(set)
     wanted: dict[str, Any] = Factory(dict)
     before: dict[str, Any] = Factory(dict)
+    #: Every so many calls there is a run.
+    step: int = 1
+    #: What kills leave at these calls.
+    remains: dict[int, Remains] = Factory(dict)
 
     #: As `Room.groups`, of the undisturbed run.
     groups: list[int] = Factory(list)
@@ -153,18 +180,66 @@ def kill_and_remove(at: int, lane: Lane) -> list[str]:
     return wrong
 
 
-def _killed(
-    lane: Lane, room: Room, at: int, *, may_end: bool = False
-) -> list[tuple[str, str, list[str]]] | str:
+def _killed(lane: Lane, room: Room, at: int, *, may_end: bool = False) -> Told | str:
     """What was told before the kill; or what went wrong with killing."""
+    if may_end:
+        return _really_killed(lane, room, at, may_end=True)
+    if not lane.remains and (wrong := _gather_remains(lane, at)):
+        return wrong
+    remains = lane.remains.pop(at)
+    shutil.rmtree(lane.root)
+    remains.library.rename(lane.root)
+    return remains.told
+
+
+def _gather_remains(lane: Lane, first: int) -> str | None:
+    """One run, of which what is there before an effect is kept: the same that a kill leaves.
+
+    So not each kill needs a run of its own. Returns what a real one leaves, if it is not the same.
+    """
+    room = lane.room()
+
+    def keep(number: int, name: str) -> None:
+        if number >= first and (number - first) % lane.step == 0:
+            copy = lane.root.with_name(f"{lane.root.name}-{number}")
+            _copy_as_it_is(lane.root, copy)
+            lane.remains[number] = Remains(copy, _told(room))
+
+    lane.run(room, Struck(keep))
+    middle = sorted(lane.remains)[len(lane.remains) // 2]
+    told = _really_killed(lane, lane.room(), middle)
+    if isinstance(told, str):
+        return told
+    real, kept = Remains(lane.root, told).shape(), lane.remains[middle].shape()
+    return None if real == kept else f"a kill before {middle} leaves {real}, and not {kept}"
+
+
+def _copy_as_it_is(library: Path, copy: Path) -> None:
+    """Two names of one file are two names of one file in the copy, too."""
+    copies: dict[int, str] = {}
+
+    def copy_file(source: str, target: str) -> str:
+        first = copies.setdefault(Path(source).stat().st_ino, target)
+        if first == target:
+            return shutil.copy2(source, target)
+        os.link(first, target)
+        return target
+
+    shutil.copytree(library, copy, copy_function=copy_file)
+
+
+def _told(room: Room) -> Told:
+    records = [task for _, task in room.told]
+    return [(r.id, r.state, sorted(r.annotations.keys() - {"progress"})) for r in records]
+
+
+def _really_killed(lane: Lane, room: Room, at: int, *, may_end: bool = False) -> Told | str:
     said = lane.root.with_suffix(".told")
     said.unlink(missing_ok=True)
 
     def die(number: int, name: str) -> None:
         if number == at:
-            records = [task for _, task in room.told]
-            told = [(r.id, r.state, list(r.annotations.keys() - {"progress"})) for r in records]
-            said.write_text(json.dumps(told))
+            said.write_text(json.dumps(_told(room)))
             os._exit(_KILLED)
 
     status = in_child(lambda: lane.run(room, Struck(die)), said)
@@ -172,10 +247,10 @@ def _killed(
         return []
     if status != _KILLED:
         return f"no kill, but status {status}: {said.exists() and said.read_text()}"
-    return json.loads(said.read_text())
+    return [tuple(one) for one in json.loads(said.read_text())]
 
 
-def _not_on_disk(room: Room, told: list[tuple[str, str, list[str]]]) -> list[str]:
+def _not_on_disk(room: Room, told: Told) -> list[str]:
     """The states and annotations that a client was told of, and that the disk does not know."""
     if not room.settings.tasks.is_dir():
         return [f"told, but there are no tasks: {told}"] if told else []

@@ -89,7 +89,8 @@ def judged(run: Callable[[], list[str]]) -> list[str]:
 def sweep(order: Order, number: int) -> dict[str, Any]:
     """The runs of one lane: every one of `order.lanes`, of every `order.stride`th."""
     template = order.directory / "template"
-    lane = Lane(WAYS[order.way], template, order.directory / f"lane{number}")
+    step = order.stride * order.lanes
+    lane = Lane(WAYS[order.way], template, order.directory / f"lane{number}", step=step)
     lane.undisturbed()
     runs = list(METHODS[order.method](lane.calls))
     chosen = dict(runs[(order.stride - 1) // 2 :: order.stride])
