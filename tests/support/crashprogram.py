@@ -1,23 +1,56 @@
-"""Running the crash programs, each in a process of its own."""
+"""Running the crash programs, each in a process of its own.
+
+It is forked from one that has imported them already: there is one for all tests of a process, and
+it has no other threads, as they need it.
+"""
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
-import subprocess
+import runpy
 import sys
+from functools import cache
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 SUPPORT = Path(__file__).parent
+_PROGRAMS = ["crashpower", "crashsweeps"]
 
 
 def program(module: str, *arguments: object) -> dict[str, Any]:
-    """Runs one of the support programs; what it prints is JSON, and an error is a failure."""
-    environment = os.environ.copy()
-    path = [*filter(None, [environment.get("PYTHONPATH")]), str(SUPPORT)]
-    environment["PYTHONPATH"] = os.pathsep.join(path)
-    command = [sys.executable, "-m", module, *map(str, arguments)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    """Runs one of the support programs; what it prints is JSON, and an error is a failure.
+
+    The last argument that is a path is its directory, where its output goes, too.
+    """
+    directory = next(Path(one) for one in reversed(arguments) if isinstance(one, Path))
+    output, complaints = (directory / name for name in ("output", "complaints"))
+    given = [str(argument) for argument in arguments]
+    process = _fork_server().Process(target=_run, args=(module, given, output, complaints))
+    process.start()
+    process.join()
+    assert process.exitcode == 0, complaints.read_text()
+    return json.loads(output.read_text())
+
+
+@cache
+def _fork_server() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PROGRAMS)
+    path = [*filter(None, [os.environ.get("PYTHONPATH")]), str(SUPPORT)]
+    with patch.dict(os.environ, PYTHONPATH=os.pathsep.join(path)):
+        # It starts with the first process.
+        process = context.Process(target=int)
+        process.start()
+        process.join()
+    return context
+
+
+def _run(module: str, arguments: list[str], output: Path, complaints: Path) -> None:
+    for path, fd in ((output, 1), (complaints, 2)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), fd)
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__")
