@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import itertools
 import json
 import os
@@ -112,6 +113,9 @@ class _Clockwork:
     @contextlib.contextmanager
     def working(self, state: str) -> Iterator[None]:
         with self.at(state):
+            if not self.looks_at(WORKING):
+                yield
+                return
             sys.setprofile(
                 lambda frame, what, arg: what == "call" and self.tick(WORKING, frame.f_code.co_name)
             )
@@ -128,8 +132,14 @@ class _Clockwork:
         finally:
             self._working.place = None
 
+    def looks_at(self, kind: str) -> bool:
+        """Whether moments of a kind count: of all, in a run that is not to be killed."""
+        return self.moment.kind == kind or self.moment.kind not in KINDS
+
     def is_due(self, kind: str, what: str = "") -> bool:
         """Counts one; `what`: what it is, or where, within the handler or the part."""
+        if not self.looks_at(kind):
+            return False
         place = getattr(self._working, "place", None)
         due = self._is_due(kind, "")
         if place is not None:
@@ -141,7 +151,8 @@ class _Clockwork:
     def _is_due(self, kind: str, place: str) -> bool:
         key = counted(kind, place)
         number = self.counts[key] = next(self._numbers[key])
-        return Moment(kind, number, place) == self.moment
+        moment = self.moment
+        return number == moment.number and kind == moment.kind and place == moment.place
 
     def tick(self, kind: str, what: str = "") -> None:
         if self.is_due(kind, what):
@@ -234,8 +245,10 @@ def _arm(clockwork: _Clockwork) -> None:
     def connecting(database: str, *args: Any, **options: Any) -> sqlite3.Connection:
         name = next((one for one in (CACHE, LEDGER) if one in database), DATABASE)
         connection = connect(database, *args, **options)
-        connection.set_trace_callback(lambda statement: clockwork.tick(STATEMENT, name))
-        connection.set_progress_handler(lambda: clockwork.tick(STEP, name), _STEP_INSTRUCTIONS)
+        if clockwork.looks_at(STATEMENT):
+            connection.set_trace_callback(lambda statement: clockwork.tick(STATEMENT, name))
+        if clockwork.looks_at(STEP):
+            connection.set_progress_handler(lambda: clockwork.tick(STEP, name), _STEP_INSTRUCTIONS)
         return connection
 
     for owner, name, place in _PARTS:
@@ -267,11 +280,22 @@ def _serve() -> None:
         if process_id == 0:
             _be_the_run(job)
         _, status = os.waitpid(process_id, 0)
+        _import_what_it_imported(job["imported"])
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
+def _import_what_it_imported(names: str) -> None:
+    """So that the next runs need not import it anew; of one that was killed nothing is known."""
+    file = Path(names)
+    if file.exists():
+        for name in json.loads(file.read_text()):
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+        file.unlink()
+
+
 def _be_the_run(job: dict[str, Any]) -> None:
-    code = 70
+    code, known = 70, set(sys.modules)
     try:
         log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for fd in (1, 2):
@@ -280,6 +304,7 @@ def _be_the_run(job: dict[str, Any]) -> None:
         moment = Moment(**job["moment"]) if job["moment"] else None
         code = _run(job["program"], job["config"], job["arguments"], moment)
         sys.stdout.flush()
+        Path(job["imported"]).write_text(json.dumps(sorted(set(sys.modules) - known)))
     finally:
         os._exit(code)
 
@@ -305,6 +330,7 @@ class Server:
             "arguments": arguments,
             "moment": None if moment is None else asdict(moment),
             "log": str(self._log),
+            "imported": str(self._log.with_suffix(".imported")),
         }
         print(json.dumps(job), file=self._process.stdin, flush=True)
         returncode = int(self._process.stdout.readline())
