@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -144,9 +145,12 @@ def slow_run(
     The condition is asked with the library's data directory.
     """
     config = settings_file(library, f"chunksize={chunk_bytes}")
-    process = start("add", "--config", config, added, *options)
+    process, data = start("add", "--config", config, added, *options), library.root / "data"
+    # A second of imports, before there is anything to be missed.
+    while process.poll() is None and not (data / "tasks").exists():
+        time.sleep(0.005)
     while process.poll() is None:
         with suppress(FileNotFoundError):  # gone between two looks
-            if until(library.root / "data"):
+            if until(data):
                 break
     return process, config
