@@ -29,6 +29,8 @@ def program(module: str, *arguments: object) -> dict[str, Any]:
     directory = next(Path(one) for one in reversed(arguments) if isinstance(one, Path))
     output, complaints = (directory / name for name in ("output", "complaints"))
     given = [str(argument) for argument in arguments]
+    if module == "crashsweeps" and "PYTEST_XDIST_WORKER" in os.environ:
+        given += ["--lanes", "1"]  # other tests use the other cores
     process = _fork_server().Process(target=_run, args=(module, given, output, complaints))
     process.start()
     process.join()
