@@ -8,7 +8,7 @@ TEST_JOBS ?= auto
 # Tests start some hundred processes: each would compile our modules anew.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: clients demo serve test check test-long test-mutants bench diagrams docs format clean
+.PHONY: clients demo serve test tests check lint types test-long test-mutants bench diagrams docs format clean
 
 demo: $(VENV)/ready
 	$(BIN)/musictasks demo --library $(DEMO)
@@ -18,13 +18,21 @@ serve: $(VENV)/ready
 	test -d $(DEMO) || $(BIN)/musictasks demo --library $(DEMO)
 	$(BIN)/musictasks serve --library $(DEMO)
 
-test: check
+# The types are checked beside the tests: one process, half a minute, one report at its end.
+test: lint
+	$(MAKE) --no-print-directory -j2 types tests
+
+tests: $(VENV)/ready
 	$(BIN)/python -m pytest -m "not long and not mutants" -n $(TEST_JOBS) --dist worksteal
 
-check: $(VENV)/ready
+check: lint types
+
+lint: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
+
+types: $(VENV)/ready
 	$(BIN)/basedpyright
 
 # Bounded: long fuzzing and the large crash sweeps, some minutes.
