@@ -32,7 +32,11 @@ def library(tmp_path: Path) -> Library:
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
-    path = tmp_path / "AC∕DC - 1990 - Thunderstruck.mp4"
+    return make_clip(tmp_path)
+
+
+def make_clip(directory: Path) -> Path:
+    path = directory / "AC∕DC - 1990 - Thunderstruck.mp4"
     path.write_bytes(MP4)
     return path
 
@@ -209,16 +213,22 @@ def frames_begun(data: Path) -> bool:
     return any((data / "webdata" / "videoframes").glob("*/*/*"))
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Library:
+    root = tmp_path_factory.mktemp("undisturbed")
+    library = Library(root / "library")
+    assert main(["add", "--library", str(library.root), str(make_clip(root))]) == 0
+    return library
+
+
 @pytest.mark.parametrize("until", [in_upload, placed, import_begun, frames_begun])
 def test_killed_and_run_again(
-    library: Library, clip: Path, tmp_path: Path, until: Callable[..., bool]
+    library: Library, clip: Path, undisturbed: Library, until: Callable[..., bool]
 ) -> None:
     """A run that is killed at work and run again ends as an undisturbed one."""
     process, config = slow_run(library, clip, until)
     with process:
         process.kill()
     assert main(["add", "--config", str(config), str(clip)]) == 0
-    undisturbed = Library(tmp_path / "undisturbed")
-    assert main(["add", "--library", str(undisturbed.root), str(clip)]) == 0
     assert library.content == undisturbed.content
     assert frames(library) == frames(undisturbed)
