@@ -24,7 +24,7 @@ from ..intake import (
     UploadJob,
     VideoImportJob,
 )
-from .output import bytes_text, count, say, text
+from .output import bytes_text, count, line, say, say_all, text
 
 _MARKS = {Result.ADDED: ("+", "green"), Result.THERE: ("=", "dim"), Result.FAILED: ("!", "red")}
 _REFRESHES_PER_SECOND = 12
@@ -78,17 +78,19 @@ class Display:
             self._shown.add(batch)
         if self._live is not None:
             self._live.refresh()  # what is printed now shall not stand in the table, too
-        say(self.console, text(batch.title, "bold"))
+        lines = [line(text(batch.title, "bold"))]
         names = [job.subject for job in batch.files]
         width = max(map(len, names), default=0)
         for job, name in zip(batch.files, names, strict=True):
             size = bytes_text(job.file.size_bytes).rjust(9)
-            say(self.console, *_mark(job), name.ljust(width), " ", text(size, "dim"), *_why(job))
+            told = name.ljust(width), " ", text(size, "dim")
+            lines.append(line(*_mark(job), *told, *_why(job)))
             if isinstance(job, ArchiveJob) and job.spelling is not None:
-                say(self.console, "    ", text(spelling_text(job.spelling), "dim"))
+                lines.append(line("    ", text(spelling_text(job.spelling), "dim")))
         if batch.importing is not None:
             job = batch.importing
-            say(self.console, *_mark(job), _import_result(job), *_why(job))
+            lines.append(line(*_mark(job), _import_result(job), *_why(job)))
+        say_all(self.console, lines)
 
     def trouble(self, task_id: str, message: str) -> None:
         """Called from the engine's thread, too; each message is shown once."""

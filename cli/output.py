@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
@@ -23,8 +24,17 @@ def make_console(*, stderr: bool = False) -> Console:
 
 def say(console: Console, *parts: object, style: str = "") -> None:
     """One line, however long: a pipe's reader gets it whole, a terminal folds it."""
-    line = Text.assemble(*(part if isinstance(part, Text) else text(part) for part in parts))
-    console.print(line, style=style, soft_wrap=True)
+    console.print(line(*parts), style=style, soft_wrap=True)
+
+
+def line(*parts: object) -> Text:
+    """A line of printable parts, for `say` or `say_all`."""
+    return Text.assemble(*(part if isinstance(part, Text) else text(part) for part in parts))
+
+
+def say_all(console: Console, lines: Iterable[Text]) -> None:
+    """Several lines together, as `say` says each."""
+    console.print(Text("\n").join(lines), soft_wrap=True)
 
 
 def bytes_text(size: int) -> str:
