@@ -109,20 +109,20 @@ def _absolute(path: Path) -> Path:
 
 
 def _refused(path: Path, settings: Settings, found: Collected) -> bool:
-    why = _why_left_out(path, settings)
+    why = _why_left_out(path, settings, is_link=path.is_symlink())
     if why not in {Why.HIDDEN, Why.IGNORED}:
         return False
     found.refusals.append(Refusal(path, f"{why}: such files are not added"))
     return True
 
 
-def _why_left_out(path: Path, settings: Settings) -> Why | None:
+def _why_left_out(path: Path, settings: Settings, *, is_link: bool) -> Why | None:
     if path.name.startswith("."):
         return Why.HIDDEN
     # The ignore list is one of files.
     if path.name in settings.ignore_songs and not path.is_dir():
         return Why.IGNORED
-    return Why.LINK if path.is_symlink() else None
+    return Why.LINK if is_link else None
 
 
 def _walk(top: Path, settings: Settings, found: Collected) -> Iterator[Path]:
@@ -131,17 +131,27 @@ def _walk(top: Path, settings: Settings, found: Collected) -> Iterator[Path]:
 
     for folder, directories, names in os.walk(top, onerror=refuse):
         directories.sort()
+        links = _links(folder, (*directories, *names))
         for path in [Path(folder, name) for name in directories]:
-            why = _why_left_out(path, settings)
+            why = _why_left_out(path, settings, is_link=path.name in links)
             if why is not None:
                 directories.remove(path.name)
                 found.left_out.append(LeftOut(path, why))
         for path in [Path(folder, name) for name in sorted(names)]:
-            why = _why_left_out(path, settings)
+            why = _why_left_out(path, settings, is_link=path.name in links)
             if why is None:
                 yield path
             else:
                 found.left_out.append(LeftOut(path, why))
+
+
+def _links(folder: str, names: Iterable[str]) -> set[str]:
+    """The names of the links in a folder, by its own entries: no file is asked for its state."""
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries if entry.is_symlink()}
+    except OSError:  # it went just now, perhaps
+        return {name for name in names if Path(folder, name).is_symlink()}
 
 
 def _take(path: Path, root: Path, is_named: bool, settings: Settings, found: Collected) -> None:

@@ -10,6 +10,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -167,6 +168,7 @@ _FORGET = "delete from files where path in (select path from files order by used
 _READERS = ("tags", "formats", "guards", "flac_frames", "ogg", "chunks", "known_files")
 
 
+@cache
 def _rules() -> str:
     """What tags are read by: our modules that do it, and mutagen, by how they look on the disk."""
     here = Path(__file__).parent
