@@ -1,13 +1,21 @@
-"""Connections: only so many at once, and none on which no request comes."""
+"""Connections: only so many, none on which no request comes, and none that is cut off unheard."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+import h11
+from attrs import define, field
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+#: So long a client that was answered in the middle of its body has for reading that.
+LINGER_S = 2.0
+#: So much more it may send meanwhile; then it is read from no more.
+LINGER_BYTES = 4 * 1024 * 1024
 
 
 class _Connection(socket.socket):
@@ -93,7 +101,8 @@ def watched(pause_s: float, established: Callable[[int], None]) -> type[asyncio.
         _deadline: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
+            self.lingering: Any = _Lingering(transport, self)
+            super().connection_made(self.lingering)
             established(transport.get_extra_info("socket").fileno())
             self._watch()
 
@@ -102,6 +111,9 @@ def watched(pause_s: float, established: Callable[[int], None]) -> type[asyncio.
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
+            if self.transport.is_closing():
+                self.lingering.discard(len(data))
+                return
             super().data_received(data)
             self._watch()
 
@@ -118,3 +130,42 @@ def watched(pause_s: float, established: Callable[[int], None]) -> type[asyncio.
                 self._deadline = None
 
     return WatchedConnection
+
+
+@define(eq=False)
+class _Lingering:
+    """A transport that is closed only when the client has had time to read its answer.
+
+    Where bytes are unread, closing a socket resets the connection: a client that still sends, or
+    the proxy in its place, meets an error instead of the answer.
+    """
+
+    _transport: Any
+    _protocol: H11Protocol
+    _lingers: bool = field(default=False, init=False)
+    _left: int = field(default=LINGER_BYTES, init=False)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def is_closing(self) -> bool:
+        return self._lingers or self._transport.is_closing()
+
+    def close(self) -> None:
+        is_ours = self._transport.get_protocol() is self._protocol
+        is_sending = is_ours and self._protocol.conn.their_state is h11.SEND_BODY
+        if self.is_closing() or not is_sending:
+            self._transport.close()
+            return
+        self._lingers = True
+        self._transport.resume_reading()
+        if self._transport.can_write_eof():
+            with suppress(OSError):  # the client has gone
+                self._transport.write_eof()
+        asyncio.get_running_loop().call_later(LINGER_S, self._transport.close)
+
+    def discard(self, size: int) -> None:
+        """Takes so many bytes that nobody wants; a client that cannot send more looks up."""
+        self._left -= size
+        if self._left < 0:
+            self._transport.pause_reading()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import time
@@ -143,3 +144,19 @@ def test_streams_and_websockets_may_be_quiet(tmp_path: Path):
         stream.recv(65536)
         served.engine.begin_upload(content_type="albumfile", file_size=3)
         assert b"event: task" in stream.recv(65536)
+
+
+def test_who_is_answered_in_the_middle_of_a_body_may_send_on_and_hears_it(tmp_path: Path):
+    """A reset would make a proxy say 502 in place of the answer."""
+    with served_library(tmp_path, token="a-token-for-tests") as served, opened(served) as client:
+        client.sendall(b"PATCH /uploads/x HTTP/1.1\r\nHost: localhost\r\n")
+        client.sendall(b"Content-Length: 100000000\r\n\r\n")
+        assert select.select([client], [], [], 10)[0], "it is not answered"
+        for _ in range(20):
+            client.sendall(bytes(100_000))
+            time.sleep(0.01)  # a reset has arrived by now
+        answer = b""
+        while piece := client.recv(65536):
+            answer += piece
+        assert answer.startswith(b"HTTP/1.1 401 ")
+        assert b"TokenMissing" in answer
