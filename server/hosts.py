@@ -14,7 +14,11 @@ _FORWARDED = re.compile(r'(?:^|[;,\s])(host|proto)="?([^";,\s]+)"?', re.IGNORECA
 
 
 def through_proxies(scope: Scope, settings: ServerSettings) -> None:
-    """Writes what a trusted proxy says of scheme and host into the scope; of others nothing."""
+    """Writes what a trusted proxy says of scheme and host into the scope; of others nothing.
+
+    Where `Forwarded` and `X-Forwarded-*` contradict each other, the request gets no host, with
+    which it is refused.
+    """
     client = scope.get("client")
     if client is None or client[0] not in settings.trusted_proxies:
         return
@@ -22,13 +26,15 @@ def through_proxies(scope: Scope, settings: ServerSettings) -> None:
     # A proxy adds its own at the end.
     forwarded = headers.get("forwarded", "").rpartition(",")[2]
     said = {name.lower(): value for name, value in _FORWARDED.findall(forwarded)}
-    host = said.get("host") or _last(headers, "x-forwarded-host")
-    scheme = (said.get("proto") or _last(headers, "x-forwarded-proto")).lower()
-    if scheme in {"http", "https"}:
+    hosts = {said.get("host", ""), _last(headers, "x-forwarded-host")} - {""}
+    schemes = {said.get("proto", ""), _last(headers, "x-forwarded-proto")} - {""}
+    if len(hosts) > 1 or len(schemes) > 1:
+        hosts = {""}  # one of them is the client's own word, which the proxy passes on
+    for scheme in {scheme.lower() for scheme in schemes} & {"http", "https"}:
         secure = scheme == "https"
         websocket = scope["type"] == "websocket"
         scope["scheme"] = ("wss" if secure else "ws") if websocket else scheme
-    if host:
+    for host in hosts:
         others = [(name, value) for name, value in scope["headers"] if name != b"host"]
         scope["headers"] = [*others, (b"host", host.encode("latin-1"))]
 

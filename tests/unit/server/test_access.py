@@ -192,6 +192,19 @@ def test_what_a_trusted_proxy_says_counts(tmp_path: Path):
         assert answer.status_code == 421
 
 
+@pytest.mark.parametrize(
+    "said", ["host=localhost", "proto=http", 'for=1.2.3.4;host="music.example";proto=http']
+)
+def test_a_proxy_that_passes_on_what_a_client_says_does_not_lend_it_its_trust(tmp_path, said):
+    """One of the two headers is the proxy's; nobody can tell which."""
+    settings = {"trusted_proxies": ["127.0.0.1"], "host_names": ["music.example"]}
+    own = {"X-Forwarded-Host": "music.example", "X-Forwarded-Proto": "https"}
+    with served_library(tmp_path, **settings) as served, served.client() as client:
+        assert client.get("/api/tasks", headers={**own, "Forwarded": said}).status_code == 421
+        agreed = {**own, "Forwarded": "for=1.2.3.4;host=music.example;proto=https"}
+        assert client.get("/api/tasks", headers=agreed).status_code == 200
+
+
 # -- the token ----------------------------------------------------------------------------------
 
 CLOSED = [
