@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from musictasks.files import Effects, using
-from rawhttp import BODY_TYPE, Tus, checksum, chunked, encoded, head
+from rawhttp import BODY_TYPE, TUS, Tus, checksum, chunked, encoded, head
 from serverkit import Served, wait_until
 from socketkit import Client
 
@@ -257,6 +257,17 @@ def test_more_metadata_than_a_head_may_have_are_refused(tus: Tus):
     """The server does not read for ever."""
     answer = tus.ask("POST", Upload_Length=3, Upload_Metadata=encoded({"a": "x" * 300_000}))
     assert answer.status in {400, 413, 431}
+
+
+def test_a_head_with_long_metadata_may_come_in_pieces(tus: Tus):
+    """60 kB of it, however the network cuts them."""
+    said = {**TUS, "Upload-Length": 3, "Upload-Metadata": encoded({"lyrics": "x" * 44_000})}
+    sent = head("POST", "/uploads/", said, 0)
+    with tus.connection() as connection:
+        for at in range(0, len(sent), 20_000):
+            connection.send(sent[at : at + 20_000])
+            time.sleep(0.05)
+        assert connection.answer().status == 201
 
 
 def test_music_has_more_keys_with_a_meaning(music: Served):
