@@ -66,10 +66,15 @@ def source_of(picture: bytes) -> str | None:
 def _draw(source: str, format: str, arguments: str) -> bytes:  # noqa: A002
     try:
         from pygraphviz import AGraph
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise DiagramError(
             "SVG and PNG are drawn by pygraphviz, which is not installed: "
             "pip install 'musictasks[diagrams]', or choose dot, mermaid, markdown or json"
+        ) from error
+    except ImportError as error:  # its wheels lack some libraries, which most systems have
+        raise DiagramError(
+            f"SVG and PNG are drawn by pygraphviz, which cannot be loaded ({error}): "
+            "on Debian, apt-get install libglib2.0-0 libxext6 libxrender1"
         ) from error
     drawn = AGraph(string=source).draw(format=format, prog="dot", args=arguments)
     assert isinstance(drawn, bytes)  # what draw() gives where no path is given

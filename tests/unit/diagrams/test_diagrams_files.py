@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,24 @@ def test_without_pygraphviz_the_remedy_is_named() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.count("pip install 'musictasks[diagrams]'") == 2
+
+
+def test_where_pygraphviz_lacks_a_library_that_is_named(tmp_path: Path) -> None:
+    """Its wheels take some from the system, which a container may not have."""
+    (tmp_path / "pygraphviz.py").write_text("raise ImportError('libXrender.so.1: no such file')")
+    code = (
+        "from musictasks.diagrams import draw\n"
+        "from musictasks.statemachine import MUSIC\n"
+        "draw(MUSIC, 'svg')\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert "libXrender.so.1: no such file" in last
+    assert "apt-get install" in last
+    assert "not installed" not in last
 
 
 def test_the_command_writes_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
