@@ -12,7 +12,7 @@ def blocks(page: str, language: str, heading: str = "") -> list[str]:
     """The code blocks of a page in a language; `heading`: those below it alone."""
     text = (DOCS / page).read_text("utf-8")
     if heading:
-        text = re.split(r"^#+ ", text.partition(f"\n{heading}\n")[2], maxsplit=1, flags=re.M)[0]
+        text = re.split(r"^##+ ", text.partition(f"\n{heading}\n")[2], maxsplit=1, flags=re.M)[0]
         assert text, f"{page} has nothing below {heading}"
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 

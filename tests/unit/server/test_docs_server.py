@@ -19,7 +19,7 @@ def test_every_route_has_an_example():
     lines = [line for line in PAGE.splitlines() if line.lstrip().startswith("curl ")]
     called = "\n".join(lines).replace("$LOCATION", "$MUSIC/uploads/$ID")
     for _, path in OPERATIONS:
-        wanted = path.replace("{id}", "$ID").replace("{event}", "approve")
+        wanted = path.replace("{id}", "$ID").replace("{event}", "remove")
         assert re.search(rf"\$MUSIC{re.escape(wanted)}(?![\w/])", called), path
 
 
