@@ -32,6 +32,7 @@ from musictasks.library import sample_album
 from musictasks.music import Settings, open_library
 from musictasks.server import ServerSettings, make_app
 from musictasks.server.serving import DoorServer, bound_socket
+from mutagen.flac import FLAC
 from websockets.sync.client import ClientConnection, connect
 
 MB = 1_000_000
@@ -315,8 +316,8 @@ def _request(served: Served, method: str, path: str) -> None:
 
 def _many_songs(directory: Path) -> Figure:
     """Until all of them are checked and wait to be put at their places."""
-    song = (sample_album() / "01 Morgenroete.flac").read_bytes()
-    songs = [song + os.urandom(MB - len(song)) for _ in range(SONGS)]
+    directory.mkdir(exist_ok=True)
+    songs = list(_songs(directory / "song.flac"))
     checksums = [hashlib.sha1(data).hexdigest() for data in songs]
     runs = _alternating(
         ROUNDS,
@@ -329,6 +330,16 @@ def _many_songs(directory: Path) -> Figure:
     return Figure("songs by tus, by the time of the engine alone", value, "x", 1 / 0.7, note)
 
 
+def _songs(scratch: Path) -> Iterator[bytes]:
+    """Each of about 1 MB, valid, and another one."""
+    shutil.copyfile(sample_album() / "01 Morgenroete.flac", scratch)
+    FLAC(scratch).save(padding=lambda info: MB - info.size - info.padding)
+    data = scratch.read_bytes()
+    at = data.index(bytes(MB // 2))
+    for _ in range(SONGS):
+        yield data[:at] + os.urandom(MB // 2) + data[at + MB // 2 :]
+
+
 def _songs_alone(directory: Path, songs: list[bytes], checksums: list[str]) -> Took:
     """By threads of the engine's own process."""
     with open_library(Settings.in_directory(directory)) as engine:
@@ -336,7 +347,7 @@ def _songs_alone(directory: Path, songs: list[bytes], checksums: list[str]) -> T
         def bring(number: int) -> str:
             task = engine.begin_upload(
                 content_type="albumfile",
-                file_size=MB,
+                file_size=len(songs[number]),
                 checksum=checksums[number],
                 source_filename="song.flac",
             )
@@ -361,7 +372,7 @@ def _songs_served(directory: Path, songs: list[bytes], checksums: list[str]) -> 
             if not hasattr(kept, "connection"):
                 kept.connection = http.client.HTTPConnection(served.address, timeout=60)
             metadata = {"filename": "song.flac", "checksum": f"sha1 {checksums[number]}"}
-            _create(kept.connection, "/uploads/", MB, metadata, songs[number])
+            _create(kept.connection, "/uploads/", len(songs[number]), metadata, songs[number])
 
         def bring_all() -> None:
             with ThreadPoolExecutor(CLIENTS) as clients:
