@@ -50,7 +50,7 @@ def run_add(arguments: argparse.Namespace, settings: Settings, console: Console)
         wording=_OPTIONS,
     )
     if arguments.server is not None and not arguments.dry_run:
-        return _send(arguments, planned, console)
+        return _send(arguments, planned, settings, console)
     if arguments.dry_run:
         _show_plan(console, planned)
         return 1 if planned.refusals or not planned.uploads else 0
@@ -63,10 +63,12 @@ def run_add(arguments: argparse.Namespace, settings: Settings, console: Console)
     return 0 if report.succeeded and planned.uploads and not planned.refusals else 1
 
 
-def _send(arguments: argparse.Namespace, planned: Plan, console: Console) -> int:
+def _send(
+    arguments: argparse.Namespace, planned: Plan, settings: Settings, console: Console
+) -> int:
     said = Overrides(arguments.artist, arguments.album, arguments.year, arguments.name, _OPTIONS)
     known = token(arguments.token_file)
-    added, there, failed = send(planned, arguments.server, known, console, said)
+    added, there, failed = send(planned, arguments.server, known, console, said, settings.formats)
     _show_refusals(console, planned)
     _show_left_out(console, (one for one in planned.left_out if one.why is Why.LINK))
     say(console, summary(added, there, failed, _refused(planned)))

@@ -25,6 +25,7 @@ from ..intake import (
     is_meant,
 )
 from ..library import decode_name, encode_name, parse_album
+from ..library.audio_formats import AudioFormats
 from ..music import Settings
 from .display import spelling_text
 from .output import count, near, say, text
@@ -42,7 +43,12 @@ def for_elsewhere(settings: Settings) -> Settings:
 
 
 def send(
-    plan: Plan, url: str, token: str | None, console: Console, overrides: Overrides
+    plan: Plan,
+    url: str,
+    token: str | None,
+    console: Console,
+    overrides: Overrides,
+    formats: AudioFormats,
 ) -> tuple[int, int, int]:
     """Sends what is planned, one file after the other.
 
@@ -56,12 +62,13 @@ def send(
         token: The server's token.
         console: Is told what becomes of each file.
         overrides: What was said when the plan was made.
+        formats: Which files are songs.
 
     Returns:
         How many files came in, how many were there already, and how many failed.
     """
     with closing(Remote(url, token)) as remote:
-        sender = _Sender(remote, console, overrides)
+        sender = _Sender(remote, console, overrides, formats)
         for album in plan.albums:
             say(console, text(album.path.path, "bold"))
             for path in sender.bring_album(album.files):
@@ -78,6 +85,7 @@ class _Sender:
     remote: Remote
     console: Console
     overrides: Overrides
+    formats: AudioFormats
     added: int = field(default=0, init=False)
     there: int = field(default=0, init=False)
     failed: int = field(default=0, init=False)
@@ -91,7 +99,7 @@ class _Sender:
         there only where songs of its album are.
         """
         homes: dict[str, None] = {}
-        for file in sorted(files, key=lambda file: file.tags is None):
+        for file in sorted(files, key=lambda file: not self.formats.is_song(file.target)):
             path = self.bring(file, file.target, homes)
             if path is not None:
                 homes[_above(path)] = None
@@ -191,7 +199,7 @@ class _Sender:
             return is_meant(file.overrides, parse_album(path))
         if self.overrides != Overrides(wording=self.overrides.wording):
             return False  # who says where a file goes gets it there, too
-        if isinstance(file, PlannedFile) and file.content_type == "albumfile" and file.tags is None:
+        if file.content_type == "albumfile" and not self.formats.is_song(path):
             return _above(path) in {*homes, _above(target or "")}
         return True
 
