@@ -26,7 +26,6 @@ from ..music import Settings
 from .display import Display, spelling_text
 from .opening import open_engine
 from .output import bytes_text, count, make_console, near, say, text
-from .sending import for_elsewhere, send, summary
 from .tokens import token
 
 _OPTIONS = Wording("--{}", " ", '--{} "{}"')
@@ -38,6 +37,8 @@ def run_add(arguments: argparse.Namespace, settings: Settings, console: Console)
         say(make_console(stderr=True), f"musictasks add: {reason}")
         return 2
     if arguments.server is not None:
+        from .sending import for_elsewhere
+
         settings = for_elsewhere(settings)
     planned = plan(
         arguments.paths,
@@ -66,6 +67,8 @@ def run_add(arguments: argparse.Namespace, settings: Settings, console: Console)
 def _send(
     arguments: argparse.Namespace, planned: Plan, settings: Settings, console: Console
 ) -> int:
+    from .sending import send, summary  # It speaks HTTP, which nothing else here does.
+
     said = Overrides(arguments.artist, arguments.album, arguments.year, arguments.name, _OPTIONS)
     known = token(arguments.token_file)
     added, there, failed = send(planned, arguments.server, known, console, said, settings.formats)

@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 from ..music import Settings
 from .archive_job import ArchiveJob
@@ -21,8 +24,6 @@ from .delivery import bring
 from .display import Display, Silent
 from .import_jobs import ImportJob, VideoImportJob
 from .imports import moved_from, path_in_music, plan_imports
-from .inbox import Inbox
-from .inbox_news import News, What
 from .job import Job, Result
 from .overrides import Overrides, Wording
 from .planner import make_plan
@@ -42,6 +43,15 @@ from .shelf import Shelf
 from .sources import LeftOut, Refusal, Why
 from .upload_job import UploadJob
 from .watch import Watch
+
+if TYPE_CHECKING:
+    from .inbox import Inbox
+    from .inbox_news import News, What
+else:
+    # An inbox is a program of its own; `add` starts faster without it.
+    __getattr__, _, _ = lazy_loader.attach(
+        __name__, submod_attrs={"inbox": ["Inbox"], "inbox_news": ["News", "What"]}
+    )
 
 __all__ = [
     "ArchiveJob",
