@@ -60,11 +60,10 @@ class Lane:
     states: set[str] = Factory(set)
     wanted: dict[str, Any] = Factory(dict)
     before: dict[str, Any] = Factory(dict)
-    #: Every so many calls there is a run.
-    step: int = 1
+    #: The calls at which there is a run.
+    struck: set[int] = Factory(set)
     #: What kills leave at these calls.
     remains: dict[int, Remains] = Factory(dict)
-
     #: As `Room.groups`, of the undisturbed run.
     groups: list[int] = Factory(list)
     #: The effects that are fsyncs which several saves shared.
@@ -200,7 +199,7 @@ def _gather_remains(lane: Lane, first: int) -> str | None:
     room = lane.room()
 
     def keep(number: int, name: str) -> None:
-        if number >= first and (number - first) % lane.step == 0:
+        if number >= first and number in lane.struck:
             copy = lane.root.with_name(f"{lane.root.name}-{number}")
             _copy_as_it_is(lane.root, copy)
             lane.remains[number] = Remains(copy, _told(room))

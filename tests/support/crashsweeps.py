@@ -86,11 +86,15 @@ def judged(run: Callable[[], list[str]]) -> list[str]:
         logging.getLogger().removeHandler(complaints)
 
 
+def _call(name: str) -> int:
+    """The call at which a run of this name strikes."""
+    return int(name.partition(" ")[0])
+
+
 def sweep(order: Order, number: int) -> dict[str, Any]:
     """The runs of one lane: every one of `order.lanes`, of every `order.stride`th."""
     template = order.directory / "template"
-    step = order.stride * order.lanes
-    lane = Lane(WAYS[order.way], template, order.directory / f"lane{number}", step=step)
+    lane = Lane(WAYS[order.way], template, order.directory / f"lane{number}")
     lane.undisturbed()
     runs = list(METHODS[order.method](lane.calls))
     chosen = dict(runs[(order.stride - 1) // 2 :: order.stride])
@@ -98,15 +102,16 @@ def sweep(order: Order, number: int) -> dict[str, Any]:
     for shared in lane.shared:
         names = [name for name, _ in runs if name.startswith(f"{shared} ")]
         chosen |= {name: run for name, run in runs if name == names[shared % len(names)]}
-    chosen = list(chosen.items())[number :: order.lanes]
+    in_order = sorted(chosen.items(), key=lambda run: _call(run[0]))[number :: order.lanes]
+    lane.struck = {_call(name) for name, _ in in_order}
     bad = []
-    for name, run in chosen:
+    for name, run in in_order:
         wrong = judged(partial(run, lane))
         if wrong:
             bad.append(f"{name}: " + "; ".join(wrong)[:2000])
         if len(bad) == _ENOUGH:
             break
-    return {"calls": len(lane.calls), "runs": len(chosen), "groups": lane.groups, "bad": bad}
+    return {"calls": len(lane.calls), "runs": len(in_order), "groups": lane.groups, "bad": bad}
 
 
 def main(order: Order) -> dict[str, Any]:
