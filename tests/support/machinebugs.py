@@ -180,7 +180,7 @@ MACHINE_BUGS = (
     Bug(
         "record: it is not frozen",
         "statemachine/record.py",
-        "@frozen(kw_only=True)\nclass Task:",
+        "@frozen(kw_only=True, weakref_slot=False)\nclass Task:",
         "@__import__('attrs').define(kw_only=True)\nclass Task:",
         (_UNSHRUNK, RECORDS),
     ),

@@ -153,10 +153,10 @@ BUGS = (
     Bug(
         "a descriptor leaks when a save fails",
         "files/durable.py",
-        "                return temporary, Identity.of(os.fstat(fd))\n"
+        "                return temporary, identity_of(os.fstat(fd))\n"
         "            finally:\n"
         "                os.close(fd)\n",
-        "                made = Identity.of(os.fstat(fd))\n"
+        "                made = identity_of(os.fstat(fd))\n"
         "                os.close(fd)\n"
         "                return temporary, made\n"
         "            finally:\n"
@@ -265,7 +265,7 @@ BUGS = (
     Bug(
         "a broken task file is written over",
         "persistence/store.py",
-        "            self._file.identity = known\n",
+        "            self._identity = known\n",
         "",
         (GARBAGE,),
     ),
