@@ -41,10 +41,13 @@ class Remains:
         ids = {task_id for task_id, _, _ in self.told}
         ids |= {path.stem for path in (self.library / "data" / "tasks").glob("*.json")}
         some_id = re.compile("|".join(sorted(map(re.escape, ids))) or "$^")
-        names = (str(path.relative_to(self.library)) for path in self.library.rglob("*"))
-        names = (re.sub(r"\.\d+\.\d+\.", ".", some_id.sub("ID", name)) for name in names)
+
+        def alike(name: object) -> str:
+            return re.sub(r"\.\d+\.\d+\.", ".", some_id.sub("ID", str(name)))
+
+        names = (alike(path.relative_to(self.library)) for path in self.library.rglob("*"))
         states = [(state, noted) for _, state, noted in self.told]
-        hashes = {some_id.sub("ID", name): a for name, a in tree(self.library / "music").items()}
+        hashes = {alike(name): found for name, found in tree(self.library / "music").items()}
         return states, sorted(names), hashes
 
 
