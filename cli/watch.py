@@ -59,9 +59,9 @@ def _once(inbox: Inbox, console: Console) -> int:
 
 
 def _watch(inbox: Inbox, console: Console) -> int:
-    say(console, text("watching ", "dim"), near(inbox.root))
-    say(console, text("Ctrl-C stops it; what was under way goes on at the next start", "dim"))
     try:
+        say(console, text("watching ", "dim"), near(inbox.root))
+        say(console, text("Ctrl-C stops it; what was under way goes on at the next start", "dim"))
         inbox.watch()
     except KeyboardInterrupt:
         say(console, "stopped")

@@ -21,7 +21,7 @@ from ..errors import (
 )
 from ..files import Directory
 from ..library import AskedLedger, Ledger, MusicDirectory
-from ..statemachine import MusicTask, Role
+from ..statemachine import MUSIC, MusicTask, Role
 from ..uploads import Uploads, check_announcement, data_name
 from . import admission, takeover, targets
 from .duplicates import Duplicates
@@ -52,9 +52,12 @@ class MusicEngine(Engine[MusicTask]):
     _ledger: Ledger = field(alias="ledger")
     _uploads: Uploads = field(init=False)
     _asked: AskedLedger = field(init=False)
+    #: No states or stages of somebody's own.
+    _is_documented: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._uploads = Uploads(self, name=_file_name)
+        self._is_documented = self.lifecycle == MUSIC
         known = self._ledger
         self._asked = AskedLedger(known.path, known.durable, _LEDGER_PATIENCE_S)
         self.on_close(self._asked.close)
@@ -116,10 +119,18 @@ class MusicEngine(Engine[MusicTask]):
                 known = self._known(content_type, checksum, file_size)
                 if known is not None:
                     return known
-            admission.check_allowed(self.settings, content_type, file_size, source_filename)
+            self._check_allowed(content_type, file_size, source_filename)
         except UploadRefused as error:
             return Preflight(answer=Answer.REFUSED, reason=error.reason, task_id=error.task_id)
         return Preflight(answer=Answer.SEND)
+
+    def _check_allowed(
+        self, content_type: str, file_size: int, source_filename: str | None
+    ) -> None:
+        # A lifecycle of one's own may make a song of what is none yet; what it leaves for none, the
+        # preprocessing refuses.
+        name = source_filename if self._is_documented else None
+        admission.check_allowed(self.settings, content_type, file_size, name)
 
     def _known(self, content_type: str, checksum: str, file_size: int) -> Preflight | None:
         """The answer for bytes that the library or a task has."""
@@ -186,7 +197,7 @@ class MusicEngine(Engine[MusicTask]):
         task_id = self.new_id() if task_id is None else task_id
         gives_way = replace and self._gives_way(task_id)
         if gives_way or not self.is_known(task_id):
-            admission.check_allowed(self.settings, content_type, file_size, source_filename)
+            self._check_allowed(content_type, file_size, source_filename)
         if gives_way:
             with self._duplicates.claim(content_type, checksum, task_id):
                 self._remove_ended(task_id)

@@ -325,7 +325,7 @@ def test_what_is_neither_video_nor_archive_is_rejected(large: World, contenttype
 
 def test_the_program_of_the_document(tmp_path: Path):
     """It runs as it stands, and the song is in the library."""
-    (program,) = re.findall(r"^```python\n(.*?)^```", DOCUMENT, re.DOTALL | re.MULTILINE)
+    program, _client = re.findall(r"^```python\n(.*?)^```", DOCUMENT, re.DOTALL | re.MULTILINE)
     (ini,) = re.findall(r"^```ini\n(.*?)^```", DOCUMENT, re.DOTALL | re.MULTILINE)
     copy_album(tmp_path, "01 Morgenroete.flac")
     (tmp_path / "musicdb.ini").write_text(ini)
