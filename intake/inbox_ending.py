@@ -27,7 +27,8 @@ class Ending:
     clock: Callable[[], float]
     #: Nothing leaves the inbox.
     keep: bool
-    #: Entries of which a part has left the inbox, and nobody knows yet what becomes of the rest.
+    #: Entries of which a part may have left the inbox, and nobody knows yet what becomes of the
+    #: rest. There may be no note of them: then they are looked at anew.
     unfinished: set[str] = field(factory=set, init=False)
     #: Not tried again before.
     unfinished_until_s: float = field(default=0, init=False)
@@ -119,7 +120,8 @@ class Ending:
 
     def is_unfinished(self) -> bool:
         """Whether something is to be ended now that was cut off."""
-        return self.clock() >= self.unfinished_until_s and self.inbox.is_unfinished
+        is_any = bool(self.unfinished) or self.inbox.is_unfinished
+        return self.clock() >= self.unfinished_until_s and is_any
 
     def _leave_unfinished(self, name: str, entries: Iterable[str], reason: str) -> None:
         self.unfinished |= set(entries)

@@ -415,6 +415,23 @@ def test_what_meets_a_full_disk_stays_and_is_tried_again(desk: Desk) -> None:
     assert desk.names == set()
 
 
+def test_what_cannot_be_noted_stays_and_is_tried_again_and_not_all_the_time(desk: Desk) -> None:
+    """Nothing has left the inbox, and there is no note; it is not for ever."""
+    copy_album(desk.path / "Album")
+    (desk.path / ".musictasks").write_bytes(b"in the way")
+    assert desk.pass_by(10)
+    assert "it cannot leave the inbox" in desk.told(What.LATER)["Album"]
+    assert len(desk.names) == 6
+    assert not desk.pass_by(29)
+    assert desk.pass_by(1)
+    # What is due is done, or put off: a watch that has nothing to do waits.
+    assert desk.inbox._wait_s() > 0
+    (desk.path / ".musictasks").unlink()
+    assert desk.pass_by(30)
+    assert desk.names == set()
+    assert whole(desk.library)
+
+
 def test_an_archive_whose_album_is_there_with_other_files_is_refused_after_a_look(
     desk: Desk,
 ) -> None:
