@@ -87,13 +87,17 @@ class ForeignDirectory:
 
     def walk(self, parts: Parts = ()) -> Iterator[tuple[Parts, os.stat_result]]:
         """All that is below a directory, with what `lstat` says of it; what goes is left out."""
+        # No recursion: how deep it goes, others have chosen.
         with self.descriptor(parts) as fd:
-            found = list(_statuses(fd))
-        for name, status in found:
-            yield (*parts, name), status
+            found = [((*parts, name), status) for name, status in _statuses(fd)]
+        found.reverse()
+        while found:
+            place, status = found.pop()
+            yield place, status
             if stat.S_ISDIR(status.st_mode):
-                with suppress(FileNotFoundError, NotADirectoryError):
-                    yield from self.walk((*parts, name))
+                with suppress(FileNotFoundError, NotADirectoryError), self.descriptor(place) as fd:
+                    below = [((*place, name), one) for name, one in _statuses(fd)]
+                    found += reversed(below)
 
     def names(self, parts: Parts = ()) -> list[str]:
         """The names in a directory, sorted."""

@@ -5,6 +5,7 @@ Nothing is removed but a file whose bytes were read again just before, and nothi
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -29,6 +30,10 @@ _AWAY = "away"
 _NOTES = "notes"
 _NAME_MAX_BYTES = 255
 _BLOCK_BYTES = 1024 * 1024
+#: So many folders may lie in each other: deeper ones have paths that no program opens.
+_DEEPEST = 200
+#: A longer note is none of ours.
+_NOTE_MOST_BYTES = 256 * 1024 * 1024
 
 
 class Kind(StrEnum):
@@ -135,15 +140,21 @@ class InboxDirectory:
         return [one for one in self._directory.names() if one != REFUSED and one[0] != "."]
 
     def look(self, name: str) -> Snapshot:
-        """What an entry is now; empty where it is gone."""
+        """What an entry is now; empty where it is gone.
+
+        Raises:
+            OSError: It cannot be read, or has too many folders in each other.
+        """
         status = self._directory.status((name,))
         if status is None:
             return {}
         found = {(name,): _seen(status)}
         if stat.S_ISDIR(status.st_mode):
             with suppress(FileNotFoundError, NotADirectoryError):
-                walked = self._directory.walk((name,))
-                found |= {parts: _seen(status) for parts, status in walked}
+                for parts, status in self._directory.walk((name,)):
+                    if len(parts) > _DEEPEST:
+                        raise OSError(errno.ENAMETOOLONG, "too many folders lie in each other")
+                    found[parts] = _seen(status)
         return found
 
     def written(self, snapshot: Snapshot) -> Parts | None:
@@ -206,8 +217,15 @@ class InboxDirectory:
         return ended
 
     def _go_on(self, note: Parts) -> Concluded | Unfinished:
-        with self._directory.open(note) as file:
-            conclusion = cattrs.structure(json.load(file), Conclusion)
+        try:
+            conclusion = self._read_note(note)
+        except (InvalidPath, ValueError, OSError) as error:
+            # Whatever it is, it is not ours to remove.
+            return Unfinished(
+                name="/".join(note),
+                entries=frozenset(),
+                reason=f"it is no note of musictasks, or damaged: remove it ({error})",
+            )
         try:
             return self._carry_out(conclusion, note)
         except OSError as error:
@@ -216,6 +234,27 @@ class InboxDirectory:
             return Unfinished(
                 name=conclusion.name, entries=frozenset(entries), reason=_reason(error)
             )
+
+    def _read_note(self, note: Parts) -> Conclusion:
+        """What a note says; it lies where anybody may write who can write into the inbox.
+
+        Raises:
+            InvalidPath, ValueError: It is no note.
+            OSError: It cannot be read.
+        """
+        with self._directory.open(note) as file:
+            text = file.read(_NOTE_MOST_BYTES)
+        try:
+            conclusion = cattrs.structure(json.loads(text), Conclusion)
+        except (cattrs.BaseValidationError, TypeError, KeyError, RecursionError) as error:
+            raise ValueError(type(error).__name__) from error
+        places = [done.parts for done in conclusion.done]
+        places += [*conclusion.directories, *((one.name,) for one in conclusion.refused)]
+        for parts in places:
+            if not parts:
+                raise ValueError("a path is missing")
+            self._directory.path(parts)
+        return conclusion
 
     def refuse_in_place(self, refused: Refused) -> Path:
         """Only writes the reason down, once for the same one; returns its file."""

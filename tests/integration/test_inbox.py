@@ -432,6 +432,15 @@ def test_what_cannot_be_noted_stays_and_is_tried_again_and_not_all_the_time(desk
     assert whole(desk.library)
 
 
+def test_folders_in_folders_without_end_hold_no_others_up(desk: Desk) -> None:
+    copy_album(desk.path / "Album")
+    deep = "/".join(["d"] * 500)
+    (desk.path / "Deep" / deep).mkdir(parents=True)
+    assert desk.pass_by()
+    assert whole(desk.library)
+    assert "too many folders" in desk.told(What.LATER)["Deep"]
+
+
 def test_an_archive_whose_album_is_there_with_other_files_is_refused_after_a_look(
     desk: Desk,
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from musictasks.files import Effects, using
+from musictasks.library import inbox_directory
 from musictasks.library.inbox_directory import (
     Conclusion,
     Done,
@@ -231,3 +232,56 @@ def test_where_the_file_system_cannot_rename_without_overwriting_it_looks_first(
         "refused/Album (2)/noise": b"noise",
         "refused/Album (2).txt": b"why",
     }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        '{"name": "Album"',
+        '{"name": "", "done": [{"parts": ["..", "x"], "size_bytes": 1, "checksum": "0"}]}',
+        '{"name": "", "directories": [[]]}',
+        '{"name": "", "refused": [{"name": "a/b", "text": "", "remains": []}]}',
+        "[" * 100_000,
+    ],
+)
+def test_a_note_that_is_none_is_told_of_and_left_alone(inbox: InboxDirectory, text: str) -> None:
+    """Whoever writes into the inbox can write there, too."""
+    note = inbox.root / ".musictasks" / "notes" / "x.json"
+    put(inbox.root, **{".musictasks__notes__x.json": text.encode(), "a": b"song"})
+    (unfinished,) = inbox.go_on()
+    assert isinstance(unfinished, Unfinished)
+    assert unfinished.name == ".musictasks/notes/x.json"
+    assert note.read_text(encoding="utf-8") == text
+    note.unlink()
+    assert inbox.go_on() == []
+    assert files(inbox.root) == {"a": b"song"}
+    assert not inbox.is_unfinished
+
+
+def test_a_note_that_is_a_link_is_not_followed(inbox: InboxDirectory, tmp_path: Path) -> None:
+    conclusion = album(inbox)
+    notes = inbox.root / ".musictasks" / "notes"
+    notes.mkdir(parents=True)
+    outside = tmp_path.with_name(f"{tmp_path.name}-note")
+    outside.write_bytes(inbox_directory._saved(conclusion))
+    (notes / "x.json").symlink_to(outside)
+    assert isinstance(inbox.go_on()[0], Unfinished)
+    assert len(files(inbox.root / "Album")) == 3
+
+
+def test_folders_in_folders_without_end_are_an_error_of_their_own(inbox: InboxDirectory) -> None:
+    """Of more of them than Python has calls in each other, too."""
+    (inbox.root / "Album").mkdir()
+    fd = os.open(inbox.root / "Album", os.O_RDONLY)
+    try:
+        for _ in range(sys.getrecursionlimit() + 100):
+            os.mkdir("d", dir_fd=fd)
+            below = os.open("d", os.O_RDONLY, dir_fd=fd)
+            os.close(fd)
+            fd = below
+    finally:
+        os.close(fd)
+    with pytest.raises(OSError, match="too many folders"):
+        inbox.look("Album")
