@@ -298,8 +298,9 @@ class InboxDirectory:
     def _is_same(self, parts: Parts, done: Done) -> bool:
         try:
             with self._directory.open(parts) as file:
-                same = _sha1(file) == done.checksum
-                return same and not has_writer(file)
+                # Invariant: asked before it is read. Nobody can open it by its name now, so what
+                # is read cannot be written over meanwhile by one who closes it then.
+                return not has_writer(file) and _sha1(file) == done.checksum
         except InvalidPath:
             return False  # no file any more
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from musictasks.files import Effects, using
@@ -232,6 +233,28 @@ def test_where_the_file_system_cannot_rename_without_overwriting_it_looks_first(
         "refused/Album (2)/noise": b"noise",
         "refused/Album (2).txt": b"why",
     }
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS gives no leases")
+def test_what_is_written_over_while_it_is_compared_and_closed_then_stays(
+    inbox: InboxDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer had it open before, and is through before the comparison is."""
+    put(inbox.root, song=b"song")
+    writer = (inbox.root / "song").open("r+b", buffering=0)
+    real = inbox_directory._sha1
+
+    def read_then_written(file: BinaryIO) -> str:
+        found = real(file)
+        writer.write(b"edit")
+        writer.close()
+        return found
+
+    monkeypatch.setattr(inbox_directory, "_sha1", read_then_written)
+    with writer:
+        concluded = inbox.conclude(Conclusion(name="", done=(done("song", b"song"),)))
+    assert set(files(inbox.root)) == {"song"}
+    assert concluded.changed == (("song",),)
 
 
 @pytest.mark.parametrize(
