@@ -27,7 +27,7 @@ from .trees import remove_tree
 
 if TYPE_CHECKING:
     from .assembling import Filling, assemble, new_directory, sweep_assembly
-    from .placing import Placed, place, sweep
+    from .placing import Placed, looks_of, place, sweep
     from .uploads import Counted, UploadData, counted
 
 else:
@@ -36,7 +36,7 @@ else:
         __name__,
         submod_attrs={
             "assembling": ["Filling", "assemble", "new_directory", "sweep_assembly"],
-            "placing": ["Placed", "place", "sweep"],
+            "placing": ["Placed", "looks_of", "place", "sweep"],
             "uploads": ["Counted", "UploadData", "counted"],
         },
     )
@@ -64,6 +64,7 @@ __all__ = [
     "make_root",
     "new_directory",
     "open_regular",
+    "looks_of",
     "place",
     "remove_tree",
     "same_name",

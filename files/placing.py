@@ -35,6 +35,13 @@ class Placed:
     size_bytes: int
     #: Of a file that was copied, its SHA-256 in hex digits, as it was read again from the disk.
     sha256: str | None = field(default=None, eq=False)
+    #: Of a file that was copied: `looks_of` when it was.
+    looks: tuple[int, int, int] | None = field(default=None, eq=False)
+
+
+def looks_of(status: os.stat_result) -> tuple[int, int, int]:
+    """What of a file's state stays as it is while it gets its name, and not if it is written to."""
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def place(
@@ -111,6 +118,7 @@ class _Placing:
                 sha256 = self._copy(fd, size_bytes, progress)
                 steps.set_mode(fd, mode)
                 self._sync(fd)
+                looks = looks_of(os.fstat(fd))
             finally:
                 os.close(fd)
             # Invariant: the name appears only when all bytes and the mode are durable.
@@ -126,7 +134,7 @@ class _Placing:
             steps.drop(temporary, self.dir_fd)
             raise
         self._sync(self.dir_fd)
-        return Placed(existed=False, size_bytes=size_bytes, sha256=sha256)
+        return Placed(existed=False, size_bytes=size_bytes, sha256=sha256, looks=looks)
 
     def _copy(self, fd: int, size_bytes: int, progress: Progress | None) -> str:
         """Copy, then read the copy again: it has to be what was read; returns its SHA-256."""

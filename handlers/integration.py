@@ -97,7 +97,7 @@ class Integration:
                 durable=self.durable,
             )
         if self.ledger is not None:
-            Recording(self.ledger, self.music).file(task, target, work, placed.sha256)
+            Recording(self.ledger, self.music).file(task, target, work, placed)
         return succeed(changes=changes, message=_said(placed, target))
 
     def _album(self, task: MusicTask, work: Work, source: str, target: str) -> Outcome:

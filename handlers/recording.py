@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from ..errors import InvalidPath, LedgerUnusable
+from ..files import Placed, looks_of
 from ..library import (
     Archive,
     Identity,
@@ -36,11 +37,9 @@ class Recording:
     ledger: Ledger
     music: MusicDirectory
 
-    def file(self, task: MusicTask, path: str, work: Work, sha256: str | None) -> None:
-        """One file; `sha256`: its SHA-256, as far as it is known already."""
-        is_upload = task.preprocessed_path is None
-        sha1 = task.source_checksum if is_upload else None
-        self._record(task, [path], work, sha1=sha1, sha256=sha256)
+    def file(self, task: MusicTask, path: str, work: Work, placed: Placed) -> None:
+        """One file; what is known of its bytes is not found out again, if they are those still."""
+        self._record(task, [path], work, placed=placed)
 
     def album(self, task: MusicTask, paths: Sequence[str], work: Work) -> None:
         """The files that an archive became."""
@@ -55,11 +54,13 @@ class Recording:
         paths: Sequence[str],
         work: Work,
         archive: Archive | None = None,
-        sha1: str | None = None,
-        sha256: str | None = None,
+        placed: Placed | None = None,
     ) -> None:
         try:
-            found = [self._measured(task, path, work, sha1, sha256) for path in paths]
+            measured = [self._measured(task, path, work, placed) for path in paths]
+            found = [one for one in measured if one is not None]
+            if len(found) < len(measured):
+                archive = None  # not all is there that it became
             entries = [entry for entry, _ in found]
             audio = [(entry.sha256, audio) for entry, audio in found if audio is not None]
             self.ledger.record(entries, audio, archive)
@@ -67,13 +68,25 @@ class Recording:
             _log.warning("task %s: what it placed is not in the ledger: %s", task.id, error)
 
     def _measured(
-        self, task: MusicTask, path: str, work: Work, sha1: str | None, sha256: str | None
-    ) -> tuple[LedgerEntry, str | None]:
+        self, task: MusicTask, path: str, work: Work, placed: Placed | None
+    ) -> tuple[LedgerEntry, str | None] | None:
+        """What is to be known of a file; None if it changes meanwhile: then nothing is sure."""
         with self.music.directory.open(path) as file:
+            status = os.fstat(file.fileno())
+            sha1 = sha256 = None
+            # Invariant: only of the very bytes that were placed. Somebody may have written to the
+            # file since: a tagger that is told of new files needs no time for that.
+            if placed is not None and placed.looks == looks_of(status):
+                sha1 = task.source_checksum if task.preprocessed_path is None else None
+                sha256 = placed.sha256
             found = digests_of(
                 file, path, sha1=sha1 is None, sha256=sha256 is None, check=work.check
             )
-            status = os.fstat(file.fileno())
+            after = os.fstat(file.fileno())
+        identity = Identity.of(status)
+        if Identity.of(after) != identity:
+            _log.warning("task %s: %s changes just now, so it is not in the ledger", task.id, path)
+            return None
         entry = LedgerEntry(
             path=path,
             size_bytes=status.st_size,
@@ -85,5 +98,5 @@ class Recording:
             task=task.id,
         )
         # The import looks at it next.
-        note_bytes(Identity.of(status), RecentBytes(entry.sha1, entry.sha256, found.audio))
+        note_bytes(identity, RecentBytes(entry.sha1, entry.sha256, found.audio))
         return entry, found.audio

@@ -7,14 +7,16 @@ import os
 import pickle
 import shutil
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pytest
 from attrs import evolve
 from clikit import retag
 from musictasks.files import Directory, Effects, using
-from musictasks.handlers import Integration
+from musictasks.handlers import Integration, recording
 from musictasks.library import (
     Archive,
+    Digests,
     Ledger,
     MusicDirectory,
     SongTags,
@@ -264,6 +266,52 @@ def test_what_was_placed_is_imported_without_a_look_unless_it_was_changed(handle
     (song,) = read_songs(handler.music, [TARGET])
     assert song.tags.title == "Retagged"
     assert song.checksum == hashlib.sha256(target.read_bytes()).hexdigest()
+
+
+class _Tagger(Effects):
+    """Changes a file at once when it has got its name in the Music Directory."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def rename_noreplace(self, src: str, dst: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        super().rename_noreplace(src, dst, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+        if dst == self.target.name:
+            retag(self.target, title="Retagged")
+
+
+def test_a_file_that_is_changed_as_soon_as_it_is_placed_is_known_as_it_is(handler: Integration):
+    """Not with the checksums of the upload: a verification would call it rotten."""
+    sha1 = hashlib.sha1(SONG.read_bytes()).hexdigest()
+    target, ledger = handler.music.root / TARGET, known(handler)
+    with using(_Tagger(target)):
+        evolve(handler, ledger=ledger)(evolve(TASK, source_checksum=sha1), Work())
+    (entry,) = ledger.entries().values()
+    assert entry.sha1 == hashlib.sha1(target.read_bytes()).hexdigest() != sha1
+    assert entry.sha256 == hashlib.sha256(target.read_bytes()).hexdigest()
+    assert verify(handler.music, ledger).findings == ()
+    (song,) = read_songs(handler.music, [TARGET])
+    assert (song.tags.title, song.checksum) == ("Retagged", entry.sha256)
+
+
+def test_a_file_that_is_changed_while_it_is_taken_down_is_not_in_the_ledger(
+    handler: Integration, caplog: pytest.LogCaptureFixture
+):
+    """The next verification finds it."""
+    target, ledger = handler.music.root / TARGET, known(handler)
+
+    def digests(file: BinaryIO, *args: Any, **options: Any) -> Digests:
+        found = digests_of(file, *args, **options)
+        retag(target, title="Retagged")
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recording, "digests_of", digests)
+        assert evolve(handler, ledger=ledger)(TASK, Work()).event == "succeed"
+    assert ledger.entries() == {}
+    assert "changes just now" in caplog.text
+    (song,) = read_songs(handler.music, [TARGET])
+    assert song.tags.title == "Retagged"
 
 
 def test_the_files_of_an_archive_are_in_the_ledger(handler: Integration):
