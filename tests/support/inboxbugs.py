@@ -28,10 +28,7 @@ INBOX_BUGS = (
         "library/inbox_directory.py",
         "                return not has_writer(file) and _sha1(file) == done.checksum\n",
         "                return _sha1(file) == done.checksum and not has_writer(file)\n",
-        (
-            f"{_LEAVING}"
-            "::test_what_is_written_over_while_it_is_compared_and_closed_then_stays",
-        ),
+        (f"{_LEAVING}::test_what_is_written_over_while_it_is_compared_and_closed_then_stays",),
     ),
     Bug(
         "inbox: what could not be noted is never tried again",
