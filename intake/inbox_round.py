@@ -12,6 +12,7 @@ from pathlib import Path
 from attrs import define, field, frozen
 
 from ..errors import MusicTasksError, TaskNotFound
+from ..files import Parts
 from ..library.inbox_directory import (
     Conclusion,
     Done,
@@ -97,13 +98,16 @@ class Round:
         """What becomes of each; nothing in the inbox is changed."""
         planned: list[tuple[Group, Plan]] = []
         for group in groups:
+            folders = self._folders(group)
             try:
                 plan = self._plan(group)
             except Exception as error:  # one file that nobody thought of holds no others up
                 _log.exception("%s cannot be planned", group.name)
                 self._verdicts.append(Verdict(group, later=f"{type(error).__name__}: {error}"))
                 continue
-            if self._has_changed(group):
+            # Invariant: what was hashed lies in the inbox. A plan opens files by their paths, and
+            # a link may have had the place of a folder meanwhile. From here on the hashes count.
+            if folders is None or self._folders(group) != folders or self._has_changed(group):
                 self._verdicts.append(Verdict(group, changed=True))
             else:
                 planned.append((group, plan))
@@ -120,6 +124,15 @@ class Round:
             Overrides(wording=_OPTIONS),
             look_inside=group.was_tried,
         )
+
+    def _folders(self, group: Group) -> dict[Parts, tuple[int, int, int]] | None:
+        """Which directories those of a group are; None if not all of them are there."""
+        seen = {parts for parts, one in group.snapshot.items() if one.kind is Kind.DIRECTORY}
+        try:
+            found = dict(chain.from_iterable(self.inbox.folders(n).items() for n in group.names))
+        except OSError:
+            return None
+        return found if found.keys() == seen else None
 
     def _has_changed(self, group: Group) -> bool:
         try:

@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -155,6 +156,23 @@ class InboxDirectory:
                     if len(parts) > _DEEPEST:
                         raise OSError(errno.ENAMETOOLONG, "too many folders lie in each other")
                     found[parts] = _seen(status)
+        return found
+
+    def folders(self, name: str) -> dict[Parts, tuple[int, int, int]]:
+        """The directories of an entry: by device, inode and when the inode changed, in unix ns.
+
+        Who moves one away, and back again, changes that.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        found: dict[Parts, tuple[int, int, int]] = {}
+        status = self._directory.status((name,))
+        if status is not None and stat.S_ISDIR(status.st_mode):
+            walked = chain([((name,), status)], self._directory.walk((name,)))
+            for parts, one in walked:
+                if stat.S_ISDIR(one.st_mode):
+                    found[parts] = one.st_dev, one.st_ino, one.st_ctime_ns
         return found
 
     def written(self, snapshot: Snapshot) -> Parts | None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from archivekit import album_files, make_zip
@@ -18,7 +19,7 @@ from clikit import BOOKLET, COVER, FLAC, MP3, TARGETS, Library, copy_album, reta
 from inboxkit import Desk
 from musictasks.errors import SettingsError
 from musictasks.files import Effects, using
-from musictasks.intake import Batch, Inbox, Silent, What
+from musictasks.intake import Batch, Inbox, Plan, Silent, What, inbox_round
 from musictasks.music import open_library
 from videokit import make_video
 
@@ -263,6 +264,32 @@ def test_no_link_is_followed_out_of_the_inbox(desk: Desk, outside: Path) -> None
     assert {path.name for path in desk.path.iterdir()} == {"link", "song.flac", "Album"}
     assert (desk.path / "Album" / MP3).is_symlink()
     assert {path.name for path in outside.iterdir()} == set(TARGETS)
+
+
+def test_a_link_that_has_a_folders_place_while_it_is_read_brings_nothing_in(
+    desk: Desk, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may write into the inbox, but not read what is elsewhere; the folder is back soon."""
+    inner = desk.path / "Album" / "CD1"
+    copy_album(inner)
+    retag(outside / FLAC, album="Secret")
+    real = inbox_round.make_plan
+
+    def swapped(*args: Any, **options: Any) -> Plan:
+        aside = inner.rename(desk.root / "aside")
+        inner.symlink_to(outside)
+        plan = real(*args, **options)
+        inner.unlink()
+        aside.rename(inner)
+        return plan
+
+    monkeypatch.setattr(inbox_round, "make_plan", swapped)
+    assert desk.pass_by()
+    assert desk.library.music == {}
+    assert "changed while it was read" in desk.told(What.COMING)["Album"]
+    monkeypatch.undo()
+    assert desk.pass_by()
+    assert whole(desk.library)
 
 
 def test_a_name_that_is_no_text_is_a_name_like_others(desk: Desk) -> None:
