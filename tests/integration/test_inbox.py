@@ -481,6 +481,21 @@ def test_an_archive_whose_album_is_there_with_other_files_is_refused_after_a_loo
     assert "the album is there with other files" in reason
 
 
+def test_an_archive_stays_if_a_song_of_it_was_changed_under_its_old_time(desk: Desk) -> None:
+    """Of as many bytes as before: the ledger alone would say that the archive is there."""
+    (desk.path / "Album.zip").write_bytes(make_zip(album_files()))
+    assert desk.pass_by()
+    assert desk.names == set()
+    booklet = desk.library.root / "music" / TARGETS[BOOKLET]
+    status, data = booklet.stat(), booklet.read_bytes()
+    booklet.write_bytes(data[::-1])
+    os.utime(booklet, ns=(status.st_atime_ns, status.st_mtime_ns))
+    (desk.path / "Album.zip").write_bytes(make_zip(album_files()))
+    assert desk.pass_by()
+    assert desk.names == {"refused/Album.zip", "refused/Album.zip.txt"}
+    assert booklet.read_bytes() == data[::-1]
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_what_cannot_be_read_stays_and_holds_no_others_up(desk: Desk) -> None:
     copy_album(desk.path, FLAC)

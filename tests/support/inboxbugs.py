@@ -74,6 +74,13 @@ INBOX_BUGS = (
         (f"{_INBOX}::test_a_link_that_has_a_folders_place_while_it_is_read_brings_nothing_in",),
     ),
     Bug(
+        "inbox: an archive leaves though a file that it became was changed under its old time",
+        "intake/archive_job.py",
+        "        if not self._is_untouched():\n",
+        "        if False:\n",
+        (f"{_INBOX}::test_an_archive_stays_if_a_song_of_it_was_changed_under_its_old_time",),
+    ),
+    Bug(
         "inbox: an album leaves though a part of it has found no room",
         "intake/inbox_round.py",
         "            if reason is not None:\n                return Verdict(group, later=reason)\n",
