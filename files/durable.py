@@ -23,8 +23,10 @@ from .syncing import SharedSync
 _MODE = 0o664
 
 
-#: Inode, modification time in ns, size.
-_PACKED = Struct("=QqQ")
+#: Inode, modification time in seconds and ns (as ns alone, that of a file of the year 2263 has more
+#: than 64 bits), size.
+_PACKED = Struct("=QqIQ")
+_NS = 1_000_000_000
 
 
 #: What tells one state of a file from another; packed, for there is one for each task.
@@ -32,12 +34,13 @@ Identity = NewType("Identity", bytes)
 
 
 def identity_of(status: os.stat_result) -> Identity:
-    return Identity(_PACKED.pack(status.st_ino, status.st_mtime_ns, status.st_size))
+    return Identity(_PACKED.pack(status.st_ino, *divmod(status.st_mtime_ns, _NS), status.st_size))
 
 
 def written_at(identity: Identity) -> float:
     """When the file was written last, in unix seconds."""
-    return _PACKED.unpack(identity)[1] / 1e9
+    _, seconds, ns, _ = _PACKED.unpack(identity)
+    return seconds + ns / _NS
 
 
 @define(eq=False, repr=False)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from musictasks.errors import FileChanged, InvalidPath
-from musictasks.files import Directory, DurableFile, using
+from musictasks.files import Directory, DurableFile, using, written_at
 from musictasks.testing import Struck
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -382,3 +382,15 @@ def test_what_a_failed_fsync_undoes_is_synced(
     assert isinstance(effects, Struck)
     assert effects.calls[3:] == ["rename_noreplace", "fsync", "unlink", "fsync"]
     assert made.status() is None
+
+
+def test_a_file_of_whatever_time_is_saved(file: DurableFile, path: Path) -> None:
+    """Times that a wrong clock gives are no reason not to load: before 1970, after the year 2262."""
+    for seconds in (-3, 10_000_000_000):
+        os.utime(path, ns=(seconds * 10**9 + 1, seconds * 10**9 + 1))
+        status = file.status()
+        assert status is not None
+        if path.stat().st_mtime_ns == seconds * 10**9 + 1:  # not every file system has such times
+            assert written_at(status) == pytest.approx(seconds, abs=1e-3)
+        text = file.read(100)
+        file.save(text)
