@@ -122,13 +122,15 @@ class DurableNames:
 
     def sync(self, dir_fd: int) -> None:
         """The names that are in the directory now are durable afterwards; OSError: they are not."""
-        # Invariant: looked at before the fsync, so that a change meanwhile is not taken for synced.
+        # Invariant: both looked at before the fsync, which may take long, so that a change
+        # meanwhile is not taken for synced: also one in the same tick as the last.
+        now_s = time.time()
         found = os.fstat(dir_fd)
         key = found.st_dev, found.st_ino
         if self._known.get(key) == found.st_ctime_ns:
             return
         effects.current.fsync(dir_fd)
-        if time.time() - found.st_ctime > _SETTLE_S:
+        if now_s - found.st_ctime > _SETTLE_S:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             self._known[key] = found.st_ctime_ns

@@ -385,7 +385,7 @@ def test_what_a_failed_fsync_undoes_is_synced(
 
 
 def test_a_file_of_whatever_time_is_saved(file: DurableFile, path: Path) -> None:
-    """Times that a wrong clock gives are no reason not to load: before 1970, after the year 2262."""
+    """Before 1970, or after the year 2262: a wrong clock is no reason not to load it."""
     for seconds in (-3, 10_000_000_000):
         os.utime(path, ns=(seconds * 10**9 + 1, seconds * 10**9 + 1))
         status = file.status()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from musictasks.files import Directory, syncing, using
+from musictasks.files import Directory, Effects, syncing, using
 from musictasks.files.syncing import DurableNames
 
 
@@ -78,3 +78,21 @@ def test_few_directories_are_remembered(
         (root.root / name).mkdir()
         sync(names, Directory(root.root / name))()
     assert len(names._known) <= 2
+
+
+def test_what_changes_during_a_long_fsync_is_synced_again(
+    breaks: Any, root: Directory, names: DurableNames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change in the same tick as the one before it: that it is old by then proves nothing."""
+    now = time.time()
+    (root.root / "new").mkdir()
+    monkeypatch.setattr(time, "time", lambda: now)
+
+    class Slow(Effects):
+        def fsync(self, fd: int) -> None:
+            super().fsync(fd)
+            monkeypatch.setattr(time, "time", lambda: now + 60)
+
+    with using(Slow()):
+        sync(names, root)()
+    assert breaks.count(sync(names, root)) == ["fsync"]
