@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
@@ -15,12 +14,17 @@ from attrs import define, field
 from . import effects, steps
 from .directory import Directory, open_regular
 from .paths import check_name, check_relative
+from .upload_marks import (
+    drop_marks,
+    drop_sure_marks,
+    held_back_name,
+    make_sure_mark,
+    offsets_held_back,
+)
 
 #: So many bytes are taken before they are made durable (an fsync for each chunk costs up to 10x).
 SYNC_EVERY_BYTES = 64 * 1024 * 1024
 _BLOCK_BYTES = 1024 * 1024
-#: An empty file beside the data: what the data has beyond this offset does not count yet.
-_HELD_BACK = re.compile(r"\.held-back-([0-9]{1,19})")
 
 
 class Counted(NamedTuple):
@@ -42,16 +46,12 @@ def counted(directory: Directory, path: str) -> Counted:
     """
     try:
         with directory.parent(path) as (dir_fd, name):
-            offsets = _offsets_held_back(dir_fd)
+            offsets = offsets_held_back(dir_fd)
             found = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
     except (FileNotFoundError, NotADirectoryError):
         # Marks without a file hold nothing back, but they have to go.
         return Counted(held_back=True)
     return Counted(min([found.st_size, *offsets]), found.st_mtime, bool(offsets))
-
-
-def _offsets_held_back(dir_fd: int) -> list[int]:
-    return [int(found[1]) for found in map(_HELD_BACK.fullmatch, os.listdir(dir_fd)) if found]
 
 
 @define(eq=False)
@@ -69,6 +69,8 @@ class UploadData:
     path: str = field(validator=lambda _self, _attribute, value: check_relative(value))
     #: False leaves every fsync out.
     durable: bool = True
+    #: No checksum will judge the whole: after a power cut only what was durable counts.
+    unannounced: bool = False
     _hash: Any = field(factory=lambda: hashlib.sha1(usedforsecurity=False), init=False)
     #: How many bytes `_hash` has seen.
     _hashed_bytes: int = field(default=0, init=False)
@@ -79,6 +81,8 @@ class UploadData:
     _suspect: bool = field(default=False, init=False)
     #: Whether nothing is held back that an earlier object, or a failed call, left so.
     _settled: bool = field(default=False, init=False)
+    #: What the mark says that is sure after a power cut; None where there is none.
+    _sure_bytes: int | None = field(default=None, init=False)
     #: The hash and its bytes at the offset from which on bytes are held back.
     _hash_before: tuple[Any, int] | None = field(default=None, init=False)
 
@@ -103,6 +107,7 @@ class UploadData:
             fd = open_regular(name, dir_fd, self.path, flags)
             try:
                 self._stand_at(fd, offset)
+                self._mark(dir_fd)
                 before = (self._hash.copy(), self._hashed_bytes)
                 try:
                     steps.write_all(fd, data, offset)
@@ -142,7 +147,7 @@ class UploadData:
         """
         with self._place(offset) as (dir_fd, _):
             self._settled = False  # until what follows has happened as a whole
-            os.close(steps.new_file(f".held-back-{offset}", dir_fd, 0o600))
+            os.close(steps.new_file(held_back_name(offset), dir_fd, 0o600))
             if self.durable:
                 # Invariant: durable before any of the bytes are.
                 effects.current.fsync(dir_fd)
@@ -160,7 +165,7 @@ class UploadData:
             self.make_durable()
         with self.directory.parent(self.path) as (dir_fd, _):
             # Not made durable: after a power cut the bytes may not count, as any that came last.
-            _drop_marks(dir_fd)
+            drop_marks(dir_fd)
         self._hash_before = None
 
     def take_back(self) -> None:
@@ -180,11 +185,11 @@ class UploadData:
         if self._settled:
             return
         with suppress(FileNotFoundError), self.directory.parent(self.path) as (dir_fd, _):
-            offsets = _offsets_held_back(dir_fd)
+            offsets = offsets_held_back(dir_fd)
             if offsets:
                 self._cut_durably(min(offsets))
                 # Invariant: only when the bytes are gone for good.
-                _drop_marks(dir_fd)
+                drop_marks(dir_fd)
         self._hash_before = None
         self._settled = True
 
@@ -261,7 +266,16 @@ class UploadData:
     def _forget(self) -> None:
         self._hash, self._hashed_bytes = hashlib.sha1(usedforsecurity=False), 0
         self._durable_bytes, self._name_is_durable, self._suspect = 0, False, False
-        self._settled, self._hash_before = False, None
+        self._settled, self._hash_before, self._sure_bytes = False, None, None
+
+    def _mark(self, dir_fd: int) -> None:
+        """Before bytes come that are not durable: a mark of what is."""
+        if not (self.unannounced and self.durable):
+            return
+        if self._sure_bytes is None or self._sure_bytes > self._durable_bytes:
+            # Invariant: durable before any of the bytes are.
+            make_sure_mark(dir_fd, self._durable_bytes)
+            self._sure_bytes = self._durable_bytes
 
     def _stand_at(self, fd: int, offset: int) -> None:
         size = os.fstat(fd).st_size
@@ -294,6 +308,9 @@ class UploadData:
             except OSError:
                 self._suspect = True
                 raise
+        if self.unannounced:
+            self._sure_bytes = None
+            drop_sure_marks(dir_fd)
         if not self._name_is_durable:
             effects.current.fsync(dir_fd)
             self._name_is_durable = True
@@ -323,9 +340,3 @@ class UploadData:
             steps.drop(temporary, dir_fd)
             raise
         self._suspect, self._name_is_durable = False, False
-
-
-def _drop_marks(dir_fd: int) -> None:
-    for offset in _offsets_held_back(dir_fd):
-        with suppress(FileNotFoundError):
-            effects.current.unlink(f".held-back-{offset}", dir_fd=dir_fd)

@@ -340,7 +340,10 @@ class Uploads:
             entry, data = self._under_way.get(task.key, (None, None))
             if data is None or entry != task.entries or data.path != task.record.upload_path:
                 data = UploadData(
-                    self._directory, task.record.upload_path, durable=self._directory.durable
+                    self._directory,
+                    task.record.upload_path,
+                    durable=self._directory.durable,
+                    unannounced=task.record.source_checksum is None,
                 )
                 self._under_way[task.key] = (task.entries, data)
             return data

@@ -461,6 +461,22 @@ BUGS = (
         (f"{_DIRECTORY}::test_data_that_is_kept_stays",),
     ),
     Bug(
+        "uploads: unknown bytes count though a power cut may have torn them",
+        "uploads/uploads.py",
+        "unannounced=task.record.source_checksum is None,",
+        "unannounced=False,",
+        (f"{_UPLOADS}::test_after_a_power_cut_bytes_of_an_unknown_checksum_come_again",),
+    ),
+    Bug(
+        "uploads: the mark of what is durable is not synced before other bytes",
+        "files/upload_marks.py",
+        "    effects.current.fsync(dir_fd)\n",
+        "",
+        (
+            "tests/unit/files/test_files_uploads.py::test_the_mark_is_durable_before_unknown_bytes_are",
+        ),
+    ),
+    Bug(
         "uploads: without a SHA-1 the file is renamed before the save",
         "uploads/uploads.py",
         '            changes |= {"source_checksum": sha1, "upload_path": path}\n',

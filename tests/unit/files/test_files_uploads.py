@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from musictasks.errors import InvalidPath
-from musictasks.files import Directory, UploadData, counted, uploads, using
+from musictasks.files import Directory, UploadData, counted, upload_marks, uploads, using
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -418,3 +418,99 @@ def test_any_sequence_keeps_size_and_hash_true(
         if root.is_file("u"):
             assert data.hexdigest() == sha1(model)
     assert set(root.names()) <= {"u"}
+
+
+# -- bytes whose checksum nobody announced ---------------------------------------------------------
+
+
+@pytest.fixture
+def unknown(root: Directory) -> UploadData:
+    return UploadData(root, "own/upload", unannounced=True)
+
+
+def cut_power(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system starts anew."""
+    monkeypatch.setattr(upload_marks, "this_boot", lambda: "the-next")
+
+
+def test_after_a_power_cut_only_what_was_durable_counts_of_unknown_bytes(
+    root: Directory, unknown: UploadData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have left zeros, and no checksum tells; the upload goes on before them."""
+    monkeypatch.setattr(uploads, "SYNC_EVERY_BYTES", 6)
+    unknown.append(b"one", 0)
+    unknown.append(b"two", 3)  # made durable
+    unknown.append(b"!", 6)
+    assert counted(root, "own/upload").size_bytes == 7
+    (root.root / "own/upload").write_bytes(b"onetwo\0")
+    cut_power(monkeypatch)
+    found = counted(root, "own/upload")
+    assert (found.size_bytes, found.held_back) == (6, True)
+    again = UploadData(root, "own/upload", unannounced=True)
+    again.append(b"?", 6, last=True)
+    assert again.hexdigest() == sha1(b"onetwo?")
+    assert counted(root, "own/upload").size_bytes == 7
+
+
+def test_after_a_kill_all_unknown_bytes_count(root: Directory, unknown: UploadData) -> None:
+    """The system has them, durable or not; at a power cut later they count no more."""
+    unknown.append(b"one", 0)
+    assert counted(root, "own/upload").size_bytes == 3
+    again = UploadData(root, "own/upload", unannounced=True)
+    again.append(b"two", 3)
+    assert counted(root, "own/upload").size_bytes == 6
+    with pytest.MonkeyPatch.context() as patched:
+        cut_power(patched)
+        assert counted(root, "own/upload").size_bytes == 0
+    again.make_durable()
+    assert root.names("own") == ["upload"]
+
+
+def test_a_power_cut_takes_nothing_that_a_checksum_will_judge(
+    root: Directory, data: UploadData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And there is no effect more."""
+    data.append(b"one", 0)
+    cut_power(monkeypatch)
+    assert counted(root, "upload.flac").size_bytes == 3
+    assert root.names() == ["upload.flac"]
+
+
+def test_the_mark_is_durable_before_unknown_bytes_are(
+    root: Directory, unknown: UploadData, breaks: Any
+) -> None:
+    """Also when bytes are cut that were durable, and others come in their place."""
+    root.make_directories("own")
+    first = breaks.count(lambda: unknown.append(b"one", 0))
+    assert first == ["fsync", "open", "open", "fsync", "write"]  # of the directory above, at first
+    assert breaks.count(lambda: unknown.append(b"two", 3)) == ["open", "write"]
+    last = breaks.count(lambda: unknown.append(b"!", 6, last=True))
+    assert last == ["open", "write", "fsync", "unlink", "fsync"]
+    assert root.names("own") == ["upload"]
+    unknown.cut(3)
+    again = breaks.count(lambda: unknown.append(b"xyz", 3))
+    assert again == ["open", "open", "fsync", "write"]
+    with pytest.MonkeyPatch.context() as patched:
+        cut_power(patched)
+        assert counted(root, "own/upload").size_bytes == 3
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_an_error_leaves_no_unknown_bytes_that_are_not_durable(
+    tmp_path_factory: pytest.TempPathFactory,
+    breaks: Any,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever fails: after a power cut no byte counts that was not made durable."""
+    monkeypatch.setattr(uploads, "SYNC_EVERY_BYTES", 6)
+    for at in range(1, 16):
+        root = Directory(tmp_path_factory.mktemp("root"))
+        data = UploadData(root, "own/upload", unannounced=True)
+        with using(breaks.fail(at, code)):
+            for _ in range(6):
+                with contextlib.suppress(OSError):
+                    data.append(b"abc", data.size())
+        with pytest.MonkeyPatch.context() as patched:
+            cut_power(patched)
+            assert counted(root, "own/upload").size_bytes <= data._durable_bytes

@@ -20,7 +20,7 @@ from musictasks.errors import (
     TaskNotSaved,
     UploadRefused,
 )
-from musictasks.files import Effects, using
+from musictasks.files import Effects, upload_marks, using
 from musictasks.statemachine import Edge, Lifecycle, Role, Sender, StateSpec, UploadTask
 from musictasks.testing import FaultInjector, Recorder, Struck
 from musictasks.uploads import Uploads, extension_of, measured
@@ -463,6 +463,24 @@ def test_half_of_a_whole_chunk_is_dropped_by_the_next_start(settings: EngineSett
         uploads.receive(task.id, DATA[2:], offset=2)
         assert engine.wait(task.id, "review", timeout=30).source_checksum == SHA1
         assert not (directory / ".held-back-2").exists()
+
+
+@pytest.mark.parametrize(("checksum", "counts"), [(None, 0), (SHA1, 4)])
+def test_after_a_power_cut_bytes_of_an_unknown_checksum_come_again(
+    settings: EngineSettings, monkeypatch: pytest.MonkeyPatch, checksum: str | None, counts: int
+):
+    """What was not durable may be torn, and only an announced checksum would tell."""
+    settings = evolve(settings, durability="fsync")
+    engine, uploads = open_papers(settings)
+    with engine:
+        task = uploads.begin(file_size=len(DATA), checksum=checksum)
+        uploads.receive(task.id, DATA[:4])
+    monkeypatch.setattr(upload_marks, "this_boot", lambda: "the-next")
+    engine, uploads = open_papers(settings)
+    with engine:
+        assert engine.get(task.id).offset == counts
+        uploads.receive(task.id, DATA[counts:], offset=counts)
+        assert engine.wait(task.id, "review", timeout=30).source_checksum == SHA1
 
 
 def test_a_disk_that_refuses_drops_a_whole_chunk(settings: EngineSettings):
