@@ -8,6 +8,8 @@ from ..engine import check_task_id
 from ..errors import InvalidPath, TaskInvalid, UploadRefused
 from ..files import check_name
 
+#: No file system has larger files, and no database larger numbers.
+_MOST_BYTES = 2**63 - 1
 _CHECKSUM = re.compile(r"[0-9A-Fa-f]{40}")
 
 
@@ -57,6 +59,8 @@ def check_announcement(
             raise UploadRefused(str(error)) from error
     if file_size < 1:
         raise UploadRefused(f"a file of {file_size} bytes cannot be uploaded: it has no content")
+    if file_size > _MOST_BYTES:
+        raise UploadRefused(f"no file has {file_size} bytes")
     if max_size_bytes is not None and file_size > max_size_bytes:
         raise UploadRefused(
             f"{file_size} bytes are more than the {max_size_bytes} that are allowed"

@@ -212,6 +212,7 @@ def test_a_preflight_says_why_an_upload_would_be_refused(tmp_path: Path):
             ({"checksum": "x"}, "not a valid SHA-1"),
             ({"filesize": 0}, "no content"),
             ({"filesize": -1}, "no content"),
+            ({"filesize": 2**63}, "no file has"),
             ({"filesize": 11}, "more than the 10 that are allowed"),
         ):
             told = ask(client, b"0123456789", **more)
