@@ -123,16 +123,18 @@ class Functions:
         given = _given(arguments)
         if not self._reserved(given["taskid"], given["filesize"]):
             return given["taskid"]
-        self._uploads.InitiateUpload(
-            given["taskid"],
-            given["mimetype"],
-            given["contenttype"],
-            given["filesize"],
-            given["checksum"],
-            given["filename"],
-        )
-        if self._unfinished is not None and not self._engine.is_known(given["taskid"]):
-            self._unfinished.forget(given["taskid"])
+        try:
+            self._uploads.InitiateUpload(
+                given["taskid"],
+                given["mimetype"],
+                given["contenttype"],
+                given["filesize"],
+                given["checksum"],
+                given["filename"],
+            )
+        finally:
+            if self._unfinished is not None and isinstance(given["taskid"], str):
+                self._unfinished.forget_unless_waiting(given["taskid"])
         return given["taskid"]
 
     def _reserved(self, task_id: object, size: object) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import define, field
 
 from ..engine import Engine
+from ..errors import InvalidTaskFile, TaskNotFound
 from ..statemachine import UploadTask
 from ..uploads import Uploads
 from .feed import Event, Feed
@@ -60,6 +61,15 @@ class Unfinished:
                 raise Problem(507, "NoRoomForUpload", detail, headers={"Retry-After": "60"})
             self._sizes[task_id] = size
             return True
+
+    def forget_unless_waiting(self, task_id: str) -> None:
+        """It may have been refused: the id is nobody's, or a task's that has all bytes."""
+        try:
+            waits = self._engine.get(task_id).state == self._uploads.state
+        except (TaskNotFound, InvalidTaskFile):
+            waits = False
+        if not waits:
+            self.forget(task_id)
 
     def forget(self, task_id: str) -> None:
         """The upload was not made, or is gone."""

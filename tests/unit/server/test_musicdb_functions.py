@@ -50,6 +50,22 @@ def test_the_limits_of_unfinished_uploads(engine: MusicEngine):
         client.wait_for_state(SHA1, "waitforchunk")
 
 
+def test_a_refused_announcement_takes_no_place(engine: MusicEngine):
+    """Without all arguments, of a wrong type, or of a task that has all its bytes."""
+    with socket_of(engine, unfinished_uploads=1) as address, Client(address) as client:
+        lacking = UPLOAD | {"taskid": "lacking"}
+        del lacking["mimetype"]
+        wrong = {"filename": 5, "taskid": "wrong"}, {"filesize": -5, "taskid": "less"}
+        for arguments in (lacking, *(UPLOAD | one for one in wrong)):
+            client.send("InitiateUpload", arguments)
+        task_id = upload(engine, DATA).id
+        engine.wait(task_id, "readyforintegration", 10)
+        client.send("InitiateUpload", UPLOAD | {"taskid": task_id})
+        other = DATA + b"!"
+        client.send("InitiateUpload", announcement(other, "booklet.pdf"))
+        client.wait_for_state(hashlib.sha1(other).hexdigest(), "waitforchunk")
+
+
 def test_an_upload_that_is_refused(client: Client, engine: MusicEngine):
     """The id comes back all the same; an InternalError says why."""
     upload(engine, DATA, task_id="other")
