@@ -161,7 +161,12 @@ class _Sender:
             return known
         if known["state"] != "remove":
             # Of an earlier run: what was wrong then may be mended; what came in may be gone.
-            self.remote.call("DELETE", f"tasks/{task_id}")
+            try:
+                self.remote.call("DELETE", f"tasks/{task_id}")
+            except ServerRefused as error:
+                if error.status not in {404, 409}:
+                    raise
+                # An answer was lost, or the server removed it meanwhile.
         self._wait_until_gone(task_id)
         return None
 
