@@ -79,9 +79,7 @@ class Preprocessing:
 
     def _album_file(self, task: MusicTask, work: Work, file: BinaryIO, name: str) -> Outcome:
         if not self.formats.is_song(name):
-            no_song = self.formats.why_no_song(name)
-            if no_song is not None:
-                return reject(f"{name}: {no_song}")
+            # Audio, too: a later stage may make a song of it. It gets no target as it is.
             return succeed(changes=_mime_type(task, _guessed(name)))
         # Invariant: the SHA-1 is that of the data, which was compared when it had come in.
         song = recent_tags(task.source_checksum, name)

@@ -127,8 +127,7 @@ class MusicEngine(Engine[MusicTask]):
     def _check_allowed(
         self, content_type: str, file_size: int, source_filename: str | None
     ) -> None:
-        # A lifecycle of one's own may make a song of what is none yet; what it leaves for none, the
-        # preprocessing refuses.
+        # A lifecycle of one's own may make a song of what is none yet. What is none gets no target.
         name = source_filename if self._is_documented else None
         admission.check_allowed(self.settings, content_type, file_size, name)
 
