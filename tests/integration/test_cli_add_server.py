@@ -211,6 +211,20 @@ def test_a_lost_answer_to_the_announcement_makes_no_second_upload(
     assert len({task_id for task_id in made if task_id.startswith("add-")}) == 1
 
 
+def test_a_lost_answer_to_the_removal_of_an_ended_upload_is_no_failure(
+    served: Served, add: Callable[..., Any], tmp_path: Path
+):
+    """The second request for it meets a task that is being removed, or gone."""
+    packed = tmp_path / "album.zip"
+    packed.write_bytes(make_zip(album_files()))
+    assert add(packed)[0] == 0
+    shutil.rmtree(tmp_path / "served/music" / ARTIST)
+    with relay(served.port) as wire:
+        wire.lose_answer_to = b"DELETE /api/tasks"
+        assert add(packed, url=wire.url)[1].splitlines()[-1] == "1 file sent."
+        assert wire.lost == 1
+
+
 def test_nothing_is_sent_by_a_dry_run(served: Served, add: Callable[..., Any], album: Path):
     status, output = add(album, "--dry-run", url="http://127.0.0.1:1")
     assert status == 0
