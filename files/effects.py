@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 _NOREPLACE = 1
 _EXCHANGE = 2
+_SYNC_FILE_RANGE_WRITE = 2
 
 
 def _find_renameat2() -> Callable[..., int] | None:
@@ -33,7 +34,28 @@ def _find_renameat2() -> Callable[..., int] | None:
     return function
 
 
+def _find_sync_file_range() -> Callable[..., int] | None:
+    """The C library's sync_file_range (Linux); None where it has none."""
+    try:
+        function = ctypes.CDLL(None).sync_file_range
+    except (AttributeError, OSError):
+        return None
+    function.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+    function.restype = ctypes.c_int
+    return function
+
+
 _renameat2 = _find_renameat2()
+_sync_file_range = _find_sync_file_range()
+
+
+def start_writing_back(fd: int, offset: int, size: int) -> None:
+    """Lets the system write bytes to the disk now, so that a later fsync has less to wait for.
+
+    A hint: it changes nothing, proves nothing, and does not fail.
+    """
+    if _sync_file_range is not None:
+        _sync_file_range(fd, offset, size, _SYNC_FILE_RANGE_WRITE)
 
 
 def _rename(src: str, dst: str, src_dir_fd: int, dst_dir_fd: int, flags: int) -> None:

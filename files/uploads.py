@@ -24,6 +24,8 @@ from .upload_marks import (
 
 #: So many bytes are taken before they are made durable (an fsync for each chunk costs up to 10x).
 SYNC_EVERY_BYTES = 64 * 1024 * 1024
+#: So many the system is asked to write to the disk at a time, before they are waited for.
+WRITE_BACK_BYTES = 4 * 1024 * 1024
 _BLOCK_BYTES = 1024 * 1024
 
 
@@ -115,6 +117,8 @@ class UploadData:
                     self._hashed_bytes += len(data)
                     if last or self._hashed_bytes - self._durable_bytes >= SYNC_EVERY_BYTES:
                         self._make_durable(fd, dir_fd)
+                    elif self.durable:
+                        self._write_back(fd, offset, len(data))
                 except BaseException:
                     # Not made again from the file: after a failed fsync it is the only witness.
                     self._hash, self._hashed_bytes = before
@@ -123,6 +127,13 @@ class UploadData:
                     raise
             finally:
                 os.close(fd)
+
+    def _write_back(self, fd: int, offset: int, size: int) -> None:
+        """Begins to bring a large upload to the disk while more of it comes in."""
+        begun, ended = offset // WRITE_BACK_BYTES, (offset + size) // WRITE_BACK_BYTES
+        if ended > begun:
+            at = begun * WRITE_BACK_BYTES
+            effects.start_writing_back(fd, at, ended * WRITE_BACK_BYTES - at)
 
     @contextmanager
     def _place(self, offset: int) -> Iterator[tuple[int, str]]:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from musictasks.errors import InvalidPath
-from musictasks.files import Directory, UploadData, counted, upload_marks, uploads, using
+from musictasks.files import Directory, UploadData, counted, effects, upload_marks, uploads, using
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -514,3 +514,28 @@ def test_an_error_leaves_no_unknown_bytes_that_are_not_durable(
         with pytest.MonkeyPatch.context() as patched:
             cut_power(patched)
             assert counted(root, "own/upload").size_bytes <= data._durable_bytes
+
+
+def test_a_large_upload_is_on_its_way_to_the_disk_while_it_comes_in(
+    root: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte of whole blocks once; what is durable by then, and what need not be, not at all."""
+    asked: list[tuple[int, int]] = []
+    real = effects.start_writing_back
+
+    def noted(fd: int, offset: int, size: int) -> None:
+        asked.append((offset, size))
+        real(fd, offset, size)
+
+    monkeypatch.setattr(effects, "start_writing_back", noted)
+    block, piece = uploads.WRITE_BACK_BYTES, 3 * 1024 * 1024
+    for durable in (True, False):
+        data = UploadData(root, f"upload-{durable}", durable=durable)
+        for number in range(4):
+            data.append(bytes([number]) * piece, number * piece, last=number == 3)
+        assert data.hexdigest() == sha1(b"".join(bytes([n]) * piece for n in range(4)))
+    assert asked == [(0, block), (block, block)]
+
+
+def test_a_hint_to_the_disk_that_is_refused_is_no_error() -> None:
+    effects.start_writing_back(-1, 0, 1)
