@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from attrs import define, field
 
-from ..errors import InvalidPath, LedgerUnusable, TaskFailed, TaskNotFound
-from ..library import AlbumPath, Archive, is_as_seen, parse_album, safe_name
-from ..music import ledger, music_directory
+from ..errors import InvalidPath, TaskFailed, TaskNotFound
+from ..library import AlbumPath, parse_album, safe_name
 from ..statemachine import MusicTask
 from .archives import Taken, album_told, is_meant
 from .artists import Artists, Spelling
 from .job import Result
-from .plans import PlannedArchive
+from .plans import PlannedArchive, is_untouched
 from .upload_job import UploadJob
 
 
@@ -39,7 +38,7 @@ class ArchiveJob(UploadJob[PlannedArchive]):
     def target(self, task: MusicTask) -> str:
         try:
             overrides = self.file.overrides
-            artists = Artists(self.engine.settings, overrides)
+            artists = Artists(self.engine.settings, overrides, self.taken.artists)
             album = album_told(overrides, task.annotations, artists)
             self.spelling = next(iter(artists.spellings), None)
             self.taken.take(album, self.file.checksum)
@@ -54,26 +53,11 @@ class ArchiveJob(UploadJob[PlannedArchive]):
         place = self._place()
         if place is None or not is_meant(self.file.overrides, parse_album(place)):
             return False
-        if not self._is_untouched():
+        file = self.file
+        if not is_untouched(self.engine.settings, file.checksum, file.size_bytes):
             return False
         self._there = place
         return True
-
-    def _is_untouched(self) -> bool:
-        """Whether nothing has touched the files that it became: what is there counts for good.
-
-        A tagger may keep size and time of a file, and an archive may be thrown away once it is
-        there. Else the engine compares all bytes.
-        """
-        settings = self.engine.settings
-        status = music_directory(settings).directory.status
-        archive = Archive(self.file.checksum, self.file.size_bytes)
-        try:
-            entries = ledger(settings).of_archive(archive)
-            found = [(status(entry.path), entry) for entry in entries]
-        except (LedgerUnusable, InvalidPath, OSError):
-            return False
-        return all(now is not None and is_as_seen(now, entry) for now, entry in found)
 
     def _gone(self) -> bool:
         assert self.task is not None

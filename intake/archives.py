@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from ..errors import InvalidPath, MediaError
 from ..library import (
@@ -31,7 +31,15 @@ from ..music import Settings, archive_limits, music_directory
 from .artists import Artists
 from .looks import Looks
 from .overrides import Overrides
-from .plans import ArchivedTarget, PlannedArchive, places_there, present, same_names, why_off
+from .plans import (
+    ArchivedTarget,
+    PlannedArchive,
+    is_untouched,
+    places_there,
+    present,
+    same_names,
+    why_off,
+)
 from .sources import Source
 
 _NAME = re.compile(r".+\.(zip|tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz))", re.IGNORECASE | re.DOTALL)
@@ -111,6 +119,8 @@ class Taken:
 
     #: By the path, as file systems compare it: the SHA-1 of the archive; or nothing, for files.
     albums: dict[str, str]
+    #: Those of `Artists`, for all of its archives.
+    artists: dict[str, str] = field(factory=dict)
 
     def take(self, album: AlbumPath, checksum: str) -> None:
         """An archive goes to this album; InvalidPath if anything else does."""
@@ -163,7 +173,9 @@ def _place(settings: Settings, archive: PlannedArchive) -> AlbumPath | None:
     """The album that the archive became, if it is known to be there, and is meant."""
     found = places_there(settings, "album", archive.checksum, archive.size_bytes)
     albums = (parse_album(path) for path in found)
-    return next((album for album in albums if is_meant(archive.overrides, album)), None)
+    there = next((album for album in albums if is_meant(archive.overrides, album)), None)
+    sure = there is not None and is_untouched(settings, archive.checksum, archive.size_bytes)
+    return there if sure else None
 
 
 def _shown(

@@ -29,8 +29,9 @@ class Artists:
 
     _settings: Settings
     _overrides: Overrides
-    #: By the name as file systems compare it.
-    _used: dict[str, str] = field(factory=dict, init=False)
+    #: By the name as file systems compare it; others who bring in music at the same time may share
+    #: it, in other threads, too.
+    _used: dict[str, str] = field(factory=dict)
     #: The other spellings that were met, in their order; the values mean nothing.
     _spellings: dict[Spelling, None] = field(factory=dict, init=False)
 
@@ -55,9 +56,10 @@ class Artists:
         if self._overrides.artist is not None:
             return artist
         key = same_name(artist)
-        if key not in self._used:
-            self._used[key] = self._in_library(artist)
-        used = self._used[key]
+        used = self._used.get(key)
+        if used is None:
+            # Invariant: one of several who come at once is the first.
+            used = self._used.setdefault(key, self._in_library(artist))
         if used != artist:
             self._spellings[Spelling(artist, used)] = None
         return used

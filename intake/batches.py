@@ -56,7 +56,10 @@ class Batch:
 
 def make_batches(plan: Plan, session: Session) -> tuple[Batch, ...]:
     """The jobs of all that is planned; none has begun."""
-    taken = Taken({same_name(album.path.path): "" for album in plan.albums})
+    taken = Taken(
+        {same_name(album.path.path): "" for album in plan.albums},
+        {same_name(album.path.artist): album.path.artist for album in plan.albums},
+    )
     return (
         *(_of_album(album, session) for album in plan.albums),
         *(_of_archive(archive, session, taken) for archive in plan.archives),

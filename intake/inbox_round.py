@@ -12,7 +12,6 @@ from pathlib import Path
 from attrs import define, field, frozen
 
 from ..errors import MusicTasksError, TaskNotFound
-from ..files import Parts
 from ..library.inbox_directory import (
     Conclusion,
     Done,
@@ -93,6 +92,8 @@ class Round:
     engine: MusicEngine
     display: Display
     _verdicts: list[Verdict] = field(factory=list, init=False)
+    #: The artists of all groups.
+    _spelled: dict[str, str] = field(factory=dict, init=False)
 
     def run(self, groups: Iterable[Group]) -> list[Verdict]:
         """What becomes of each; nothing in the inbox is changed."""
@@ -123,9 +124,10 @@ class Round:
             self.engine.settings,
             Overrides(wording=_OPTIONS),
             look_inside=group.was_tried,
+            spelled=self._spelled,
         )
 
-    def _folders(self, group: Group) -> dict[Parts, tuple[int, int, int]] | None:
+    def _folders(self, group: Group) -> dict[tuple[str, ...], tuple[int, int, int]] | None:
         """Which directories those of a group are; None if not all of them are there."""
         seen = {parts for parts, one in group.snapshot.items() if one.kind is Kind.DIRECTORY}
         try:

@@ -51,8 +51,11 @@ def make_plan(
     overrides: Overrides | None = None,
     *,
     look_inside: bool = False,
+    spelled: dict[str, str] | None = None,
 ) -> Plan:
     """As `musictasks.intake.plan`; deterministic.
+
+    `spelled`: how artists are spelled, for plans that are carried out together.
 
     Every file below `paths` is in the plan, in its refusals, or left out.
     A song's path comes from its tags and `overrides`; every other file goes with the album of
@@ -61,7 +64,7 @@ def make_plan(
     What is in them the engine finds out, or, for a dry run, this with `look_inside`.
     """
     overrides = overrides or Overrides()
-    artists = Artists(settings, overrides)
+    artists = Artists(settings, overrides, {} if spelled is None else spelled)
     found = collect(paths, settings)
     looks, known = Looks(KnownFiles(settings.known_files), settings.formats), Known(settings)
     looks.begin(found.sources)

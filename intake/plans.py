@@ -9,7 +9,8 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from ..library import AlbumPath, SongTags, same_name
+from ..errors import InvalidPath, LedgerUnusable
+from ..library import AlbumPath, Archive, SongTags, is_as_seen, same_name
 from ..music import Settings, ledger, music_directory, places
 from .artists import Spelling
 from .known import Known
@@ -129,6 +130,21 @@ def places_there(
     yield from places(
         ledger(settings), music_directory(settings), content_type, checksum, size_bytes
     )
+
+
+def is_untouched(settings: Settings, checksum: str, size_bytes: int) -> bool:
+    """Whether nothing has touched the files that an archive became; no file is read.
+
+    A tagger may keep the size and the time of a file, and an archive may be thrown away once it is
+    there: so more is asked than where the files are. What is not sure, the engine compares.
+    """
+    status = music_directory(settings).directory.status
+    try:
+        entries = ledger(settings).of_archive(Archive(checksum, size_bytes))
+        found = [(status(entry.path), entry) for entry in entries]
+    except (LedgerUnusable, InvalidPath, OSError):
+        return False
+    return all(now is not None and is_as_seen(now, entry) for now, entry in found)
 
 
 def present(

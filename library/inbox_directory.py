@@ -149,7 +149,7 @@ class InboxDirectory:
         status = self._directory.status((name,))
         if status is None:
             return {}
-        found = {(name,): _seen(status)}
+        found: dict[Parts, Seen] = {(name,): _seen(status)}
         if stat.S_ISDIR(status.st_mode):
             with suppress(FileNotFoundError, NotADirectoryError):
                 for parts, status in self._directory.walk((name,)):

@@ -287,3 +287,19 @@ def test_uploads_are_off(
     for option in (["-n"], []):
         assert main(["add", *option, "--config", str(config), str(archive)]) == 1
         assert "[uploads] allow does not name album\n" in capsys.readouterr().out
+
+
+def test_two_spellings_of_one_new_artist_are_one_also_in_archives_beside_each_other(
+    add: Add, library: Library, tmp_path: Path
+) -> None:
+    """None of them is in the library when the others get their place."""
+    downloads = tmp_path / "downloads"
+    downloads.mkdir()
+    for number, artist in enumerate(("Pink Floyd", "pink floyd", "PINK FLOYD")):
+        song = copy_album(tmp_path / f"{number}", FLAC) / FLAC
+        retag(song, artist=artist, albumartist=None, album=f"Album {number}")
+        (downloads / f"{number}.zip").write_bytes(make_zip({FLAC: song.read_bytes()}))
+    retag(copy_album(downloads, FLAC) / FLAC, artist="Pink floyd", albumartist=None)
+    assert add(downloads)[0] == 0
+    assert len(library.music) == 4
+    assert {path.partition("/")[0] for path in library.music} == {"Pink floyd"}

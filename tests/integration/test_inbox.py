@@ -19,7 +19,7 @@ from clikit import BOOKLET, COVER, FLAC, MP3, TARGETS, Library, copy_album, reta
 from inboxkit import Desk
 from musictasks.errors import SettingsError
 from musictasks.files import Effects, using
-from musictasks.intake import Batch, Inbox, Plan, Silent, What, inbox_round
+from musictasks.intake import Batch, Inbox, Plan, Silent, What, inbox_round, planner
 from musictasks.music import open_library
 from videokit import make_video
 
@@ -273,7 +273,7 @@ def test_a_link_that_has_a_folders_place_while_it_is_read_brings_nothing_in(
     inner = desk.path / "Album" / "CD1"
     copy_album(inner)
     retag(outside / FLAC, album="Secret")
-    real = inbox_round.make_plan
+    real = planner.make_plan
 
     def swapped(*args: Any, **options: Any) -> Plan:
         aside = inner.rename(desk.root / "aside")
@@ -300,6 +300,17 @@ def test_a_name_that_is_no_text_is_a_name_like_others(desk: Desk) -> None:
     assert desk.pass_by()
     assert len(desk.library.rows["songs"]) == 3
     assert desk.names == {f"refused/{odd}/" + os.fsdecode(b"\xfe.ogg"), f"refused/{odd}.txt"}
+
+
+def test_two_spellings_of_one_new_artist_are_one_also_in_entries_beside_each_other(
+    desk: Desk,
+) -> None:
+    for number, artist in enumerate(("Pink Floyd", "pink floyd")):
+        song = copy_album(desk.path / f"{number}", FLAC) / FLAC
+        retag(song, artist=artist, albumartist=None, album=f"Album {number}")
+    assert desk.pass_by()
+    assert len(desk.library.music) == 2
+    assert {path.partition("/")[0] for path in desk.library.music} == {"Pink Floyd"}
 
 
 # -- what changes while it is read ----------------------------------------------------------------
@@ -483,14 +494,15 @@ def test_an_archive_whose_album_is_there_with_other_files_is_refused_after_a_loo
 
 def test_an_archive_stays_if_a_song_of_it_was_changed_under_its_old_time(desk: Desk) -> None:
     """Of as many bytes as before: the ledger alone would say that the archive is there."""
-    (desk.path / "Album.zip").write_bytes(make_zip(album_files()))
+    archive = make_zip(album_files())
+    (desk.path / "Album.zip").write_bytes(archive)
     assert desk.pass_by()
     assert desk.names == set()
     booklet = desk.library.root / "music" / TARGETS[BOOKLET]
     status, data = booklet.stat(), booklet.read_bytes()
     booklet.write_bytes(data[::-1])
     os.utime(booklet, ns=(status.st_atime_ns, status.st_mtime_ns))
-    (desk.path / "Album.zip").write_bytes(make_zip(album_files()))
+    (desk.path / "Album.zip").write_bytes(archive)
     assert desk.pass_by()
     assert desk.names == {"refused/Album.zip", "refused/Album.zip.txt"}
     assert booklet.read_bytes() == data[::-1]
