@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= demo-library
-# So many tests run side by side; 0: all in one process, as a debugger wants them.
-TEST_JOBS ?= auto
+# So many tests run side by side, one more than there are cores, as they wait for disks and other
+# processes; 0: all in one process, as a debugger wants them.
+TEST_JOBS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 # Tests start some hundred processes: each would compile our modules anew.
 export PYTHONDONTWRITEBYTECODE =
 
