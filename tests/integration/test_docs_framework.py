@@ -25,7 +25,13 @@ def directory(tmp_path: Path) -> Path:
 def test_the_tutorial(directory: Path):
     """Every command of the page, in a shell, one after the other."""
     printed = [
-        run(["sh", "-ec", line], directory, PYTEST_ADDOPTS="-p no:cacheprovider")
+        # Buffered: two threads print, and each line shall come as one.
+        run(
+            ["sh", "-ec", line],
+            directory,
+            PYTEST_ADDOPTS="-p no:cacheprovider",
+            PYTHONUNBUFFERED="",
+        )
         for block in blocks(PAGE, "sh")
         for line in block.splitlines()
     ]
