@@ -15,8 +15,8 @@ from ..files import Directory
 from ..library import (
     AlbumPath,
     ArtworkDirectory,
+    FileIdentity,
     FramesDirectory,
-    Identity,
     ImageLimits,
     MusicDatabase,
     MusicDirectory,
@@ -133,7 +133,7 @@ class ArtworkImport:
             work.check()
             work.progress(number, len(songs), path)
             with self.music.directory.open(path) as file:
-                known = recent_bytes(Identity.of(os.fstat(file.fileno())))
+                known = recent_bytes(FileIdentity.of(os.fstat(file.fileno())))
                 tags = None if known is None else recent_tags(known.sha1, path)
                 if tags is not None and not tags.has_picture:
                     continue

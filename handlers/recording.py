@@ -13,7 +13,7 @@ from ..errors import InvalidPath, LedgerUnusable
 from ..files import Placed, looks_of
 from ..library import (
     Archive,
-    Identity,
+    FileIdentity,
     Ledger,
     LedgerEntry,
     MusicDirectory,
@@ -83,8 +83,8 @@ class Recording:
                 file, path, sha1=sha1 is None, sha256=sha256 is None, check=work.check
             )
             after = os.fstat(file.fileno())
-        identity = Identity.of(status)
-        if Identity.of(after) != identity:
+        identity = FileIdentity.of(status)
+        if FileIdentity.of(after) != identity:
             _log.warning("task %s: %s changes just now, so it is not in the ledger", task.id, path)
             return None
         entry = LedgerEntry(

@@ -9,7 +9,7 @@ from attrs import define, field, frozen
 
 
 @frozen
-class Identity:
+class PlaceIdentity:
     """Which directory it is that has a path now."""
 
     device: int
@@ -24,7 +24,7 @@ class Place:
 
     path: Path
     #: The one that was there last; None before the first.
-    known: Identity | None = field(default=None, init=False)
+    known: PlaceIdentity | None = field(default=None, init=False)
 
     def missing(self) -> str | None:
         """Why there is nothing to be looked at now; None if a directory is there, known from now.
@@ -53,10 +53,10 @@ class Place:
             return False
 
 
-def _identity(path: Path) -> Identity:
+def _identity(path: Path) -> PlaceIdentity:
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         status, above = os.fstat(fd), os.stat(os.pardir, dir_fd=fd)
     finally:
         os.close(fd)
-    return Identity(status.st_dev, status.st_ino, status.st_dev != above.st_dev)
+    return PlaceIdentity(status.st_dev, status.st_ino, status.st_dev != above.st_dev)

@@ -28,10 +28,6 @@ class Entry:
     is_settled: bool = False
 
     @property
-    def is_folder(self) -> bool:
-        return self._kind is Kind.DIRECTORY
-
-    @property
     def is_loose(self) -> bool:
         """A file that may belong to the others beside it: no archive, and no clip."""
         is_own = is_archive(self.name) or is_video(self.name)

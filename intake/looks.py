@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from attrs import define, field
 
-from ..library import AudioFormats, Identity, KnownFile, KnownFiles, SongTags, read_song
+from ..library import AudioFormats, FileIdentity, KnownFile, KnownFiles, SongTags, read_song
 from .sources import Source
 
 
@@ -25,7 +25,7 @@ class Looks:
     #: Which files are songs.
     _formats: AudioFormats
     #: What was read of a song before it is hashed: how it looked, when, and its tags.
-    _read: dict[Path, tuple[Identity, int, SongTags]] = field(factory=dict, init=False)
+    _read: dict[Path, tuple[FileIdentity, int, SongTags]] = field(factory=dict, init=False)
     _hashed: dict[Path, KnownFile] = field(factory=dict, init=False)
 
     def begin(self, sources: list[Source]) -> None:
@@ -75,5 +75,5 @@ class Looks:
         self._known.save()
 
 
-def _identity(file: BinaryIO) -> Identity:
-    return Identity.of(os.fstat(file.fileno()))
+def _identity(file: BinaryIO) -> FileIdentity:
+    return FileIdentity.of(os.fstat(file.fileno()))

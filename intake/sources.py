@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attrs import define, field, frozen
 
-from ..library import Identity
+from ..library import FileIdentity
 from ..music import Settings
 
 
@@ -52,7 +52,7 @@ class Source:
     path: Path
     #: The folder that was given and holds it, or the file's own.
     root: Path
-    identity: Identity
+    identity: FileIdentity
     #: It was given itself, and does not only lie in a folder that was.
     is_named: bool = False
 
@@ -172,4 +172,4 @@ def _take(path: Path, root: Path, is_named: bool, settings: Settings, found: Col
             Refusal(path, f"larger than the {most} bytes of [tasks] maxuploadsize")
         )
     else:
-        found.sources.append(Source(path, root, Identity.of(status), is_named))
+        found.sources.append(Source(path, root, FileIdentity.of(status), is_named))

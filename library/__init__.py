@@ -20,7 +20,7 @@ from .frames import FramesDirectory, VideoFrames
 from .hashing import Digests, digests_of, sha256_of
 from .images import ImageLimits, to_jpeg
 from .importing import ImportResult
-from .known_files import Identity, KnownFile, KnownFiles
+from .known_files import FileIdentity, KnownFile, KnownFiles
 from .ledger import Archive, AskedLedger, Ledger, LedgerEntry, Verdict
 from .music_directory import IGNORE_SONGS, MusicDirectory
 from .naming import (
@@ -61,9 +61,9 @@ __all__ = [
     "AskedLedger",
     "AudioFormats",
     "Digests",
+    "FileIdentity",
     "Finding",
     "FramesDirectory",
-    "Identity",
     "ImageLimits",
     "ImportResult",
     "KbitRow",

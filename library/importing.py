@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from .bitrates import is_in_kbit
 from .hashing import digests_of
-from .known_files import Identity
+from .known_files import FileIdentity
 from .music_directory import MusicDirectory
 from .naming import AlbumPath, SongPath, encode_name, parse_song
 from .recent import recent_bytes, recent_tags
@@ -73,7 +73,7 @@ def read_songs(
             check(number, len(paths), path)
         parts = parse_song(path, music.formats)
         with music.directory.open(path) as file:
-            known = recent_bytes(Identity.of(os.fstat(file.fileno())))
+            known = recent_bytes(FileIdentity.of(os.fstat(file.fileno())))
             tags = None if known is None else recent_tags(known.sha1, path)
             if known is None or tags is None:
                 tags = read_song(file, path, music.formats)

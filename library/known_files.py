@@ -43,7 +43,7 @@ _LYRICS_MOST = 4000
 _SHA1 = re.compile("[0-9a-f]{40}")
 
 
-class Identity(NamedTuple):
+class FileIdentity(NamedTuple):
     """How a file looks; when nothing of it has changed, its bytes have not."""
 
     device: int
@@ -53,7 +53,7 @@ class Identity(NamedTuple):
     ctime_ns: int
 
     @classmethod
-    def of(cls, status: os.stat_result) -> Identity:
+    def of(cls, status: os.stat_result) -> FileIdentity:
         return cls(
             status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
         )
@@ -67,7 +67,7 @@ class Identity(NamedTuple):
 class KnownFile:
     """What was found in a file that looked like this."""
 
-    identity: Identity
+    identity: FileIdentity
     #: Hex digits.
     sha1: str
     #: None where it is no song.
@@ -89,7 +89,7 @@ class KnownFiles:
     def __attrs_post_init__(self) -> None:
         self._file = CacheFile(self.path, _SCHEMA, "what is known of files")
 
-    def load(self, looks: Mapping[Path, Identity]) -> None:
+    def load(self, looks: Mapping[Path, FileIdentity]) -> None:
         """Reads what is known of these files, as far as they look the same."""
         if not self.path.exists():
             return
@@ -101,7 +101,7 @@ class KnownFiles:
             if known is not None:
                 self._known[path] = known
 
-    def find(self, path: Path, identity: Identity) -> KnownFile | None:
+    def find(self, path: Path, identity: FileIdentity) -> KnownFile | None:
         """What is known of a file that looks like this."""
         known = self._known.get(path)
         return known if known is not None and known.identity == identity else None
@@ -186,12 +186,12 @@ def _looks_of(file: Path) -> str:
     return f"{status.st_size}:{status.st_mtime_ns}"
 
 
-def _text(identity: Identity) -> str:
+def _text(identity: FileIdentity) -> str:
     # As text: SQLite's integers have a sign, and inodes may have 64 bits.
     return ":".join(map(str, identity))
 
 
-def _known(identity: Identity, looks: str, sha1: object, tags: object) -> KnownFile | None:
+def _known(identity: FileIdentity, looks: str, sha1: object, tags: object) -> KnownFile | None:
     if looks != _text(identity) or not (isinstance(sha1, str) and _SHA1.fullmatch(sha1)):
         return None
     if tags is None:

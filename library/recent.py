@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from attrs import define, field, frozen
 
-from .known_files import Identity
+from .known_files import FileIdentity
 from .tags import SongTags
 
 _MOST = 1024
@@ -52,7 +52,7 @@ class _Bounded(Generic[K, V]):
 
 
 _tags: _Bounded[tuple[str, str], SongTags] = _Bounded()
-_bytes: _Bounded[Identity, RecentBytes] = _Bounded()
+_bytes: _Bounded[FileIdentity, RecentBytes] = _Bounded()
 
 
 def note_tags(sha1: str, name: str, tags: SongTags) -> None:
@@ -65,7 +65,7 @@ def recent_tags(sha1: str | None, name: str) -> SongTags | None:
     return None if sha1 is None else _tags.get((sha1.lower(), _kind(name)))
 
 
-def note_bytes(identity: Identity, found: RecentBytes) -> None:
+def note_bytes(identity: FileIdentity, found: RecentBytes) -> None:
     """A file that looks like this has these bytes.
 
     Only for files that were just placed by us, under a name that nobody knew before: others may be
@@ -74,7 +74,7 @@ def note_bytes(identity: Identity, found: RecentBytes) -> None:
     _bytes.put(identity, found)
 
 
-def recent_bytes(identity: Identity) -> RecentBytes | None:
+def recent_bytes(identity: FileIdentity) -> RecentBytes | None:
     return _bytes.get(identity)
 
 

@@ -69,11 +69,6 @@ class Body:
                 await self._pump
 
     @property
-    def is_whole(self) -> bool:
-        """Whether all of it has come."""
-        return self._ended and not (self.dropped or self.superseded or self.error)
-
-    @property
     def silent_s(self) -> float:
         """For how long nothing has come."""
         return monotonic() - self._heard_s

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import time
 from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from browserkit import Visit, visiting
 from clikit import ALBUM, FLAC, M4A, MP3, TARGETS, copy_album, files_in, retag
 from musictasks.library import read_song
 from mutagen.id3 import ID3, TALB, TPE1, TPE2, Encoding
-from relaykit import relay
+from relaykit import Relay, relay
 from serverkit import Served, ServerProcess, wait_until
 
 #: As in test_page: slow enough for a look at what happens meanwhile.
@@ -36,6 +38,21 @@ def noise(folder: Path, size: int) -> Path:
 def ready(visit: Visit) -> None:
     visit.page.wait_for_selector('.item[data-phase="ready"]')
     visit.page.wait_for_function("() => document.querySelector('.place').textContent !== ''")
+
+
+@contextmanager
+def sending(browser: Any, port: int, tmp_path: Path) -> Iterator[tuple[Visit, Relay]]:
+    """A page that begins to send the album `Large`, over a slow wire."""
+    album = noise(tmp_path / "Large", 30_000_000)
+    with (
+        relay(port, SLOW_BYTES_PER_S) as wire,
+        visiting(browser, wire.url, expects_errors=True) as visit,
+    ):
+        visit.open()
+        visit.add(album)
+        ready(visit)
+        visit.press("Bring it in")
+        yield visit, wire
 
 
 def test_songs_that_disagree(browser: Any, served: Served, tmp_path: Path) -> None:
@@ -125,18 +142,10 @@ def test_the_same_tags_as_the_server(browser: Any, served: Served, tmp_path: Pat
 @pytest.mark.long
 def test_a_file_that_changes_meanwhile(browser: Any, served: Served, tmp_path: Path) -> None:
     """It is told so: it cannot go on, and no connection is to blame."""
-    album = noise(tmp_path / "Large", 30_000_000)
-    with (
-        relay(served.port, SLOW_BYTES_PER_S) as wire,
-        visiting(browser, wire.url, expects_errors=True) as visit,
-    ):
-        visit.open()
-        visit.add(album)
-        ready(visit)
-        visit.press("Bring it in")
+    with sending(browser, served.port, tmp_path) as (visit, wire):
         visit.wait_for_phase("sending")
         wait_until(lambda: any(task.offset for task in served.engine.tasks()))
-        (album / "booklet.pdf").write_bytes(b"another")
+        (tmp_path / "Large" / "booklet.pdf").write_bytes(b"another")
         wire.bytes_per_s = None
         visit.wait_for_phase("failed", 20)
         assert "has changed" in visit.text(".item")
@@ -145,15 +154,7 @@ def test_a_file_that_changes_meanwhile(browser: Any, served: Served, tmp_path: P
 @pytest.mark.long
 def test_a_task_that_somebody_removes(browser: Any, served: Served, tmp_path: Path) -> None:
     """It is not sent again behind the back of whoever removed it."""
-    album = noise(tmp_path / "Large", 30_000_000)
-    with (
-        relay(served.port, SLOW_BYTES_PER_S) as wire,
-        visiting(browser, wire.url, expects_errors=True) as visit,
-    ):
-        visit.open()
-        visit.add(album)
-        ready(visit)
-        visit.press("Bring it in")
+    with sending(browser, served.port, tmp_path) as (visit, wire):
         wait_until(lambda: any(task.offset for task in served.engine.tasks()))
         (task,) = served.engine.tasks()
         served.engine.remove(task.id)
@@ -166,15 +167,7 @@ def test_a_task_that_somebody_removes(browser: Any, served: Served, tmp_path: Pa
 @pytest.mark.long
 def test_trouble_is_forgotten_when_bytes_flow(browser: Any, served: Served, tmp_path: Path) -> None:
     """While it sends again it says how far it is, not that the connection is gone."""
-    album = noise(tmp_path / "Large", 30_000_000)
-    with (
-        relay(served.port, SLOW_BYTES_PER_S) as wire,
-        visiting(browser, wire.url, expects_errors=True) as visit,
-    ):
-        visit.open()
-        visit.add(album)
-        ready(visit)
-        visit.press("Bring it in")
+    with sending(browser, served.port, tmp_path) as (visit, wire):
         wait_until(lambda: any(task.offset for task in served.engine.tasks()))
         wire.cut()
         visit.page.wait_for_selector("text=goes on by itself")

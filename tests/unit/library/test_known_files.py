@@ -10,24 +10,24 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
-from musictasks.library import Identity, KnownFile, KnownFiles, SongTags
+from musictasks.library import FileIdentity, KnownFile, KnownFiles, SongTags
 
 SHA1 = "0123456789abcdef0123456789abcdef01234567"
 TAGS = SongTags(
     title="Ö", number=3, playtime_s=7, bitrate=96_000, mime_type="audio/mpeg", has_picture=True
 )
 LONG_AGO_NS = 1_600_000_000_000_000_000
-LOOK = Identity(2**64 - 1, 2**63, 1000, LONG_AGO_NS, LONG_AGO_NS)
+LOOK = FileIdentity(2**64 - 1, 2**63, 1000, LONG_AGO_NS, LONG_AGO_NS)
 SONG = Path(os.fsdecode(b"/music/caf\xe9.mp3"))
 
 
-def keep(path: Path, identity: Identity = LOOK, tags: SongTags | None = TAGS) -> None:
+def keep(path: Path, identity: FileIdentity = LOOK, tags: SongTags | None = TAGS) -> None:
     known = KnownFiles(path)
     known.note(SONG, KnownFile(identity, SHA1, tags), time.time_ns())
     known.save()
 
 
-def found(path: Path, identity: Identity = LOOK) -> KnownFile | None:
+def found(path: Path, identity: FileIdentity = LOOK) -> KnownFile | None:
     known = KnownFiles(path)
     known.load({SONG: identity})
     return known.find(SONG, identity)
@@ -44,7 +44,7 @@ def test_what_was_kept_is_found(tmp_path: Path, tags: SongTags | None):
     assert all(one.has_picture for one in by_sha1.values())
 
 
-@pytest.mark.parametrize("part", Identity._fields)
+@pytest.mark.parametrize("part", FileIdentity._fields)
 def test_a_file_that_looks_other_is_not_known(tmp_path: Path, part: str):
     cache = tmp_path / "known.db"
     keep(cache)
