@@ -126,7 +126,8 @@ def _run(kind: str, place: Path) -> None:
 
 def _config(app: Any) -> uvicorn.Config:
     """As the door is served."""
-    return uvicorn.Config(app, http="h11", lifespan="off", access_log=False, log_level="error")
+    quiet: Any = {"access_log": False, "log_level": "error"}
+    return uvicorn.Config(app, http="httptools", lifespan="off", **quiet)
 
 
 @define

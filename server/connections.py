@@ -1,4 +1,4 @@
-"""Connections: only so many, none on which no request comes, and none that is cut off unheard."""
+"""Connections: only so many, no idle ones, heads that end, answers that are heard."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-import h11
 from attrs import define, field
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 #: So long a client that was answered in the middle of its body has for reading that.
 LINGER_S = 2.0
 #: So much more it may send meanwhile; then it is read from no more.
 LINGER_BYTES = 4 * 1024 * 1024
+#: The head of a request may be so large; of tus it holds the tags of a song, lyrics among them.
+HEAD_BYTES = 64 * 1024
+#: So many requests a client may send before the first of them is answered.
+PIPELINED = 100
 
 
 class _Connection(socket.socket):
@@ -97,12 +101,13 @@ def watched(pause_s: float, established: Callable[[int], None]) -> type[asyncio.
         established: Called with the file descriptor of each connection.
     """
 
-    class WatchedConnection(H11Protocol):
+    class WatchedConnection(_BoundedRequests):
         _deadline: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: Any) -> None:
             self.lingering: Any = _Lingering(transport, self)
             super().connection_made(self.lingering)
+            self.flow = _Flow(self.lingering)
             established(transport.get_extra_info("socket").fileno())
             self._watch()
 
@@ -132,6 +137,103 @@ def watched(pause_s: float, established: Callable[[int], None]) -> type[asyncio.
     return WatchedConnection
 
 
+class _BoundedRequests(HttpToolsProtocol):
+    """Requests whose heads are bounded; by itself the parser takes in whatever comes.
+
+    What is too much raises ValueError inside the parser, which the server answers by 400.
+    """
+
+    #: A head has begun, and is not over.
+    _in_head = False
+    #: Bytes of the request line and of the headers, trailers among them.
+    _head_bytes = 0
+    #: The parser has made something of this read.
+    _has_moved = False
+    #: Bytes since then, which it keeps until there is something to make of them.
+    _kept_bytes = 0
+    #: What is said to a request that is none, before the connection is closed.
+    _refusal: str | None = None
+
+    def data_received(self, data: bytes) -> None:
+        self._has_moved = False
+        super().data_received(data)
+        self._kept_bytes = 0 if self._has_moved else self._kept_bytes + len(data)
+        if self._kept_bytes > HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too large.")
+
+    def send_400_response(self, msg: str) -> None:
+        self._refusal = msg
+        self._refuse()
+
+    def _refuse(self) -> None:
+        """Ends the connection, once all that was asked before has its answer."""
+        cycle = self.cycle
+        is_answered = cycle is None or cycle.response_complete
+        if self._refusal is None or self.pipeline or not (is_answered or cycle.more_body):
+            return
+        if not is_answered:  # it is this one's body: whoever reads it hears of no more
+            cycle.disconnected = True
+            cycle.message_event.set()
+        super().send_400_response(self._refusal)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self.transport.is_closing():
+            self._refuse()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value))
+        if self._in_head:  # a trailer would change the head of a request that is under way
+            super().on_header(name, value)
+
+    def _count(self, size: int) -> None:
+        self._has_moved = True
+        self._head_bytes += size
+        if self._head_bytes > HEAD_BYTES:
+            raise ValueError(f"a head of more than {HEAD_BYTES} bytes")
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if len(self.pipeline) >= PIPELINED:
+            raise ValueError(f"more than {PIPELINED} requests at once")
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._has_moved = True
+        if self.cycle is not None and not self.cycle.body:
+            # Bytes in place of an empty bytearray: the first piece is passed on as it is, where it
+            # would be copied twice.
+            self.cycle.body = b""  # pyright: ignore[reportAttributeAccessIssue]
+        super().on_body(body)
+
+
+class _Flow(FlowControl):
+    """Lets one more read come before the client has to wait.
+
+    Each read is more than uvicorn keeps: the application mostly has it before the next, and to
+    stop and go on each time would cost as much as to parse it.
+    """
+
+    _is_asked = False
+
+    def pause_reading(self) -> None:
+        if self._is_asked:
+            super().pause_reading()
+        self._is_asked = True
+
+    def resume_reading(self) -> None:
+        self._is_asked = False
+        super().resume_reading()
+
+
 @define(eq=False)
 class _Lingering:
     """A transport that is closed only when the client has had time to read its answer.
@@ -141,7 +243,7 @@ class _Lingering:
     """
 
     _transport: Any
-    _protocol: H11Protocol
+    _protocol: HttpToolsProtocol
     _lingers: bool = field(default=False, init=False)
     _left: int = field(default=LINGER_BYTES, init=False)
 
@@ -153,8 +255,9 @@ class _Lingering:
 
     def close(self) -> None:
         is_ours = self._transport.get_protocol() is self._protocol
-        is_sending = is_ours and self._protocol.conn.their_state is h11.SEND_BODY
-        if self.is_closing() or not is_sending:
+        cycle = self._protocol.cycle
+        is_sending = cycle is not None and cycle.more_body
+        if self.is_closing() or not (is_ours and is_sending):
             self._transport.close()
             return
         self._lingers = True

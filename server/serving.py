@@ -20,8 +20,6 @@ from .app import make_app
 from .connections import Listener, watched
 from .settings import ServerSettings
 
-#: The head of a request may be so large; of tus it holds the tags of a song, lyrics among them.
-HEAD_BYTES = 64 * 1024
 #: So long requests under way may go on when the server stops.
 GRACE_S = 5
 
@@ -43,7 +41,6 @@ class DoorServer(uvicorn.Server):
             app,
             http=watched(settings.body_pause_s, self._established),
             loop="asyncio",  # others take connections past the listener that counts them
-            h11_max_incomplete_event_size=HEAD_BYTES,
             ws="websockets-sansio",
             ws_max_size=settings.packet_bytes,
             ws_per_message_deflate=False,

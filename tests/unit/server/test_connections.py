@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import select
 import socket
 import ssl
@@ -156,7 +157,100 @@ def test_who_is_answered_in_the_middle_of_a_body_may_send_on_and_hears_it(tmp_pa
             client.sendall(bytes(100_000))
             time.sleep(0.01)  # a reset has arrived by now
         answer = b""
-        while piece := client.recv(65536):
+        while b"TokenMissing" not in answer:
+            piece = client.recv(65536)
+            assert piece, answer
             answer += piece
         assert answer.startswith(b"HTTP/1.1 401 ")
-        assert b"TokenMissing" in answer
+
+
+# -- what the parser would take in by itself ------------------------------------------------
+
+
+GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+
+
+def read_to_end(connection: socket.socket) -> bytes:
+    answer = b""
+    with suppress(ConnectionResetError):
+        while piece := connection.recv(65536):
+            answer += piece
+    return answer
+
+
+def statuses_of(answers: bytes) -> list[int]:
+    return [int(found) for found in re.findall(rb"HTTP/1\.1 (\d\d\d) ", answers)]
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        pytest.param([b"GET /", b"x" * 1000], id="target"),
+        pytest.param([GET, b"X-Long: 1\r\n" * 100], id="headers"),
+        pytest.param([GET + b"X-Long: ", b"x" * 1000], id="header"),
+        pytest.param([GET + b"X", b"-" * 1000], id="name"),
+        pytest.param([b"", b"\r\n" * 500], id="empty lines"),
+        pytest.param(
+            [GET + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X-Long: 1\r\n" * 100],
+            id="trailers",
+        ),
+        pytest.param(
+            [GET + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX: ", b"x" * 1000], id="trailer"
+        ),
+        pytest.param([GET + b"Transfer-Encoding: chunked\r\n\r\n3;", b"x" * 1000], id="extension"),
+    ],
+)
+def test_a_head_has_an_end(tmp_path: Path, endless: list[bytes]):
+    """Whatever of it grows and grows, in small pieces: the server keeps 64 KiB, and no more."""
+    begin, more = endless
+    with served_library(tmp_path) as served, opened(served) as client:
+        client.sendall(begin)
+        with suppress(ConnectionError):
+            for _ in range(200):
+                client.sendall(more)
+                time.sleep(0.001)  # else they would come as one
+        statuses = statuses_of(read_to_end(client))
+        assert statuses[-1:] in ([], [400])  # a reset takes it along
+
+
+def test_only_so_many_requests_wait_for_the_first_answer(tmp_path: Path):
+    with served_library(tmp_path) as served:
+        with opened(served) as client:
+            client.sendall((GET + b"\r\n") * 100)
+            read = b""
+            while read.count(b"HTTP/1.1 200 OK") < 100:
+                read += client.recv(65536)
+        with opened(served) as client:
+            client.sendall((GET + b"\r\n") * 5000)
+            statuses = statuses_of(read_to_end(client))
+            assert len(statuses) <= 102
+            assert statuses[-1] == 400
+
+
+def test_what_was_asked_before_garbage_is_answered(tmp_path: Path):
+    with served_library(tmp_path) as served, opened(served) as client:
+        client.sendall((GET + b"\r\n") * 3 + b"garbage\r\n\r\n")
+        assert statuses_of(read_to_end(client)) == [200, 200, 200, 400]
+
+
+def test_a_trailer_is_no_header(tmp_path: Path):
+    """A request is what its head says: here no token is in it."""
+    with served_library(tmp_path, token="a-token-for-tests") as served, opened(served) as client:
+        client.sendall(b"POST /api/scans HTTP/1.1\r\nHost: localhost\r\n")
+        client.sendall(b"Transfer-Encoding: chunked\r\n\r\n0\r\n")
+        client.sendall(b"Authorization: Bearer a-token-for-tests\r\n\r\n")
+        assert client.recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 401"
+
+
+def test_an_upgrade_that_is_not_known_is_no_upgrade(tmp_path: Path):
+    """As curl asks for HTTP/2; the next request is another one."""
+    with served_library(tmp_path) as served, opened(served) as client:
+        for _ in range(2):
+            client.sendall(b"POST /api/scans HTTP/1.1\r\nHost: localhost\r\n")
+            client.sendall(b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n")
+            client.sendall(b"HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n")
+            client.sendall(b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+            answer = b""
+            while not answer.endswith(b"}"):
+                answer += client.recv(65536)
+            assert statuses_of(answer) == [201]

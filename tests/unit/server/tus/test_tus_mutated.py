@@ -11,7 +11,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import h11
 import pytest
 from attrs import define, field
 from rawhttp import BODY_TYPE, TUS, Tus, checksum, chunked, encoded, head
@@ -176,24 +175,18 @@ class Damaging:
         return found[0].read_bytes() if found else b""
 
 
-def is_of_uvicorn(record: logging.LogRecord) -> bool:
-    """It has refused a body by itself, when the answer was on its way, or the other way round."""
-    return record.exc_info is not None and isinstance(record.exc_info[1], h11.LocalProtocolError)
-
-
-def damage(served: Served, number: int, seed: int, caplog: pytest.LogCaptureFixture) -> None:
-    """By some clients at once, each with uploads of its own."""
+def damage(served: Served, number: int, seed: int, caplog: pytest.LogCaptureFixture) -> set[int]:
+    """By some clients at once, each with uploads of its own; the statuses of all answers."""
     clients = [Damaging(served, random.Random(f"{seed} {n}")) for n in range(CLIENTS)]
     with caplog.at_level(logging.ERROR), ThreadPoolExecutor(CLIENTS) as pool:
         list(pool.map(lambda client: client.run(number // CLIENTS), clients))
-    assert [one.getMessage() for one in caplog.records if not is_of_uvicorn(one)] == []
-    statuses = sum((client.statuses for client in clients), Counter())
-    assert {200, 204, 400, 404, 405, 412, 415, 460} <= set(statuses), statuses
+    assert [one.getMessage() for one in caplog.records] == []
+    return set().union(*(client.statuses for client in clients))
 
 
 def test_damaged_requests_break_nothing(papers: Served, caplog: pytest.LogCaptureFixture):
     """No error of the server's own, no byte of an upload lost, doubled, or another."""
-    damage(papers, 500, 1, caplog)
+    damage(papers, 500, 2, caplog)
 
 
 @pytest.mark.long
