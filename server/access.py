@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import logging
-from typing import Any
+from contextlib import suppress
 
-import anyio
-from attrs import field, frozen
+from attrs import define, field, frozen
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse, Response
@@ -35,14 +35,6 @@ _POLICY = (
     "connect-src 'self'; font-src 'self'; worker-src 'self'; manifest-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-#: Of every answer; a route may say otherwise.
-_HEADERS = {
-    "Content-Security-Policy": _POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
 #: So many bytes of a body that was refused are read to their end, and the connection goes on.
 _MOST_READ = 1024 * 1024
 #: Of a longer one so many are read, in so many seconds, after the answer; then the connection is
@@ -60,6 +52,31 @@ _EXPOSED = (
     "Location, Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, "
     "Tus-Version, Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset"
 )
+
+
+def _raw(**headers: str) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI has them."""
+    return [(name.replace("_", "-").encode(), said.encode()) for name, said in headers.items()]
+
+
+#: Of every answer; a route may say otherwise.
+_EVERYWHERE = _raw(
+    content_security_policy=_POLICY,
+    x_content_type_options="nosniff",
+    x_frame_options="DENY",
+    referrer_policy="no-referrer",
+    cross_origin_opener_policy="same-origin",
+)
+_NOT_OF_THE_PAGE = _raw(cache_control="no-store")
+_OF_UPLOADS = _raw(tus_resumable=TUS_VERSION)
+#: For pages of the origins that the settings name.
+_FOR_OTHERS = _raw(
+    access_control_allow_methods=_METHODS,
+    access_control_allow_headers=_ASKED,
+    access_control_expose_headers=_EXPOSED,
+    access_control_max_age="600",
+)
+_FOR_NOBODY_ELSE = _raw(cross_origin_resource_policy="same-origin")
 
 
 def cookie_value(token: str) -> str:
@@ -112,8 +129,9 @@ class Gate:
     def _refusal(self, scope: Scope) -> Problem | Response | None:
         """Why the request is not let through, or the answer that it gets without a route."""
         headers, settings = Headers(scope=scope), self.door.settings
-        host = headers.get("host", "")
-        if not host_allowed(host, scope, settings):
+        # A second one might be what somebody else on the way goes by.
+        host, *others = headers.getlist("host") or [""]
+        if others or not host_allowed(host, scope, settings):
             return Problem(421, "HostRefused", f"this server is not called {host[:100]!r}")
         origin = headers.get("origin")
         if is_foreign(origin, headers, scope, settings):
@@ -145,11 +163,7 @@ class Gate:
         return hmac.compare_digest(cookie.encode(), cookie_value(token).encode())
 
 
-#: An answer has begun; bytes of the body came, and its end; it is refused, and longer than is read.
-_STATE = ("answered", "begun", "whole", "lingers")
-
-
-@frozen(eq=False)
+@define(eq=False)
 class _Exchange:
     """One request of HTTP and its answer."""
 
@@ -157,8 +171,14 @@ class _Exchange:
     scope: Scope
     receive: Receive
     send: Send
-    #: What has been sent and received so far.
-    state: dict[str, bool] = field(factory=lambda: dict.fromkeys(_STATE, False), init=False)
+    #: An answer has begun.
+    answered: bool = field(default=False, init=False)
+    #: The body has come to its end.
+    whole: bool = field(default=False, init=False)
+    #: Bytes of it have come.
+    begun: bool = field(default=False, init=False)
+    #: It is refused, and longer than is read.
+    lingers: bool = field(default=False, init=False)
 
     async def run(self, refusal: Problem | Response | None) -> None:
         if isinstance(refusal, Problem):
@@ -169,7 +189,7 @@ class _Exchange:
         try:
             await self.gate.app(self.scope, self._receive, self._send)
         except Exception as error:
-            if self.state["answered"]:
+            if self.answered:
                 raise
             _log.exception("%s %r was not answered", self.scope["method"], self.scope["path"])
             detail = f"an error of the server's own, {type(error).__name__}: its log tells more"
@@ -179,33 +199,33 @@ class _Exchange:
 
     async def _receive(self) -> Message:
         """The next piece of the body, which may not be waited for for ever."""
-        if self.state["whole"]:
+        if self.whole:
             return await self.receive()
         pause_s = self.gate.door.settings.body_pause_s
         try:
-            with anyio.fail_after(pause_s):
+            async with asyncio.timeout(pause_s):
                 message = await self.receive()
         except TimeoutError:
             detail = f"nothing came for {pause_s:g} s"
             raise Problem(408, "BodyTooSlow", detail, headers={"Connection": "close"}) from None
-        self.state["begun"] = True
-        self.state["whole"] = not message.get("more_body", False)
+        self.begun, self.whole = True, not message.get("more_body", False)
         self.gate.door.metrics.received(len(message.get("body", b"")))
         return message
 
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.state["answered"] = True
+            self.answered = True
+            own = self._headers()
             if message["status"] >= 400:
                 self.gate.door.metrics.refused(message["status"])
-            headers = MutableHeaders(scope=message)
-            if message["status"] >= 400 and self._much_is_left():
-                headers["Connection"] = "close"  # else it would be read to its end
-                self.state["lingers"] = True
-            for name, value in self._headers().items():
-                headers.setdefault(name, value)
-            headers.add_vary_header("Origin")
-        elif self.state["lingers"] and not message.get("more_body", False):
+                if self._much_is_left():
+                    own.append((b"connection", b"close"))  # else it would be read to its end
+                    self.lingers = True
+            given = list(message["headers"])
+            said = {name.lower() for name, _ in given}
+            message["headers"] = given + [one for one in own if one[0] not in said]
+            MutableHeaders(scope=message).add_vary_header("Origin")
+        elif self.lingers and not message.get("more_body", False):
             await self.send({**message, "more_body": True})
             await self._discard()
             message = {"type": "http.response.body", "body": b""}
@@ -213,40 +233,37 @@ class _Exchange:
 
     async def _discard(self) -> None:
         """Reads on for a while, so that the client gets to read the answer."""
-        if not self.state["begun"] and "expect" in Headers(scope=self.scope):
+        if not self.begun and "expect" in Headers(scope=self.scope):
             return  # it was not asked for its body, and sends none
         rest = _MOST_DISCARDED
-        with anyio.move_on_after(_LINGER_S):
-            while rest > 0:
-                message = await self.receive()
-                rest -= len(message.get("body", b""))
-                if not message.get("more_body", False):
-                    return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_S):
+                while rest > 0:
+                    message = await self.receive()
+                    rest -= len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return
 
     def _much_is_left(self) -> bool:
         headers = Headers(scope=self.scope)
-        if self.state["whole"]:
+        if self.whole:
             return False
         size = headers.get("content-length", "0")
         return "transfer-encoding" in headers or len(size) > 9 or int(size) > _MOST_READ
 
-    def _headers(self) -> dict[str, Any]:
-        said = dict(_HEADERS)
+    def _headers(self) -> list[tuple[bytes, bytes]]:
         path = _path(self.scope)
+        own = list(_EVERYWHERE)
         if not path.startswith(_OPEN_BELOW):
-            said["Cache-Control"] = "no-store"
+            own += _NOT_OF_THE_PAGE
         if path == _UPLOADS or path.startswith(f"{_UPLOADS}/"):
-            said["Tus-Resumable"] = TUS_VERSION
+            own += _OF_UPLOADS
         origin = Headers(scope=self.scope).get("origin")
         if origin in self.gate.door.settings.origins:
-            said["Access-Control-Allow-Origin"] = origin
-            said["Access-Control-Allow-Methods"] = _METHODS
-            said["Access-Control-Allow-Headers"] = _ASKED
-            said["Access-Control-Expose-Headers"] = _EXPOSED
-            said["Access-Control-Max-Age"] = "600"
+            own += [(b"access-control-allow-origin", origin.encode("latin-1")), *_FOR_OTHERS]
         else:
-            said["Cross-Origin-Resource-Policy"] = "same-origin"
-        return said
+            own += _FOR_NOBODY_ELSE
+        return own
 
 
 def _is_preflight(scope: Scope, headers: Headers) -> bool:

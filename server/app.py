@@ -71,12 +71,12 @@ def make_app(
 
 def _routes(door: Door) -> list[BaseRoute]:
     made = [
+        *tus.routes(door),  # most requests are its, and the first route that matches is taken
         *health.routes(door),
         *login.routes(door),
         *tasks.routes(door),
         *library.routes(door),
         *events.routes(door),
         *musicdb_socket.routes(door),
-        *tus.routes(door),
     ]
     return [*made, *openapi.routes(made), *pages.routes(door)]

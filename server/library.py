@@ -138,7 +138,7 @@ class LibraryRoutes:
             found["reason"] = self._why_not(task, found["target"])
         return _judged(found)
 
-    def _events(self, task: MusicTask) -> list[str]:
+    def _events(self, task: MusicTask) -> tuple[str, ...]:
         return allowed(self.engine.lifecycle, task.state)
 
     def _why_not(self, task: MusicTask, target: str) -> str | None:

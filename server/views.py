@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -27,10 +28,11 @@ def view_of(lifecycle: Lifecycle, task: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def allowed(lifecycle: Lifecycle, state: str) -> list[str]:
+@lru_cache
+def allowed(lifecycle: Lifecycle, state: str) -> tuple[str, ...]:
     """The events that the declaration lets a client send in this state; guards may still refuse."""
     edges = lifecycle.edges_from(state)
-    return list(dict.fromkeys(edge.event for edge in edges if edge.sender is Sender.CLIENT))
+    return tuple(dict.fromkeys(edge.event for edge in edges if edge.sender is Sender.CLIENT))
 
 
 class JSON(Response):

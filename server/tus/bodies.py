@@ -43,6 +43,8 @@ class Body:
     _heard_s: float = field(factory=monotonic, init=False)
     _parts: list[bytes] = field(factory=list, init=False)
     _size: int = field(default=0, init=False)
+    #: So many somebody waits for.
+    _wanted: int = field(default=1, init=False)
     _ended: bool = field(default=False, init=False)
     _changed: asyncio.Event = field(factory=asyncio.Event, init=False)
     _room: asyncio.Event = field(factory=asyncio.Event, init=False)
@@ -113,14 +115,16 @@ class Body:
     async def _wait_for(self, size: int, patience_s: float | None) -> None:
         """Waits until so many bytes are there, until the end, or (with any byte) for so long."""
         self._start()
-        until_s = None if patience_s is None else asyncio.get_running_loop().time() + patience_s
+        await self._until(1)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                await self._until(size)
+
+    async def _until(self, size: int) -> None:
         while not self._ended and self._size < size:
+            self._wanted = size
             self._changed.clear()
-            try:
-                async with asyncio.timeout_at(until_s if self._size else None):
-                    await self._changed.wait()
-            except TimeoutError:
-                return
+            await self._changed.wait()
 
     async def _take(self) -> None:
         try:
@@ -135,7 +139,8 @@ class Body:
                     self._heard_s = monotonic()
                 if not message.get("more_body", False):
                     return
-                self._changed.set()
+                if self._size >= self._wanted:
+                    self._changed.set()
                 while self._size >= _MOST_WAITING:
                     self._room.clear()
                     await self._room.wait()

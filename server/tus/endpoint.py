@@ -109,7 +109,7 @@ class TusEndpoint:
         if has_body:
             record, offset = await self._first_bytes(record, body, expected, location)
             said["Upload-Offset"] = str(offset)
-        said |= await to_thread.run_sync(self._expiry, record.id)
+        said |= await self._expiry(record)
         return Response(status_code=201, headers=said)
 
     def _check_size(self, size: int) -> None:
@@ -175,7 +175,7 @@ class TusEndpoint:
         metadata = record.unknown.get(METADATA_KEY)
         if isinstance(metadata, str) and metadata.isascii() and metadata.isprintable():
             said["Upload-Metadata"] = metadata
-        said |= await to_thread.run_sync(self._expiry, task_id)
+        said |= await self._expiry(record)
         return Response(headers=said)
 
     def _find(self, task_id: str) -> Any:
@@ -211,9 +211,12 @@ class TusEndpoint:
         waits = record.state == self._uploads.state
         return (record.offset or 0) if waits else record.file_size
 
-    def _expiry(self, task_id: str) -> dict[str, str]:
+    async def _expiry(self, record: Any) -> dict[str, str]:
+        """What is said of when the upload goes; nothing once it has all bytes."""
+        if record.state != self._uploads.state:
+            return {}
         try:
-            expires_at = self._uploads.expires_at(task_id)
+            expires_at = await to_thread.run_sync(self._uploads.expires_at, record.id)
         except TaskNotFound:
             return {}
         return {} if expires_at is None else {"Upload-Expires": tus.http_date(expires_at)}
@@ -237,8 +240,8 @@ class TusEndpoint:
                 raise Problem(409, "WrongOffset", detail, headers=said, offset=at)
             if at + (tus.body_size(given) or 0) > record.file_size:
                 raise Problem(413, "TooLong", "the body is longer than what is left of the upload")
-            _, at = await self._take(record, at, body, expected)
-        said = {"Upload-Offset": str(at), **await to_thread.run_sync(self._expiry, task_id)}
+            record, at = await self._take(record, at, body, expected)
+        said = {"Upload-Offset": str(at), **await self._expiry(record)}
         return Response(status_code=204, headers=said)
 
     async def _take(
