@@ -121,8 +121,8 @@ class Runner:
         None of the former as long as a task file does not load: it may be that task's.
         """
         self._directories.sweep()
-        for owner in () if self.table.invalid else self._directories.owners():
-            if TASK_ID.fullmatch(owner) and owner not in self.table.entries:
+        for owner in () if self.table.invalid else self._directories.owners(self.table.entries):
+            if TASK_ID.fullmatch(owner):
                 _log.info("the directory %s belongs to no task and is removed", owner)
                 self._directories.remove(owner)
 

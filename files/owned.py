@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import stat
+from collections.abc import Container
 from pathlib import Path
 
 from attrs import frozen
@@ -120,7 +121,7 @@ class OwnedDirectories:
         """
         removed = []
         for name in self._names():
-            if _GONE.fullmatch(name):
+            if name.startswith(".") and _GONE.fullmatch(name):
                 try:
                     remove_tree(self.root, name)
                 except OSError as error:
@@ -129,9 +130,16 @@ class OwnedDirectories:
                     removed.append(name)
         return removed
 
-    def owners(self) -> list[str]:
-        """The names in the root that are directories and not hidden, sorted."""
-        return [name for name in self._names() if not name.startswith(".") and self._is_one(name)]
+    def owners(self, known: Container[str] = ()) -> list[str]:
+        """The names in the root that are directories and not hidden, sorted.
+
+        Those that are `known` are left out, and not looked at.
+        """
+        return [
+            name
+            for name in self._names()
+            if not name.startswith(".") and name not in known and self._is_one(name)
+        ]
 
     def _is_one(self, name: str) -> bool:
         try:

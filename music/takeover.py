@@ -123,7 +123,7 @@ def flat_leftovers(uploads: Directory, tasks: Iterable[MusicTask]) -> list[str]:
 
 def remove_leftovers(uploads: Directory, tasks: Iterable[MusicTask]) -> list[str]:
     """Removes what `flat_leftovers` finds, and temporary files of ours; returns the names."""
-    removed = uploads.remove_where("", lambda name: bool(_TEMPORARY.fullmatch(name)))
+    removed = uploads.remove_where("", lambda name: bool(_TEMPORARY.fullmatch(name)), ".")
     for name in flat_leftovers(uploads, tasks):
         remove_tree(uploads, name)
         removed.append(name)

@@ -215,7 +215,7 @@ class TaskStore:
 
     def sweep(self) -> list[str]:
         """Remove what killed runs left half written; only the owner may. Returns the names."""
-        return self.directory.remove_where("", lambda name: bool(_TEMPORARY.fullmatch(name)))
+        return self.directory.remove_where("", lambda name: bool(_TEMPORARY.fullmatch(name)), ".")
 
     def _stems(self) -> list[str]:
         return [

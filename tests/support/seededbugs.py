@@ -442,8 +442,8 @@ BUGS = (
     Bug(
         "task directory: orphans go although a task file does not load",
         "engine/runner.py",
-        "for owner in () if self.table.invalid else self._directories.owners():",
-        "for owner in self._directories.owners():",
+        "for owner in () if self.table.invalid else self._directories.owners(self.table.entries):",
+        "for owner in self._directories.owners(self.table.entries):",
         (f"{_DIRECTORY}::test_no_orphan_goes_while_a_task_file_does_not_load",),
     ),
     Bug(
