@@ -28,7 +28,7 @@ from .trees import remove_tree
 if TYPE_CHECKING:
     from .assembling import Filling, assemble, new_directory, sweep_assembly
     from .placing import Placed, looks_of, place, sweep
-    from .uploads import Counted, UploadData, counted
+    from .uploads import Counted, UploadData, counted, counting
 
 else:
     # Not everybody needs these: they are imported when they are first asked for.
@@ -37,7 +37,7 @@ else:
         submod_attrs={
             "assembling": ["Filling", "assemble", "new_directory", "sweep_assembly"],
             "placing": ["Placed", "looks_of", "place", "sweep"],
-            "uploads": ["Counted", "UploadData", "counted"],
+            "uploads": ["Counted", "UploadData", "counted", "counting"],
         },
     )
 
@@ -59,6 +59,7 @@ __all__ = [
     "check_name",
     "check_relative",
     "counted",
+    "counting",
     "effects",
     "has_writer",
     "looks_of",

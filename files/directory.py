@@ -83,7 +83,7 @@ class Directory:
         try:
             for part in parts:
                 # Invariant: closed once, also if an interrupt comes right after it.
-                fd, above = _step_down(fd, part, rel), fd
+                fd, above = open_directory(part, fd, rel), fd
                 os.close(above)
         except BaseException:
             os.close(fd)
@@ -170,12 +170,12 @@ class Directory:
     ) -> int:
         """Open `part`, made first where it is missing."""
         try:
-            below = _step_down(fd, part, path)
+            below = open_directory(part, fd, path)
         except FileNotFoundError:
             with suppress(FileExistsError):  # another thread made it just now
                 effects.current.mkdir(part, _UNFINISHED_MODE, dir_fd=fd)
                 made.append(path)
-            below = _step_down(fd, part, path)
+            below = open_directory(part, fd, path)
         try:
             if (made and made[-1] == path) or is_unfinished(below):
                 steps.set_mode(below, os.fstat(below).st_mode & stat.S_ISGID | mode)
@@ -284,7 +284,7 @@ def step_down(fd: int, part: str, rel: str) -> Iterator[int]:
 
     `rel` is the whole path, for errors; they are those of `Directory.descriptor`.
     """
-    below = _step_down(fd, check_name(part), rel)
+    below = open_directory(check_name(part), fd, rel)
     try:
         yield below
     finally:
@@ -316,13 +316,14 @@ def open_regular(name: str, dir_fd: int, rel: str, flags: int = os.O_RDONLY) -> 
     return fd
 
 
-def _step_down(fd: int, part: str, rel: str) -> int:
+def open_directory(part: str, dir_fd: int, rel: str) -> int:
+    """A descriptor of the directory `part` of one that is open; errors as `step_down`."""
     try:
-        return os.open(part, _DIRECTORY_FLAGS, dir_fd=fd)
+        return os.open(part, _DIRECTORY_FLAGS, dir_fd=dir_fd)
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.ENOTDIR):
             raise
-        found = os.stat(part, dir_fd=fd, follow_symlinks=False).st_mode
+        found = os.stat(part, dir_fd=dir_fd, follow_symlinks=False).st_mode
         if stat.S_ISLNK(found) or stat.S_ISDIR(found):  # a directory by now: it is being swapped
             raise InvalidPath(rel, f"{part!r} is a symbolic link") from None
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), rel) from None

@@ -69,9 +69,13 @@ def drop_sure_marks(dir_fd: int, but: str | None = None) -> None:
             steps.drop(name, dir_fd)
 
 
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".")
+
+
 def _binding(dir_fd: int) -> list[tuple[str, int]]:
     found = []
-    for name in os.listdir(dir_fd):
+    for name in filter(_is_hidden, os.listdir(dir_fd)):
         held_back, sure = _HELD_BACK.fullmatch(name), _SURE.fullmatch(name)
         if held_back is not None:
             found.append((name, int(held_back[1])))

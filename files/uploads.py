@@ -5,14 +5,14 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, NamedTuple
 
 from attrs import define, field
 
 from . import effects, steps
-from .directory import Directory, open_regular
+from .directory import Directory, open_directory, open_regular
 from .paths import check_name, check_relative
 from .upload_marks import (
     drop_marks,
@@ -40,20 +40,49 @@ class Counted(NamedTuple):
     held_back: bool = False
 
 
+#: Marks without a file hold nothing back, but they have to go.
+_NOTHING_THERE = Counted(held_back=True)
+
+
 def counted(directory: Directory, path: str) -> Counted:
     """The bytes of the upload at `path` that count.
 
     Raises:
         InvalidPath, OSError: as for every method of `UploadData`.
     """
+    with counting(directory) as count:
+        return count(path)
+
+
+@contextmanager
+def counting(directory: Directory) -> Iterator[Callable[[str], Counted]]:
+    """`counted` for many uploads of one directory, which is opened once for all of them.
+
+    Raises:
+        OSError: It is there, but cannot be opened.
+    """
+    with ExitStack() as stack:
+        try:
+            root_fd = stack.enter_context(directory.descriptor())
+        except (FileNotFoundError, NotADirectoryError):
+            yield lambda _: _NOTHING_THERE
+        else:
+            yield lambda path: _counted_below(root_fd, check_relative(path), path)
+
+
+def _counted_below(dir_fd: int, parts: Sequence[str], path: str) -> Counted:
     try:
-        with directory.parent(path) as (dir_fd, name):
+        if len(parts) == 1:
             offsets = offsets_held_back(dir_fd)
-            found = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+            found = os.stat(parts[0], dir_fd=dir_fd, follow_symlinks=False)
+            return Counted(min([found.st_size, *offsets]), found.st_mtime, bool(offsets))
+        below = open_directory(parts[0], dir_fd, path)
     except (FileNotFoundError, NotADirectoryError):
-        # Marks without a file hold nothing back, but they have to go.
-        return Counted(held_back=True)
-    return Counted(min([found.st_size, *offsets]), found.st_mtime, bool(offsets))
+        return _NOTHING_THERE
+    try:
+        return _counted_below(below, parts[1:], path)
+    finally:
+        os.close(below)
 
 
 @define(eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -23,7 +24,7 @@ from ..errors import (
     TaskNotSaved,
     UploadRefused,
 )
-from ..files import Counted, Directory, UploadData, counted
+from ..files import Counted, Directory, UploadData, counted, counting
 from ..statemachine import Lifecycle, Role, UploadTask
 from .admission import check_announcement
 from .naming import upload_name
@@ -31,6 +32,9 @@ from .way import Way
 from .whole import WholeChunk
 
 _log = logging.getLogger(__name__)
+
+#: What looks at the data at a path.
+Count = Callable[[str], Counted]
 
 
 @define(eq=False)
@@ -64,6 +68,8 @@ class Uploads:
 
     #: The chunk of a task that is coming in piece by piece, and counts only as a whole.
     _whole: WeakKeyDictionary[Any, WholeChunk] = field(factory=WeakKeyDictionary, init=False)
+    #: The keys of the tasks whose data was looked at when they were loaded, until they go on.
+    _looked_at: set[object] = field(factory=set, init=False)
 
     def __attrs_post_init__(self) -> None:
         lifecycle = self._engine.lifecycle
@@ -71,10 +77,7 @@ class Uploads:
         settings = self._engine.settings
         self._directory = Directory(settings.uploads, durable=settings.durability == "fsync")
         self._engine.on_resume(self._way.state, self._resume)
-        for task in self._engine.tasks():
-            if task.state == self._way.state:
-                with self._engine.hold(task.id) as held:
-                    self._measure_quietly(held)
+        self._measure_all()
 
     # -- what clients do ----------------------------------------------------------------------
 
@@ -388,20 +391,38 @@ class Uploads:
 
     def _resume(self, task: HeldTask) -> None:
         """An upload that was loaded: asks for its next chunk, or ends it if all is there."""
+        looked_at = task.key in self._looked_at
+        self._looked_at.discard(task.key)
+        if looked_at and not _is_whole(task.record):
+            task.tell(CHUNK_REQUEST)
+            return
         if self._measure(task).held_back:
             self._data(task).settle()
-        record = task.record
-        if not _is_own(record) or record.offset != record.file_size:
+        if not _is_whole(record := task.record):
             task.tell(CHUNK_REQUEST)
         else:
             self._data(task).make_durable()
             self._complete(task, record.offset or 0)
 
-    def _measure(self, task: HeldTask) -> Counted:
+    def _measure_all(self) -> None:
+        """Looks at the data of the uploads that were loaded; `_resume` need not look again."""
+        waiting = [task.id for task in self._engine.tasks() if task.state == self._way.state]
+        try:
+            with counting(self._directory) as count:
+                for task_id in waiting:
+                    with suppress(TaskNotFound), self._engine.hold(task_id) as task:
+                        found = self._measure_quietly(task, count)
+                        if found is not None and not found.held_back:
+                            self._looked_at.add(task.key)
+        except OSError as error:
+            _log.warning("uploads cannot be looked at yet: %s", error)
+
+    def _measure(self, task: HeldTask, count: Count | None = None) -> Counted:
         record = task.record
         if not _is_own(record):
             return Counted()
-        found = counted(self._directory, record.upload_path)
+        path = record.upload_path
+        found = counted(self._directory, path) if count is None else count(path)
         size = min(found.size_bytes, record.file_size or 0)
         if size != record.offset:
             task.amend(offset=size)
@@ -409,16 +430,23 @@ class Uploads:
             task.note_activity(found.written_at)
         return found
 
-    def _measure_quietly(self, task: HeldTask) -> None:
+    def _measure_quietly(self, task: HeldTask, count: Count | None = None) -> Counted | None:
+        """As `_measure`; None, and a line in the log, where the data cannot be looked at."""
         try:
-            self._measure(task)
+            return self._measure(task, count)
         except (OSError, InvalidPath) as error:
             _log.warning("task %s: its upload cannot be looked at: %s", task.record.id, error)
+            return None
 
 
 def _is_own(record: UploadTask) -> bool:
     """Whether its data lies in its own directory."""
     return record.upload_path is not None and record.upload_path.startswith(f"{record.id}/")
+
+
+def _is_whole(record: UploadTask) -> bool:
+    """Whether all of its data is there, in its own directory."""
+    return _is_own(record) and record.offset == record.file_size
 
 
 def measured(task: UploadTask, settings: EngineSettings, lifecycle: Lifecycle) -> UploadTask:

@@ -593,9 +593,9 @@ BUGS = (
     Bug(
         "interrupts: a directory is closed twice",
         "files/directory.py",
-        "                fd, above = _step_down(fd, part, rel), fd\n"
+        "                fd, above = open_directory(part, fd, rel), fd\n"
         "                os.close(above)\n",
-        "                below = _step_down(fd, part, rel)\n                os.close(fd)\n"
+        "                below = open_directory(part, fd, rel)\n                os.close(fd)\n"
         "                fd = below\n",
         (f"{_INTERRUPTS}::test_an_interrupt_is_never_taken_for_an_error_of_the_disk[receive]",),
     ),
