@@ -8,14 +8,16 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 Job = Callable[[], object]
 #: Called with the owner of a timer, and with the number that it gave.
@@ -23,6 +25,8 @@ OwnersJob = Callable[[Any, int], object]
 
 #: So many due times are never cleared of those that are out of date.
 _DUE_FEW = 64
+#: So many items of one job are done before the others in line have their turn.
+_AT_ONCE = 256
 
 
 class Dispatcher:
@@ -69,6 +73,19 @@ class Dispatcher:
         One that saves may run beside others: it locks what it changes.
         """
         self._jobs.put((job, saves))
+
+    def put_each(self, job: Callable[[T], object], items: Iterable[T], then: Job) -> None:
+        """Appends `job(item)` for each item, at the price of few jobs, and `then` after them.
+
+        One that raises stops no other.
+        """
+        self.put(partial(self._do_some, job, iter(items), then))
+
+    def _do_some(self, job: Callable[[T], object], items: Iterator[T], then: Job) -> None:
+        some = list(itertools.islice(items, _AT_ONCE))
+        for item in some:
+            self._do(partial(job, item))
+        self.put(partial(self._do_some, job, items, then) if some else then)
 
     def call_at(self, owner: object, when: float, job: OwnersJob, serial: int) -> None:
         """Runs `job(owner, serial)` at a unix time or soon after.

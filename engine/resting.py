@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -35,6 +35,9 @@ class Resting:
         self._dispatcher = events.dispatcher
         self._clock = clock
         self._clean_up = clean_up
+        #: When each task that was loaded and has not been looked at since may be idle, with its
+        #: id; the earliest last.
+        self._loaded: list[tuple[float, str]] = []
 
     def retain(self, entry: Entry, serial: int) -> None:
         """A finished or failed task: its data goes at once if it is of no use, itself later."""
@@ -67,13 +70,41 @@ class Resting:
         self._release(entry, serial)
         self._expire_if_idle(entry, serial)
 
+    def only_waits(self, record: Task) -> bool:
+        """Whether a task waits for a client, and nothing else is to be done in its state."""
+        waits = self._tasks.table.role(record) is Role.WAITING
+        return waits and self._tasks.lifecycle.keeps_data(record)
+
+    def wait_for_clients(self, entries: Iterable[Entry]) -> None:
+        """As `wait_for_client` for tasks that were loaded, with one timer for all of them."""
+        self._loaded = [(self._idle_at(entry), entry.record.id) for entry in entries]
+        self._loaded.sort(reverse=True)
+        self._wait_for_first()
+
+    def _wait_for_first(self) -> None:
+        if self._loaded:
+            self._dispatcher.call_at(self, self._loaded[-1][0], self._expire_loaded, 0)
+
+    def _expire_loaded(self, _owner: object, _serial: int) -> None:
+        now = self._clock()
+        while self._loaded and self._loaded[-1][0] <= now:
+            _, task_id = self._loaded.pop()
+            entry = self._tasks.table.entries.get(task_id)
+            if entry is not None:
+                self._expire_if_idle(entry, 0)
+        self._wait_for_first()
+
+    def _idle_at(self, entry: Entry) -> float:
+        """When nothing has happened to a task for `max_age_s`, by what is known without a look."""
+        return max(entry.file.modified_s or 0.0, entry.active_at) + self._settings.max_age_s
+
     def _expire_if_idle(self, entry: Entry, serial: int) -> None:
         """A task that waits for a client goes when nothing happens to it for `max_age_s`."""
         if entry.serial != serial:
             return
         max_age_s, now = self._settings.max_age_s, self._clock()
         # The file is looked at only when the time is up by what is known without a look.
-        due = max(entry.file.modified_s or 0.0, entry.active_at) + max_age_s
+        due = self._idle_at(entry)
         if due <= now:
             due = self._tasks.last_activity(entry) + max_age_s
         if due > now:

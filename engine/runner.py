@@ -110,6 +110,7 @@ class Runner:
             _log.warning("what is left over could not be removed: %s", error)
         with self.looking.comparing:
             self.workers.start()
+            self._start_what_rests()
             self._start_what_waits()
         self.dispatcher.every(LOOK_EVERY_S, self.looking.look)
         if threaded:
@@ -125,6 +126,26 @@ class Runner:
             if TASK_ID.fullmatch(owner):
                 _log.info("the directory %s belongs to no task and is removed", owner)
                 self._directories.remove(owner)
+
+    def _start_what_rests(self) -> None:
+        """Goes on with the tasks that were loaded, and wait for a client: nearly all there are."""
+        loaded = [entry for entry in list(self.table.entries.values()) if not entry.serial]
+        resting = [entry for entry in loaded if self.resting.only_waits(entry.record)]
+        for entry in resting:
+            with entry.lock:
+                if not entry.serial:
+                    entry.started = 0
+        self.dispatcher.put_each(
+            self._resume_resting,
+            [entry for entry in resting if entry.record.state in self._resumes],
+            # Invariant: after what goes on with them, which may find that they are not idle.
+            then=partial(self.resting.wait_for_clients, resting),
+        )
+
+    def _resume_resting(self, entry: Entry) -> None:
+        resume = self._resumes.get(entry.record.state)
+        if resume is not None:  # else it has moved on since
+            self._resume_by(resume, entry, 0)
 
     def _start_what_waits(self) -> None:
         for entry in list(self.table.entries.values()):

@@ -131,3 +131,28 @@ def test_the_end_runs_what_the_last_jobs_put_in_line():
         )
     dispatcher.stop()
     assert sorted(done) == list(range(20))
+
+
+def test_many_items_of_one_job_are_all_done_and_others_have_their_turn():
+    """In order; one that raises stops no other, and what comes `then` comes after all."""
+    dispatcher, done = Dispatcher(time.time), []
+
+    def job(number: int) -> None:
+        if number == 7:
+            raise ValueError("not this one")
+        done.append(number)
+
+    dispatcher.put_each(job, range(1000), then=lambda: done.append("then"))
+    dispatcher.put(lambda: done.append("other"))
+    dispatcher.run_pending()
+    assert done.index("other") < 500
+    done.remove("other")
+    assert done == [number for number in range(1000) if number != 7] + ["then"]
+
+
+def test_the_end_runs_all_items_of_a_job():
+    dispatcher, done = Dispatcher(time.time), []
+    dispatcher.start()
+    dispatcher.put_each(done.append, range(1000), then=lambda: done.append("then"))
+    dispatcher.stop()
+    assert len(done) == 1001

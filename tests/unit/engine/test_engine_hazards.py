@@ -349,6 +349,36 @@ def test_activity_is_what_the_disk_says(settings: Settings):
     stepped.close()
 
 
+def test_tasks_that_were_loaded_age_each_for_itself(settings: Settings):
+    """One timer serves all that rest since a start: each goes when it is idle, none before."""
+    settings = evolve(settings, max_age_s=1000.0)
+    with open_library(settings) as engine:
+        first, touched, last, removed = ids = [begin(engine, bytes([n])).id for n in range(4)]
+    begun = (settings.tasks / f"{first}.json").stat().st_mtime - 5000
+    for number, task_id in enumerate(ids):
+        os.utime(settings.tasks / f"{task_id}.json", (begun, begun + 100 * number))
+    stepped = SteppedEngine(settings, MUSIC, opener=open_library)
+
+    def left_at(when: float) -> set[str]:
+        stepped.clock.now = when
+        stepped.settle()
+        return {task.id for task in engine.tasks()}
+
+    stepped.clock.now = begun + 500
+    engine = stepped.start()
+    assert left_at(begun + 600) == set(ids)
+    engine.annotate(touched, {"song": "Song"})
+    engine.remove(removed)
+    assert left_at(begun + 999) == {first, touched, last}
+    assert left_at(begun + 1001) == {touched, last}
+    assert left_at(begun + 1199) == {touched, last}
+    assert left_at(begun + 1201) == {touched}
+    changed = (settings.tasks / f"{touched}.json").stat().st_mtime
+    assert left_at(changed + 999) == {touched}
+    assert left_at(changed + 1001) == set()
+    stepped.close()
+
+
 def test_a_subscription_may_end_after_the_engine(opened: Open):
     """Whoever listened ends it when it likes: with a closed engine there is nothing left to end."""
     engine = opened()
