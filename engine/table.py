@@ -224,3 +224,8 @@ def _no_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+            if gc.get_freeze_count() == 0:
+                # Both together make all that there is old; else the next two collections of what
+                # is young would look through all tasks.
+                gc.freeze()
+                gc.unfreeze()
