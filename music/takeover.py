@@ -24,6 +24,10 @@ _UNPACKED = re.compile(r"[a-z]+-[0-9a-f]{40}\.preprocessed")
 _TEMPORARY = re.compile(r"\..+\.[0-9]+\.[0-9]+\.tmp")
 
 
+#: The keys of paths that MusicDB may have written as absolute ones.
+_UPLOADED = ("preprocessedpath", "awsourcepath")
+
+
 @frozen
 class RelativePaths:
     """Makes absolute paths below the Upload Directory relative: MusicDB writes some.
@@ -35,15 +39,18 @@ class RelativePaths:
 
     def __call__(self, values: dict[str, Any]) -> dict[str, Any]:
         """The object of a task file as it counts."""
-        keys = ["preprocessedpath"]
-        if values.get("uploadpath") is not None:
-            # Without an upload, the source of artwork lies in the Music Directory.
-            keys.append("awsourcepath")
-        return values | {
-            key: relative_to_uploads(self.uploads, path) or path
-            for key in keys
-            if isinstance(path := values.get(key), str)
+        changed = {
+            key: relative
+            for key in _UPLOADED
+            if (path := values.get(key)) is not None
+            and (relative := self._relative(key, path, values)) is not None
         }
+        return values | changed if changed else values
+
+    def _relative(self, key: str, path: Any, values: dict[str, Any]) -> str | None:
+        if key == "awsourcepath" and values.get("uploadpath") is None:
+            return None  # without an upload, the source of artwork lies in the Music Directory
+        return relative_to_uploads(self.uploads, path) if isinstance(path, str) else None
 
 
 def relative_to_uploads(uploads: Path, path: str) -> str | None:
@@ -75,11 +82,12 @@ class FlatData:
             OSError: The disk refuses.
         """
         flat = self.flat(task)
+        if not flat:
+            return task
         if self.lifecycle.keeps_data(task):
             for path in flat.values():
                 self.directories.adopt(task.id, path.partition("/")[0])
-        changes = {field: f"{task.id}/{path}" for field, path in flat.items()}
-        return evolve(task, **changes) if changes else task
+        return evolve(task, **{field: f"{task.id}/{path}" for field, path in flat.items()})
 
     def flat(self, task: Task) -> dict[str, str]:
         """The paths of data that lies outside of the task's directory, by their fields.
@@ -88,23 +96,23 @@ class FlatData:
             InvalidPath: A path lies in the directory of another task, or cannot be used.
         """
         assert isinstance(task, MusicTask)
-        paths = {"upload_path": task.upload_path, "preprocessed_path": task.preprocessed_path}
+        own = f"{task.id}/"
+        paths = [("upload_path", task.upload_path), ("preprocessed_path", task.preprocessed_path)]
         if task.upload_path is not None:
             # Else it lies in the Music Directory.
-            paths["artwork_source_path"] = task.artwork_source_path
+            paths.append(("artwork_source_path", task.artwork_source_path))
         return {
             field: path
-            for field, path in paths.items()
-            if path is not None and not self._is_own(path, task.id)
+            for field, path in paths
+            if path is not None and not path.startswith(own) and self._is_flat(path)
         }
 
-    def _is_own(self, path: str, task_id: str) -> bool:
+    def _is_flat(self, path: str) -> bool:
+        """Whether what does not lie in the task's directory lies in none."""
         first, slash, _ = path.partition("/")
-        if first == task_id and slash:
-            return True
         if TASK_ID.fullmatch(first) and (slash or self.directories.root.is_directory(first)):
             raise InvalidPath(path, "it lies in the directory of another task")
-        return False
+        return True
 
 
 def flat_leftovers(uploads: Directory, tasks: Iterable[MusicTask]) -> list[str]:
