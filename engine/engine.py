@@ -337,6 +337,19 @@ class Engine(Generic[T]):
         with self._table.locked(task_id) as entry:
             yield HeldTask(self._tasks, entry)
 
+    def held_in(self, state: str) -> Iterator[HeldTask]:
+        """Locks each task that is in a state, one after the other, as `hold` does.
+
+        Raises:
+            EngineClosed: The engine was closed.
+        """
+        self.check_open()
+        for entry in list(self._table.entries.values()):
+            if entry.record.state == state:
+                with entry.lock:
+                    if entry.record.state == state:
+                        yield HeldTask(self._tasks, entry)
+
     def edge_taken(
         self, task: Task, event: str, payload: Mapping[str, Any] | None = None
     ) -> Edge | None:

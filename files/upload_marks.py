@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -40,14 +41,14 @@ def sure_name(offset: int) -> str:
     return f".sure-{offset}.{this_boot()}"
 
 
-def offsets_held_back(dir_fd: int) -> list[int]:
-    """From where on bytes do not count, by the marks that say so now."""
-    return [offset for _, offset in _binding(dir_fd)]
+def offsets_held_back(names: Iterable[str]) -> list[int]:
+    """From where on bytes do not count, by the marks that say so now, among these names."""
+    return [offset for _, offset in _binding(names)]
 
 
 def drop_marks(dir_fd: int) -> None:
     """Remove those marks."""
-    for name, _ in _binding(dir_fd):
+    for name, _ in _binding(os.listdir(dir_fd)):
         with suppress(FileNotFoundError):
             effects.current.unlink(name, dir_fd=dir_fd)
 
@@ -69,13 +70,9 @@ def drop_sure_marks(dir_fd: int, but: str | None = None) -> None:
             steps.drop(name, dir_fd)
 
 
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".")
-
-
-def _binding(dir_fd: int) -> list[tuple[str, int]]:
+def _binding(names: Iterable[str]) -> list[tuple[str, int]]:
     found = []
-    for name in filter(_is_hidden, os.listdir(dir_fd)):
+    for name in names:
         held_back, sure = _HELD_BACK.fullmatch(name), _SURE.fullmatch(name)
         if held_back is not None:
             found.append((name, int(held_back[1])))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 from attrs import define, field
@@ -67,22 +68,29 @@ def counting(directory: Directory) -> Iterator[Callable[[str], Counted]]:
         except (FileNotFoundError, NotADirectoryError):
             yield lambda _: _NOTHING_THERE
         else:
-            yield lambda path: _counted_below(root_fd, check_relative(path), path)
+            yield partial(_counted_below, root_fd)
 
 
-def _counted_below(dir_fd: int, parts: Sequence[str], path: str) -> Counted:
+def _counted_below(root_fd: int, path: str) -> Counted:
+    *above, name = check_relative(path)
+    dir_fd = root_fd
     try:
-        if len(parts) == 1:
-            offsets = offsets_held_back(dir_fd)
-            found = os.stat(parts[0], dir_fd=dir_fd, follow_symlinks=False)
-            return Counted(min([found.st_size, *offsets]), found.st_mtime, bool(offsets))
-        below = open_directory(parts[0], dir_fd, path)
+        for part in above:
+            # Invariant: closed once, as in `Directory`.
+            dir_fd, upper = open_directory(part, dir_fd, path), dir_fd
+            if upper != root_fd:
+                os.close(upper)
+        names = steps.names(dir_fd)
+        found = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
     except (FileNotFoundError, NotADirectoryError):
         return _NOTHING_THERE
-    try:
-        return _counted_below(below, parts[1:], path)
     finally:
-        os.close(below)
+        if dir_fd != root_fd:
+            os.close(dir_fd)
+    if names == [name]:  # no mark
+        return Counted(found.st_size, found.st_mtime)
+    offsets = offsets_held_back(names)
+    return Counted(min([found.st_size, *offsets]), found.st_mtime, bool(offsets))
 
 
 @define(eq=False)
@@ -225,7 +233,7 @@ class UploadData:
         if self._settled:
             return
         with suppress(FileNotFoundError), self.directory.parent(self.path) as (dir_fd, _):
-            offsets = offsets_held_back(dir_fd)
+            offsets = offsets_held_back(steps.names(dir_fd))
             if offsets:
                 self._cut_durably(min(offsets))
                 # Invariant: only when the bytes are gone for good.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -406,14 +405,12 @@ class Uploads:
 
     def _measure_all(self) -> None:
         """Looks at the data of the uploads that were loaded; `_resume` need not look again."""
-        waiting = [task.id for task in self._engine.tasks() if task.state == self._way.state]
         try:
             with counting(self._directory) as count:
-                for task_id in waiting:
-                    with suppress(TaskNotFound), self._engine.hold(task_id) as task:
-                        found = self._measure_quietly(task, count)
-                        if found is not None and not found.held_back:
-                            self._looked_at.add(task.key)
+                for task in self._engine.held_in(self._way.state):
+                    found = self._measure_quietly(task, count)
+                    if found is not None and not found.held_back:
+                        self._looked_at.add(task.key)
         except OSError as error:
             _log.warning("uploads cannot be looked at yet: %s", error)
 
