@@ -16,7 +16,7 @@ if sys.platform == "win32":
 
 from . import effects
 from .directory import OWN_STEM, Directory, open_regular, step_down
-from .durable import DurableFile, Identity, written_at
+from .durable import DurableFile, Identity, read_whole, written_at
 from .effects import Effects, using
 from .foreign import ForeignDirectory, Parts, has_writer
 from .owned import OwnedDirectories
@@ -67,6 +67,7 @@ __all__ = [
     "new_directory",
     "open_regular",
     "place",
+    "read_whole",
     "remove_tree",
     "same_name",
     "step_down",

@@ -299,6 +299,13 @@ def is_unfinished(directory: int | Path) -> bool:
 
 def open_regular(name: str, dir_fd: int, rel: str, flags: int = os.O_RDONLY) -> int:
     """A descriptor of a regular file that is there; see `Directory.open`."""
+    return look_and_open(name, dir_fd, rel, flags)[0]
+
+
+def look_and_open(
+    name: str, dir_fd: int, rel: str, flags: int = os.O_RDONLY
+) -> tuple[int, os.stat_result]:
+    """The same, and what the file was like when it was opened."""
     flags |= os.O_NOFOLLOW | os.O_NONBLOCK
     reading = flags & os.O_ACCMODE == os.O_RDONLY
     try:
@@ -310,10 +317,11 @@ def open_regular(name: str, dir_fd: int, rel: str, flags: int = os.O_RDONLY) -> 
         if error.errno in (errno.ENXIO, errno.EISDIR):
             raise InvalidPath(rel, "it is not a regular file") from None
         raise
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode):
         os.close(fd)
         raise InvalidPath(rel, "it is not a regular file")
-    return fd
+    return fd, found
 
 
 def open_directory(part: str, dir_fd: int, rel: str) -> int:

@@ -16,7 +16,7 @@ from attrs import define, field
 
 from ..errors import FileChanged, InvalidPath
 from . import effects, steps
-from .directory import Directory, open_regular
+from .directory import Directory, look_and_open
 from .paths import check_name
 from .syncing import SharedSync
 
@@ -78,17 +78,7 @@ class DurableFile:
             InvalidPath: it is not a regular file, or larger than `limit_bytes`.
         """
         with self._descriptor() as dir_fd:
-            fd = open_regular(self.name, dir_fd, self.name)
-        try:
-            # Invariant: looked at before the bytes are read, so that a change while they are
-            # read makes the next save raise FileChanged.
-            found = os.fstat(fd)
-            data = b"" if found.st_size > limit_bytes else _read_all(fd, found.st_size, limit_bytes)
-            if max(found.st_size, len(data)) > limit_bytes:
-                raise InvalidPath(self.name, f"it is larger than {limit_bytes} bytes")
-        finally:
-            os.close(fd)
-        self.identity = identity_of(found)
+            data, self.identity = read_whole(self.name, dir_fd, limit_bytes)
         return data
 
     def create(self, data: bytes) -> None:
@@ -219,6 +209,24 @@ class DurableFile:
         """
         with suppress(OSError):  # the disk refuses still: nothing more can be done
             self._sync_names(dir_fd)
+
+
+def read_whole(name: str, dir_fd: int, limit_bytes: int) -> tuple[bytes, Identity]:
+    """The content of the file `name` in a directory that is open, and which state of it that is.
+
+    `name` has been checked. Raises as `DurableFile.read`.
+    """
+    # Invariant: looked at before the bytes are read, so that a change while they are read makes
+    # the next save raise FileChanged.
+    fd, found = look_and_open(name, dir_fd, name)
+    try:
+        size = found.st_size
+        data = b"" if size > limit_bytes else _read_all(fd, size, limit_bytes)
+    finally:
+        os.close(fd)
+    if size > limit_bytes or len(data) > limit_bytes:
+        raise InvalidPath(name, f"it is larger than {limit_bytes} bytes")
+    return data, identity_of(found)
 
 
 def _read_all(fd: int, size_bytes: int, limit_bytes: int) -> bytes:

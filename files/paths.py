@@ -5,6 +5,7 @@ Nothing is normalised: what is on disk is what counts.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
@@ -17,6 +18,8 @@ NAME_MAX_BYTES = 255
 PATH_MAX_BYTES = 4096
 #: A task's work checks few paths, each many times; those of so many checks are known.
 _REMEMBERED = 512
+#: What most paths are, below the length of one name: seen at once to be nothing but names.
+_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9 ._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9 ._-]*)*")
 
 
 def check_relative(path: str) -> tuple[str, ...]:
@@ -32,6 +35,8 @@ def check_relative(path: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=_REMEMBERED)
 def _parts(path: str) -> tuple[str, ...]:
+    if _PLAIN.fullmatch(path) and len(path) <= NAME_MAX_BYTES:
+        return tuple(path.split("/"))
     if not path:
         raise InvalidPath(path, "it is empty")
     if path.startswith("/"):

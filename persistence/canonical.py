@@ -1,25 +1,32 @@
 """Reading what the engine itself wrote, at a fraction of the price of reading what anybody wrote.
 
 A start reads every task file. Nearly all are as `dump` left them: then the text proves the JSON,
-and what is left to check are the types. Whatever else a file is goes the long way, which finds all
-that is wrong with it, and says where.
+and what is left to check are the types. Those are looked up by the file's shape, its keys with the
+types of their values, of which there are few. Whatever else a file is goes the long way, which
+finds all that is wrong with it, and says where.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from types import NoneType
+from functools import partial
+from operator import attrgetter
+from types import MemberDescriptorType, NoneType
 from typing import Any
 
 import orjson
-from attrs import evolve, field, fields, frozen
+from attrs import NOTHING, Attribute, Factory, field, frozen
 
-from ..statemachine import HistoryEntry, JSONObject, Task
-from ..statemachine.record import EMPTY
+from ..files import check_relative
+from ..statemachine import JSONObject, Task
+from ..statemachine.record import unread_readers
+from .unread import KINDS, Kind, Layout
 
 #: How a task file is written.
 OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+#: The same, the keys in the order in which they were read.
+_AS_READ = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 _PLAIN: Mapping[Any, frozenset[type]] = {
     str: frozenset({str}),
@@ -29,8 +36,13 @@ _PLAIN: Mapping[Any, frozenset[type]] = {
     bool: frozenset({bool}),
     bool | None: frozenset({bool, NoneType}),
 }
-_TIME = frozenset({float, int})
-_TEXT_OR_NONE = _PLAIN[str | None]
+_FACTORY: Any = type(Factory(list))
+#: So many shapes of files are remembered for a record class.
+_SHAPES_MOST = 1000
+
+#: Sets a field of a frozen record.
+_Put = Callable[[Task, Any], object]
+_Structure = Callable[[Any, Any], Any]
 
 
 def parse(data: bytes) -> dict[str, Any] | None:
@@ -41,71 +53,181 @@ def parse(data: bytes) -> dict[str, Any] | None:
     """
     try:
         values = orjson.loads(data)
-        written = orjson.dumps(values, option=OPTIONS)
+        written = orjson.dumps(values, option=_AS_READ)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return None
     return values if written == data and type(values) is dict else None
 
 
 @frozen(eq=False, repr=False)
+class _Plan:
+    """What is to be done with the values of a file of one shape, whose types are right."""
+
+    #: Keys that no field has.
+    unknown: list[str]
+    #: What sets each field, with its key.
+    plain: list[tuple[_Put, str]] = field(factory=list)
+    #: Text of which there are few values: each is kept in memory once.
+    few: list[tuple[_Put, str]] = field(factory=list)
+    #: With what makes the value, or raises.
+    made: list[tuple[_Put, str, Callable[[Any], Any]]] = field(factory=list)
+    #: Fields that the file does not have, with their values.
+    missing: list[tuple[_Put, Any]] = field(factory=list)
+    #: Keys of relative paths.
+    paths: list[str] = field(factory=list)
+    #: Keys of numbers that are never negative.
+    counts: list[str] = field(factory=list)
+
+
+@frozen(eq=False, repr=False)
 class Reader:
-    """Makes records of one class from objects that `parse` gave."""
+    """Makes records of one class from objects that `parse` gave, and checks all that is in them."""
 
     record: type[Task]
-    #: By the key in the file: the name of the argument, the types that it may have, and whether
-    #: its values are few: then each is kept in memory once.
-    _plain: Mapping[str, tuple[str, frozenset[type], bool]] = field(alias="plain")
-    #: By the key: the name of the argument, and what makes its value or raises.
-    _made: Mapping[str, tuple[str, Callable[[Any], Any]]] = field(alias="made")
+    layout: Layout
+    #: The fields by their keys in the file.
+    _items: Mapping[str, Attribute[Any]] = field(alias="items")
+    _structure: _Structure = field(alias="structure")
+    _plain_keys: tuple[str, ...] = field(alias="plain_keys")
+    _plain_values: Callable[[Task], tuple[Any, ...]] = field(alias="plain_values")
+    #: By the shape of a file; None: the long way.
+    _plans: dict[tuple[Any, ...], _Plan | None] = field(factory=dict, init=False)
 
-    def __call__(self, values: dict[str, Any]) -> Task | None:
-        """The record; None where anything is not as it should be."""
-        found: dict[str, Any] = {}
-        unknown: dict[str, Any] = {}
+    def __call__(self, values: dict[str, Any], *, checked: bool = True) -> Task | None:
+        """The record; None where anything is not as it should be.
+
+        Args:
+            values: The object.
+            checked: It is as `parse` gave it; else it may hold what is no JSON.
+        """
         try:
-            for key, value in values.items():
-                if (plain := self._plain.get(key)) is not None:
-                    name, kinds, few = plain
-                    if type(value) not in kinds:
-                        return None
-                    found[name] = sys.intern(value) if few and type(value) is str else value
-                elif (made := self._made.get(key)) is not None:
-                    found[made[0]] = made[1](value)
-                else:
-                    unknown[key] = value
-            task = self.record(**found)
-            return evolve(task, unknown=unknown) if unknown else task
+            if not checked:
+                JSONObject(values)
+            shape = (*values, *map(type, values.values()))
+            try:
+                plan = self._plans[shape]
+            except KeyError:
+                plan = self._remember(shape, values)
+            return None if plan is None else self._made(plan, values)
         except Exception:
             # Invariant: nothing is refused here. The long way does that, with the reasons.
             return None
 
+    def _made(self, plan: _Plan, values: dict[str, Any]) -> Task:
+        for key in plan.paths:
+            check_relative(values[key])
+        for key in plan.counts:
+            if values[key] < 0:
+                raise ValueError(key)
+        task = object.__new__(self.record)
+        for put, key in plan.plain:
+            put(task, values[key])
+        for put, key in plan.few:
+            put(task, sys.intern(values[key]))
+        for put, key, make in plan.made:
+            put(task, make(values[key]))
+        for put, value in plan.missing:
+            put(task, value)
+        unknown = {key: values[key] for key in plan.unknown} if plan.unknown else None
+        _put_unread(task, self.layout.keep(values, unknown))
+        return task
+
+    @property
+    def writes(self) -> bool:
+        """Whether `to_json` can be called: all fields are plain, or kept as text."""
+        return len(self._plain_keys) + len(self.layout.fields) == len(self._items)
+
+    def to_json(self, task: Task, unread: bytes) -> dict[str, Any]:
+        """A record with an unread part as its file has it; the part stays unread."""
+        kept, unknown = self.layout.write(unread)
+        values = zip(self._plain_keys, self._plain_values(task), strict=True)
+        return {**unknown, **dict.fromkeys(self._items), **dict(values), **kept}
+
+    def _remember(self, shape: tuple[Any, ...], values: dict[str, Any]) -> _Plan | None:
+        kinds = {key: type(value) for key, value in values.items()}
+        plan = self._plan(kinds) if self._types_are_right(kinds) else None
+        if len(self._plans) < _SHAPES_MOST:
+            self._plans[shape] = plan
+        return plan
+
+    def _types_are_right(self, kinds: Mapping[str, type]) -> bool:
+        for key, item in self._items.items():
+            if key not in kinds:
+                if item.default is NOTHING or isinstance(item.default, _FACTORY):
+                    return False
+            elif key in self.layout.fields:
+                if kinds[key] is not self.layout.fields[key][1].in_file:
+                    return False
+            elif _is_plain(item.type) and kinds[key] not in _PLAIN[item.type]:
+                return False
+        return True
+
+    def _plan(self, kinds: Mapping[str, type]) -> _Plan:
+        plan = _Plan(unknown=[key for key in kinds if key not in self._items])
+        for key, item in self._items.items():
+            if key not in self.layout.fields:
+                self._add_to(plan, key, item, kinds.get(key))
+        return plan
+
+    def _add_to(self, plan: _Plan, key: str, item: Attribute[Any], kind: type | None) -> None:
+        put: _Put = getattr(self.record, item.name).__set__
+        if kind is None:
+            plan.missing.append((put, item.default))
+        elif not _is_plain(item.type):
+            plan.made.append((put, key, partial(_structured, self._structure, item.type)))
+        elif item.metadata.get("few") and kind is str:
+            plan.few.append((put, key))
+        else:
+            plan.plain.append((put, key))
+        if item.metadata.get("path") and kind is str:
+            plan.paths.append(key)
+        if item.metadata.get("count") and kind is int:
+            plan.counts.append(key)
+
 
 def make_reader(
-    record: type[Task], keys: Mapping[str, str], structure: Callable[[Any, Any], Any]
-) -> Reader:
-    """A reader for a record class.
+    record: type[Task], items: Mapping[str, Attribute[Any]], structure: _Structure
+) -> Reader | None:
+    """A reader for a record class; None where its records can only be made by calling it.
 
     Args:
         record: The class.
-        keys: The key in the file of each field, by the attribute's name.
-        structure: Makes the value of any other type; raises where it is none.
+        items: The fields by their keys in the file.
+        structure: Makes the value of any type that is not plain; raises where it is none.
     """
-    plain: dict[str, tuple[str, frozenset[type], bool]] = {}
-    made: dict[str, tuple[str, Callable[[Any], Any]]] = {}
-    for item in fields(record):
-        if item.name not in keys:
-            continue
-        key, kind = keys[item.name], item.type
-        if kind == JSONObject:
-            made[key] = (item.alias, _object)
-        elif kind == tuple[HistoryEntry, ...]:
-            made[key] = (item.alias, _history)
-        elif _is_plain(kind):
-            few = item.metadata.get("few", False)
-            plain[key] = (item.alias, _PLAIN[kind], few)
-        else:
-            made[key] = (item.alias, _structured(structure, kind))
-    return Reader(record, plain, made)
+    if not all(map(partial(_is_slot, record), items.values())) or not _is_made_by_attrs(record):
+        return None
+    kept = {key: item for key, item in items.items() if _kind(item) is not None}
+    layout = Layout({key: (item.name, KINDS[item.type]) for key, item in kept.items()})
+    unread_readers[record] = layout.read
+    plain = {key: item.name for key, item in items.items() if _is_plain(item.type)}
+    return Reader(record, layout, items, structure, tuple(plain), attrgetter(*plain.values()))
+
+
+def _kind(item: Attribute[Any]) -> Kind | None:
+    """How a field is kept as text; None where it is read at once."""
+    try:
+        return KINDS.get(item.type)
+    except TypeError:  # not hashable
+        return None
+
+
+def _is_slot(record: type[Task], item: Attribute[Any]) -> bool:
+    """Whether nothing is done with the field's value but to keep it."""
+    is_made = item.converter is None or item.type is JSONObject
+    is_slot = isinstance(getattr(record, item.name, None), MemberDescriptorType)
+    return is_slot and is_made and item.validator is None and item.init
+
+
+def _is_made_by_attrs(record: type[Task]) -> bool:
+    """Whether its constructor does nothing but set the fields."""
+    own = [name for name in ("__attrs_pre_init__", "__attrs_post_init__") if hasattr(record, name)]
+    code = getattr(record.__init__, "__code__", None)
+    generated = code is not None and code.co_filename.startswith("<attrs generated")
+    return generated and not own and record.__new__ is object.__new__
+
+
+_put_unread: _Put = Task._unread.__set__
 
 
 def _is_plain(kind: Any) -> bool:
@@ -115,32 +237,5 @@ def _is_plain(kind: Any) -> bool:
         return False
 
 
-def _structured(structure: Callable[[Any, Any], Any], kind: Any) -> Callable[[Any], Any]:
-    return lambda value: structure(value, kind)
-
-
-def _object(value: Any) -> JSONObject:
-    if type(value) is not dict:
-        raise TypeError(value)
-    return JSONObject(value) if value else EMPTY
-
-
-def _history(values: Any) -> tuple[HistoryEntry, ...]:
-    if type(values) is not list:
-        raise TypeError(values)
-    return tuple([_entry(**value) for value in values])
-
-
-def _entry(time: Any, event: Any, to: Any, message: Any = None, **more: Any) -> HistoryEntry:
-    source = more.pop("from")
-    if (
-        more
-        or type(time) not in _TIME
-        or type(event) is not str
-        or type(source) is not str
-        or type(to) is not str
-        or type(message) not in _TEXT_OR_NONE
-    ):
-        raise TypeError(time)
-    # The names of states and events are few.
-    return HistoryEntry(time, sys.intern(event), sys.intern(source), sys.intern(to), message)
+def _structured(structure: _Structure, kind: Any, value: Any) -> Any:
+    return structure(value, kind)

@@ -55,11 +55,13 @@ class TaskConverter:
     def read(self, data: bytes, task_id: str, *, edited: bool = False) -> tuple[Task, bool]:
         """As `load`, and whether the file has names that states had before (`renamed`)."""
         try:
-            written = self._load_canonical(data)
-            if written is None:
+            written = self._load_canonical(data, task_id, edited)
+            if written is not None:
+                task = self.lifecycle.taken_over(written)
+            else:
                 written = self.format.from_json(self._upgraded(_parse(data)))
-            task = self.lifecycle.taken_over(written)
-            self._check(task, task_id, edited)
+                task = self.lifecycle.taken_over(written)
+                self._check(task, task_id, edited)
         except BaseValidationError as error:
             raise InvalidTaskFile(
                 f"{task_id}.json", "; ".join(self.format.reasons(error))
@@ -70,10 +72,21 @@ class TaskConverter:
             raise InvalidTaskFile(f"{task_id}.json", str(error)) from None
         return task, task is not written
 
-    def _load_canonical(self, data: bytes) -> Task | None:
-        """The task of a file that is as `dump` writes it; None for every other one."""
-        values = parse(data)
-        return None if values is None else self.format.from_canonical(self._upgraded(values))
+    def _load_canonical(self, data: bytes, task_id: str, edited: bool) -> Task | None:
+        """The task of a file that is as `dump` writes it; None for every other one.
+
+        Also where anything is wrong with it: the long way finds out what.
+        """
+        written = parse(data)
+        if written is None:
+            return None
+        values = self._upgraded(written)
+        task = self.format.from_canonical(values, checked=values is written)
+        if task is None or task.id != task_id or not TASK_ID.fullmatch(task_id):
+            return None
+        if edited or (task.state in self.lifecycle.storable and _ends_in(task.state, values)):
+            return task
+        return None
 
     def _upgraded(self, values: dict[str, Any]) -> dict[str, Any]:
         return values if self.upgrade is None else self.upgrade(values)
@@ -125,6 +138,12 @@ def make_converter(lifecycle: Lifecycle, upgrade: Upgrade | None = None) -> Task
         LifecycleError: A field of the record class cannot be written into a file.
     """
     return TaskConverter(lifecycle, upgrade)
+
+
+def _ends_in(state: str, values: dict[str, Any]) -> bool:
+    """Whether the history in a file leads to this state, as far as there is one."""
+    history = values.get("history")
+    return not history or history[-1]["to"] == state
 
 
 def _parse(data: bytes) -> dict[str, Any]:

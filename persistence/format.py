@@ -17,7 +17,7 @@ from cattrs.preconf.orjson import make_converter as make_orjson_converter
 
 from ..errors import LifecycleError
 from ..statemachine import HistoryEntry, JSONObject, Task
-from ..statemachine.record import file_key
+from ..statemachine.record import file_key, unread_of
 from .canonical import Reader, make_reader
 
 _ENTRY_KEYS = {"source": "from", "target": "to"}
@@ -40,10 +40,14 @@ class RecordFormat:
     #: The fields in which a person's edit of the file counts.
     editable: tuple[str, ...]
     _converter: OrjsonConverter = field(alias="converter", repr=False)
-    _read: Reader = field(alias="read", repr=False)
+    _read: Reader | None = field(alias="read", repr=False)
 
     def to_json(self, task: Task) -> dict[str, Any]:
         """The record as its file has it, the unknown keys too; a copy that is the caller's own."""
+        if self._read is not None and self._read.writes:
+            unread = unread_of(task)
+            if unread is not None:
+                return self._read.to_json(task, unread)
         return task.unknown | self._converter.unstructure(task)
 
     def from_json(self, values: dict[str, Any]) -> Task:
@@ -58,9 +62,12 @@ class RecordFormat:
         unknown = {key: value for key, value in values.items() if key not in known}
         return evolve(task, unknown=unknown) if unknown else task
 
-    def from_canonical(self, values: dict[str, Any]) -> Task | None:
-        """The same for an object that `canonical.parse` gave; None: ask `from_json`."""
-        return self._read(values)
+    def from_canonical(self, values: dict[str, Any], *, checked: bool = True) -> Task | None:
+        """The same for an object that `canonical.parse` gave; None: ask `from_json`.
+
+        Paths and counts are checked, too. Not `checked`: it has been changed since.
+        """
+        return None if self._read is None else self._read(values, checked=checked)
 
     def check_fields(self, task: Task, names: Container[str]) -> None:
         """Checks that fields, by their Python names, hold what their types say.
@@ -124,7 +131,7 @@ def record_format(record: type[Task]) -> RecordFormat:
             if item.metadata.get("editable", True) and not item.name.startswith("_")
         ),
         converter=converter,
-        read=make_reader(record, keys, converter.structure),
+        read=make_reader(record, {keys[i.name]: i for i in items}, converter.structure),
     )
 
 

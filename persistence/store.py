@@ -16,7 +16,7 @@ from ..errors import (
     TaskFileDeleted,
     TaskFileEdited,
 )
-from ..files import Directory, DurableFile, Identity, SharedSync, written_at
+from ..files import Directory, DurableFile, Identity, SharedSync, read_whole, written_at
 from ..statemachine import Task
 from .converter import TASK_ID, TaskConverter
 
@@ -120,21 +120,20 @@ class TaskFile:
         self._dump(task)
 
     def _load(self, *, edited: bool = False) -> Task:
-        known, read = self._identity, self._store.converter.read
         try:
-            with self._opened() as file:
-                data = file.read(FILE_MAX_BYTES)
-            task, self.has_old_names = read(data, self.task_id, edited=edited)
+            data, identity = self._store._read(self.task_id)
+            converter = self._store.converter
+            task, self.has_old_names = converter.read(data, self.task_id, edited=edited)
         except FileNotFoundError:
             raise TaskFileDeleted(self.task_id) from None
         except (InvalidPath, InvalidTaskFile) as error:
-            # Invariant: no save expects a file that does not load, so none writes over it.
-            self._identity = known
             raise InvalidTaskFile(self._place, error.reason) from None
         except OSError as error:
             if error.errno in _OUT_OF_MEANS:
                 raise
             raise InvalidTaskFile(self._place, error.strerror or str(error)) from error
+        # Invariant: only now. No save expects a file that does not load, so none writes over it.
+        self._identity = identity
         self.task_id = task.id  # the same text, kept once
         return task
 
@@ -169,6 +168,14 @@ class TaskStore:
     def _durable_file(self, task_id: str) -> DurableFile:
         name, durable = task_id + _SUFFIX, self.directory.durable
         return DurableFile(self.directory, name, durable, self.dir_fd, self.shared)
+
+    def _read(self, task_id: str) -> tuple[bytes, Identity]:
+        """The content of a task's file, and which state of it that is; `task_id` is one."""
+        name = task_id + _SUFFIX
+        if self.dir_fd is not None:
+            return read_whole(name, self.dir_fd, FILE_MAX_BYTES)
+        with self.directory.descriptor() as dir_fd:
+            return read_whole(name, dir_fd, FILE_MAX_BYTES)
 
     def load(self, task_id: str) -> tuple[TaskFile, Task]:
         """One task.

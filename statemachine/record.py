@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from attrs import Attribute, evolve, field, frozen
 
@@ -66,6 +66,13 @@ class JSONObject:
             raise TypeError(f"{where}: expected an object, not {type(data).__name__}")
         self._data: dict[str, Any] = _plain(data, where, 0)
 
+    @classmethod
+    def of_json(cls, data: dict[str, Any]) -> JSONObject:
+        """One of what a JSON parser gave, which nobody else has: neither checked nor copied."""
+        made = object.__new__(cls)
+        made._data = data
+        return made
+
     def copy(self) -> dict[str, Any]:
         return _copied(self._data)
 
@@ -111,6 +118,16 @@ def _json_object(value: Mapping[str, Any] | JSONObject | None) -> JSONObject:
     if value is None:
         return EMPTY
     return JSONObject(value)
+
+
+class _PartlyUnread:
+    """What a record that was loaded has in place of fields that nobody has asked for yet."""
+
+    __slots__ = ("_unread",)
+
+
+#: By the class of a record: what makes fields, by the names of their attributes, of what is unread.
+unread_readers: dict[type[_PartlyUnread], Callable[[bytes], Mapping[str, Any]]] = {}
 
 
 @frozen(weakref_slot=False)
@@ -166,6 +183,14 @@ def file_key(item: Attribute[Any]) -> str:
     return item.metadata.get("key") or item.name.replace("_", "")
 
 
+def unread_of(task: Task) -> bytes | None:
+    """The unread part of a record; None where all of it has been read."""
+    try:
+        return object.__getattribute__(task, "_unread")
+    except AttributeError:  # made, not loaded
+        return None
+
+
 #: Of a field that only the engine writes.
 _OURS = in_file(editable=False)
 #: Of a number that only the engine writes, and that is never negative.
@@ -173,7 +198,7 @@ _COUNT = in_file(editable=False, count=True)
 
 
 @frozen(kw_only=True, weakref_slot=False)
-class Task:
+class Task(_PartlyUnread):
     """What is known of a task at one moment. Frozen: only the machine makes the next one.
 
     The record of a lifecycle is this class, or one derived from it that has fields of its own:
@@ -205,6 +230,21 @@ class Task:
     #: The annotations that handlers made, and may make again; all others are the user's.
     handler_keys: tuple[str, ...] = field(default=(), metadata=_OURS)
     _unknown: JSONObject = field(default=None, converter=_json_object, alias="unknown")
+
+    if not TYPE_CHECKING:  # no name is known only by this
+
+        def __getattr__(self, name: str) -> Any:
+            """A field that is not there: all that are unread are read, and stay.
+
+            Two threads may do it at once: both read the same.
+            """
+            unread = unread_of(self)
+            if unread is not None:
+                for field_name, value in unread_readers[type(self)](unread).items():
+                    object.__setattr__(self, field_name, value)
+                # Invariant: after the fields are there, for whoever asks meanwhile.
+                object.__setattr__(self, "_unread", None)
+            return object.__getattribute__(self, name)
 
     @property
     def annotations(self) -> dict[str, Any]:

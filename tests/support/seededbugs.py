@@ -265,8 +265,9 @@ BUGS = (
     Bug(
         "a broken task file is written over",
         "persistence/store.py",
-        "            self._identity = known\n",
-        "",
+        "            data, identity = self._store._read(self.task_id)\n",
+        "            data, identity = self._store._read(self.task_id)\n"
+        "            self._identity = identity\n",
         (GARBAGE,),
     ),
     Bug(
