@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from ..errors import InvalidTaskFile, LifecycleError
-from ..files import Directory, OwnedDirectories, make_root
+from ..files import Directory, OwnedDirectories, effects, make_root
 from ..persistence import TASK_ID, DirectoryOwner, TaskStore, Upgrade, make_converter
 from ..statemachine import Handler, Lifecycle
 from .engine import Engine, Parts
@@ -75,6 +75,7 @@ def open_engine(
     lifecycle.check()
     complete = _complete(lifecycle, handlers or {})
     converter = make_converter(lifecycle, upgrade)
+    effects.load()
     make_root(settings.tasks)
     make_root(settings.uploads)
     directories = OwnedDirectories(Directory(settings.uploads, settings.durable))

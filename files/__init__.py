@@ -18,7 +18,6 @@ from . import effects
 from .directory import OWN_STEM, Directory, open_regular, step_down
 from .durable import DurableFile, Identity, read_whole, written_at
 from .effects import Effects, using
-from .foreign import ForeignDirectory, Parts, has_writer
 from .owned import OwnedDirectories
 from .paths import check_name, check_relative, same_name
 from .roots import make_root
@@ -27,6 +26,7 @@ from .trees import remove_tree
 
 if TYPE_CHECKING:
     from .assembling import Filling, assemble, new_directory, sweep_assembly
+    from .foreign import ForeignDirectory, Parts, has_writer
     from .placing import Placed, looks_of, place, sweep
     from .uploads import Counted, UploadData, counted, counting
 
@@ -36,6 +36,7 @@ else:
         __name__,
         submod_attrs={
             "assembling": ["Filling", "assemble", "new_directory", "sweep_assembly"],
+            "foreign": ["ForeignDirectory", "Parts", "has_writer"],
             "placing": ["Placed", "looks_of", "place", "sweep"],
             "uploads": ["Counted", "UploadData", "counted", "counting"],
         },

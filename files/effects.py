@@ -6,19 +6,22 @@ Production binds the methods to `os`. Tests put an object of their own in their 
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 _NOREPLACE = 1
 _EXCHANGE = 2
 _SYNC_FILE_RANGE_WRITE = 2
 
 
-def _find_renameat2() -> Callable[..., int] | None:
+@cache
+def _renameat2() -> Callable[..., int] | None:
     """The C library's renameat2 (Linux); None where it has none (macOS)."""
+    import ctypes  # 3 ms, which an import of this need not take
+
     try:
         function = ctypes.CDLL(None, use_errno=True).renameat2
     except (AttributeError, OSError):
@@ -34,8 +37,11 @@ def _find_renameat2() -> Callable[..., int] | None:
     return function
 
 
-def _find_sync_file_range() -> Callable[..., int] | None:
+@cache
+def _sync_file_range() -> Callable[..., int] | None:
     """The C library's sync_file_range (Linux); None where it has none."""
+    import ctypes
+
     try:
         function = ctypes.CDLL(None).sync_file_range
     except (AttributeError, OSError):
@@ -45,8 +51,10 @@ def _find_sync_file_range() -> Callable[..., int] | None:
     return function
 
 
-_renameat2 = _find_renameat2()
-_sync_file_range = _find_sync_file_range()
+def load() -> None:
+    """Loads what the effects are made of: when the first is wanted, no descriptor may be free."""
+    _renameat2()
+    _sync_file_range()
 
 
 def start_writing_back(fd: int, offset: int, size: int) -> None:
@@ -54,14 +62,18 @@ def start_writing_back(fd: int, offset: int, size: int) -> None:
 
     A hint: it changes nothing, proves nothing, and does not fail.
     """
-    if _sync_file_range is not None:
-        _sync_file_range(fd, offset, size, _SYNC_FILE_RANGE_WRITE)
+    write_back = _sync_file_range()
+    if write_back is not None:
+        write_back(fd, offset, size, _SYNC_FILE_RANGE_WRITE)
 
 
 def _rename(src: str, dst: str, src_dir_fd: int, dst_dir_fd: int, flags: int) -> None:
-    if _renameat2 is None:
+    renameat2 = _renameat2()
+    if renameat2 is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), src, None, dst)
-    if _renameat2(src_dir_fd, os.fsencode(src), dst_dir_fd, os.fsencode(dst), flags) != 0:
+    if renameat2(src_dir_fd, os.fsencode(src), dst_dir_fd, os.fsencode(dst), flags) != 0:
+        import ctypes
+
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), src, None, dst)
 
