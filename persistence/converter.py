@@ -10,7 +10,6 @@ from typing import Any
 
 import orjson
 from attrs import Factory, field, frozen
-from cattrs import BaseValidationError
 
 from ..errors import InvalidPath, InvalidTaskFile
 from ..files import check_relative
@@ -62,10 +61,6 @@ class TaskConverter:
                 written = self.format.from_json(self._upgraded(_parse(data)))
                 task = self.lifecycle.taken_over(written)
                 self._check(task, task_id, edited)
-        except BaseValidationError as error:
-            raise InvalidTaskFile(
-                f"{task_id}.json", "; ".join(self.format.reasons(error))
-            ) from None
         except RecursionError:
             raise InvalidTaskFile(f"{task_id}.json", "it is nested too deeply") from None
         except ValueError as error:
