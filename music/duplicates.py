@@ -34,7 +34,10 @@ class Duplicates:
         if task.upload_path is not None and self.lifecycle.keeps_data(task):
             key = _key(task.content_type, task.source_checksum)
         with self._lock:
-            self._set(task.id, key)
+            if key is not None and key not in self._tasks and task.id not in self._keys:
+                self._keys[task.id], self._tasks[key] = key, (task.id,)  # as most that are loaded
+            else:
+                self._set(task.id, key)
 
     def holder(self, content_type: str, checksum: str | None) -> str | None:
         """The id of the task that has use for these bytes, or is about to."""

@@ -88,6 +88,8 @@ class Reader:
     #: The fields by their keys in the file.
     _items: Mapping[str, Attribute[Any]] = field(alias="items")
     _structure: _Structure = field(alias="structure")
+    #: All keys in their order, without values.
+    _none: dict[str, Any] = field(alias="none")
     _plain_keys: tuple[str, ...] = field(alias="plain_keys")
     _plain_values: Callable[[Task], tuple[Any, ...]] = field(alias="plain_values")
     #: By the shape of a file; None: the long way.
@@ -140,8 +142,10 @@ class Reader:
     def to_json(self, task: Task, unread: bytes) -> dict[str, Any]:
         """A record with an unread part as its file has it; the part stays unread."""
         kept, unknown = self.layout.write(unread)
-        values = zip(self._plain_keys, self._plain_values(task), strict=True)
-        return {**unknown, **dict.fromkeys(self._items), **dict(values), **kept}
+        values = {**unknown, **self._none} if unknown else self._none.copy()
+        values.update(zip(self._plain_keys, self._plain_values(task), strict=True))
+        values.update(kept)
+        return values
 
     def _remember(self, shape: tuple[Any, ...], values: dict[str, Any]) -> _Plan | None:
         kinds = {key: type(value) for key, value in values.items()}
@@ -201,7 +205,9 @@ def make_reader(
     layout = Layout({key: (item.name, KINDS[item.type]) for key, item in kept.items()})
     unread_readers[record] = layout.read
     plain = {key: item.name for key, item in items.items() if _is_plain(item.type)}
-    return Reader(record, layout, items, structure, tuple(plain), attrgetter(*plain.values()))
+    none = dict.fromkeys(items)
+    values = attrgetter(*plain.values())
+    return Reader(record, layout, items, structure, none, tuple(plain), values)
 
 
 def _kind(item: Attribute[Any]) -> Kind | None:

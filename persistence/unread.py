@@ -71,8 +71,8 @@ class Layout:
         """The fields by their keys as the file has them, and the keys that nobody knows."""
         kept = orjson.loads(unread)
         unknown = kept.pop() if len(kept) > len(self.fields) else {}
-        values = (kind.write(value) for (_, kind), value in self._beside(kept))
-        return dict(zip(self.fields, values, strict=True)), unknown
+        fields = zip(self.fields.items(), kept, strict=True)
+        return {key: kind.write(value) for (key, (_, kind)), value in fields}, unknown
 
     def _beside(self, kept: list[Any]) -> zip[tuple[tuple[str, Kind], Any]]:
         return zip(self.fields.values(), kept, strict=True)
@@ -80,7 +80,7 @@ class Layout:
 
 def keep_object(value: dict[str, Any]) -> dict[str, Any]:
     """An object that JSON gave; how deep it may be `JSONObject` says."""
-    if not _NESTED.isdisjoint(map(type, value.values())):
+    if value and not _NESTED.isdisjoint(map(type, value.values())):
         JSONObject(value)
     return value
 
@@ -90,7 +90,7 @@ def _read_object(value: dict[str, Any]) -> JSONObject:
 
 
 def _keep_texts(values: list[Any]) -> list[Any]:
-    if not _TEXT.issuperset(map(type, values)):
+    if values and not _TEXT.issuperset(map(type, values)):
         raise TypeError(values)
     return values
 
