@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable
 
 from ..errors import InvalidTaskFile, TaskNotSaved
-from ..persistence import DirectoryWatch
 from ..statemachine import Role, Task
 from .entry import Entry
 from .tasks import Tasks
@@ -27,20 +26,20 @@ class Looking:
         self._tasks = tasks
         self._table = tasks.table
         self._appeared = appeared
-        self._watch = DirectoryWatch(tasks.table.store)
+        self._watch = tasks.table.watch
         #: Held while the directory is compared: nothing is taken in twice, or missed by a start.
         self.comparing = threading.Lock()
 
     def look(self, now_monotonic: float) -> None:
         """A regular look, which costs next to nothing where nothing has changed."""
-        names = self._watch.look(now_monotonic)
+        names = self._watch.look(now_monotonic, self._table.entries)
         if names is not None:
             self.compare(names)
 
     def look_now(self) -> None:
         """Looks at the directory at once."""
         try:
-            self.compare(set(self._table.store.names()))
+            self.compare(set(self._table.store.names(self._table.entries)))
         except FileNotFoundError:
             _log.warning("the tasks directory is not there, which says nothing of the tasks")
 

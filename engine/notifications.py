@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -213,7 +214,7 @@ class Notifier:
         waited_for = [lane for lane in subscribers if not lane.slow]
         latch = _Latch(waited_for) if waited_for and (followers or refreshers) else None
         for lane in subscribers:
-            lane.put(lambda lane=lane: _deliver(lane, notification, latch))
+            lane.put(partial(_deliver, lane, notification, latch))
         for lane in followers:
             lane.put(lambda lane=lane: _follow(latch, lane.callback, record))
         for lane in refreshers:

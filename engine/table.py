@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from ..errors import (
     TaskNotFound,
 )
 from ..files import Identity
-from ..persistence import TASK_ID, TaskFile, TaskStore
+from ..persistence import TASK_ID, DirectoryWatch, TaskFile, TaskStore
 from ..statemachine import Lifecycle, Role, Task
 from .entry import Absence, Entry
 
@@ -49,6 +50,7 @@ class Table:
     ) -> None:
         self.lifecycle = lifecycle
         self.store = store
+        self.watch = DirectoryWatch(store)
         self.entries: dict[str, Entry] = {}
         #: By the file's name without `.json`.
         self.invalid: dict[str, InvalidTaskFile] = {}
@@ -147,6 +149,7 @@ class Table:
     def load_all(self) -> None:
         """Takes in all tasks of the directory, once, before the start."""
         self.store.sweep()
+        self.watch.begin(time.monotonic())
         with _no_collection():
             for loaded in self.store.load_all():
                 if isinstance(loaded, InvalidTaskFile):

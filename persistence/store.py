@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Container, Iterator
 from contextlib import contextmanager
 
 from attrs import define, field, frozen
@@ -203,9 +203,12 @@ class TaskStore:
         """The names of all files without `.json`, also of those that are no id, sorted."""
         return list(self._stems())
 
-    def names(self) -> list[str]:
-        """The ids that have a file, sorted; whether it loads is another question."""
-        return [stem for stem in self._stems() if TASK_ID.fullmatch(stem)]
+    def names(self, known: Container[str] = ()) -> list[str]:
+        """The ids that have a file, sorted; whether it loads is another question.
+
+        Those that are `known` to be ids are not checked.
+        """
+        return [stem for stem in self._stems() if stem in known or TASK_ID.fullmatch(stem)]
 
     def exists(self, task_id: str) -> bool:
         """Whether this id has a file, also one that does not load."""
@@ -225,11 +228,8 @@ class TaskStore:
         return self.directory.remove_where("", lambda name: bool(_TEMPORARY.fullmatch(name)), ".")
 
     def _stems(self) -> list[str]:
-        return [
-            name.removesuffix(_SUFFIX)
-            for name in self.directory.names()
-            if name.endswith(_SUFFIX) and not name.startswith(".")
-        ]
+        names = [name for name in self.directory.names() if name.endswith(_SUFFIX)]
+        return [name[: -len(_SUFFIX)] for name in names if name[0] != "."]
 
 
 def _check_id(task_id: str) -> None:

@@ -6,6 +6,9 @@ real guard is the save, which finds a deleted file itself.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Container
+
 from attrs import define, field
 
 from .store import TaskStore
@@ -26,11 +29,22 @@ class DirectoryWatch:
     _changed_at_s: float = field(default=0.0, init=False)
     _listed_at_s: float = field(default=0.0, init=False)
 
-    def look(self, now_s: float) -> set[str] | None:
+    def begin(self, now_s: float) -> None:
+        """Takes note that somebody else lists the directory just now, and keeps the names.
+
+        Then the first look need not list, if the last change has settled.
+        """
+        found = self.store.directory.status()
+        if found is not None and time.time() - found.st_mtime >= SETTLE_S:
+            self._mtime_ns = found.st_mtime_ns
+            self._changed_at_s, self._listed_at_s = now_s - SETTLE_S, now_s
+
+    def look(self, now_s: float, known: Container[str] = ()) -> set[str] | None:
         """The ids that have a file now; None where nothing can have changed since the last look.
 
-        `now_s` is a monotonic time in seconds. The first look lists. A directory that is not
-        there (an unmounted disk) tells nothing: None.
+        `now_s` is a monotonic time in seconds, `known` as of `TaskStore.names`. The first look
+        lists, but after `begin`. A directory that is not there (an unmounted disk) tells nothing:
+        None.
         """
         found = self.store.directory.status()
         if found is None:
@@ -43,7 +57,7 @@ class DirectoryWatch:
         if not (first or settling or now_s - self._listed_at_s >= FULL_LOOK_S):
             return None
         try:
-            names = set(self.store.names())
+            names = set(self.store.names(known))
         except FileNotFoundError:
             return None
         self._listed_at_s = now_s

@@ -82,3 +82,24 @@ def test_a_directory_that_is_not_there_tells_nothing(store: TaskStore, tmp_path:
     assert watch.look(100.0) is None
     (tmp_path / "missing").mkdir()
     assert watch.look(101.0) == set()
+
+
+def test_what_was_listed_by_somebody_else_is_not_listed_again(store: TaskStore, path: Path) -> None:
+    """As long as nothing has changed since, and the last change had settled by then."""
+    set_mtime(store, 1)
+    watch = DirectoryWatch(store)
+    watch.begin(100.0)
+    assert [watch.look(100.0 + n) for n in range(30)] == [None] * 30
+    assert watch.look(130.0) == {"t"}
+    path.unlink()
+    set_mtime(store, 2)
+    assert watch.look(130.5) == set()
+
+
+def test_a_change_just_before_somebody_else_listed_has_not_settled(
+    store: TaskStore, path: Path
+) -> None:
+    """Another one in the same tick of the clock may have come after it."""
+    watch = DirectoryWatch(store)
+    watch.begin(100.0)
+    assert watch.look(100.0) == {path.stem}
