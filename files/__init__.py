@@ -19,7 +19,7 @@ from .directory import OWN_STEM, Directory, open_regular, step_down
 from .durable import DurableFile, Identity, read_whole, written_at
 from .effects import Effects, using
 from .owned import OwnedDirectories
-from .paths import check_name, check_relative, same_name
+from .paths import check_name, check_relative, is_plain, same_name
 from .roots import make_root
 from .syncing import SharedSync
 from .trees import remove_tree
@@ -63,6 +63,7 @@ __all__ = [
     "counting",
     "effects",
     "has_writer",
+    "is_plain",
     "looks_of",
     "make_root",
     "new_directory",

@@ -18,8 +18,13 @@ NAME_MAX_BYTES = 255
 PATH_MAX_BYTES = 4096
 #: A task's work checks few paths, each many times; those of so many checks are known.
 _REMEMBERED = 512
-#: What most paths are, below the length of one name: seen at once to be nothing but names.
+#: What most paths are: nothing but names.
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9 ._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9 ._-]*)*")
+
+
+def is_plain(path: str) -> bool:
+    """Whether a look is enough to see that `check_relative` takes it."""
+    return len(path) <= NAME_MAX_BYTES and _PLAIN.fullmatch(path) is not None
 
 
 def check_relative(path: str) -> tuple[str, ...]:
@@ -35,7 +40,7 @@ def check_relative(path: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=_REMEMBERED)
 def _parts(path: str) -> tuple[str, ...]:
-    if _PLAIN.fullmatch(path) and len(path) <= NAME_MAX_BYTES:
+    if is_plain(path):
         return tuple(path.split("/"))
     if not path:
         raise InvalidPath(path, "it is empty")

@@ -120,13 +120,16 @@ def flat_leftovers(uploads: Directory, tasks: Iterable[MusicTask]) -> list[str]:
 
     Hidden files are left out, and directories of others.
     """
+    tasks = list(tasks)
+    own = {task.id for task in tasks if task.upload_path is not None}
+    names = [name for name in uploads.names() if name not in own]  # mostly none
     owned = {
         path.partition("/")[0]
-        for task in tasks
+        for task in (tasks if names else ())
         for path in (task.upload_path, task.preprocessed_path)
         if path is not None
     }
-    return [name for name in uploads.names() if name not in owned and _is_data(uploads, name)]
+    return [name for name in names if name not in owned and _is_data(uploads, name)]
 
 
 def remove_leftovers(uploads: Directory, tasks: Iterable[MusicTask]) -> list[str]:

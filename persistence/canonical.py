@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 from attrs import NOTHING, Attribute, Factory, field, frozen
 
-from ..files import check_relative
+from ..files import check_relative, is_plain
 from ..statemachine import JSONObject, Task
 from ..statemachine.record import unread_readers
 from .unread import KINDS, Kind, Layout
@@ -117,7 +117,8 @@ class Reader:
 
     def _made(self, plan: _Plan, values: dict[str, Any]) -> Task:
         for key in plan.paths:
-            check_relative(values[key])
+            if not is_plain(values[key]):
+                check_relative(values[key])
         for key in plan.counts:
             if values[key] < 0:
                 raise ValueError(key)
