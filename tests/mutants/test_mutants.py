@@ -19,9 +19,18 @@ from inboxbugs import INBOX_BUGS
 from librarybugs import LIBRARY_BUGS
 from machinebugs import MACHINE_BUGS
 from seededbugs import BUGS, Bug
+from startbugs import START_BUGS
 
 ROOT = Path(__file__).parents[2]
-SEEDED = (*BUGS, *CHANGE_BUGS, *FORMAT_BUGS, *INBOX_BUGS, *LIBRARY_BUGS, *MACHINE_BUGS)
+SEEDED = (
+    *BUGS,
+    *CHANGE_BUGS,
+    *FORMAT_BUGS,
+    *INBOX_BUGS,
+    *LIBRARY_BUGS,
+    *MACHINE_BUGS,
+    *START_BUGS,
+)
 pytestmark = pytest.mark.mutants
 
 

@@ -56,7 +56,7 @@ MACHINE_BUGS = (
         "engine/runner.py",
         "                self._directories.remove(owner)\n",
         "                pass\n",
-        (_UNSHRUNK, SEQUENCES),
+        ("tests/unit/engine/test_task_directory.py::test_a_directory_of_no_task_is_an_orphan",),
     ),
     Bug(
         "uploads: the SHA-1 that was measured is not noted",
@@ -180,15 +180,15 @@ MACHINE_BUGS = (
     Bug(
         "record: it is not frozen",
         "statemachine/record.py",
-        "@frozen(kw_only=True, weakref_slot=False)\nclass Task:",
-        "@__import__('attrs').define(kw_only=True)\nclass Task:",
+        "@frozen(kw_only=True, weakref_slot=False)\nclass Task(_PartlyUnread):",
+        "@__import__('attrs').define(kw_only=True)\nclass Task(_PartlyUnread):",
         (_UNSHRUNK, RECORDS),
     ),
     Bug(
         "converter: unknown keys are lost",
         "persistence/format.py",
-        "        return task.unknown | self._converter.unstructure(task)\n",
-        "        return self._converter.unstructure(task)\n",
+        "        return task.unknown | self._structuring.unstructure(task)\n",
+        "        return self._structuring.unstructure(task)\n",
         (_UNSHRUNK, RECORDS),
     ),
     Bug(
@@ -223,9 +223,9 @@ MACHINE_BUGS = (
     Bug(
         "engine: a damaged file is deleted at the start",
         "engine/table.py",
-        "                self.refuse(loaded)\n",
-        "                self.refuse(loaded)\n"
-        "                self.store.directory.remove(loaded.path.rpartition('/')[2])\n",
+        "                    self.refuse(loaded)\n",
+        "                    self.refuse(loaded)\n"
+        "                    self.store.directory.remove(loaded.path.rpartition('/')[2])\n",
         (_UNSHRUNK, DAMAGED),
     ),
     Bug(

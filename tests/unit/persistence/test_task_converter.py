@@ -324,6 +324,35 @@ def test_no_history_is_taken_that_the_long_way_refuses(task: MusicTask, key: str
     assert _loaded(data, task.id) == _long_way(data, task.id)
 
 
+def _nested(depth: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(depth):
+        value = {"deeper": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *((key, path) for key in PATHS for path in ("../x", "/etc", "a//b", "a\\b")),
+        *((key, -1) for key in ("attempts", "filesize", "offset", "updatetime")),
+        ("annotations", _nested(101)),
+        ("theirs", _nested(101)),
+        ("history", [{"event": "e", "from": "f", "message": None, "time": 1, "to": "remove"}]),
+        ("id", "another"),
+        ("state", "new"),
+    ],
+)
+def test_what_is_wrong_is_found_on_the_short_way(key: str, value: Any):
+    """In a file that is written as we write, but for one value; the long way says what it is."""
+    task = MusicTask(id="t", state="readyforintegration", upload_path="t/song", file_size=1)
+    record = json.loads(CONVERTER.dump(task)) | {key: value}
+    data = orjson.dumps(record, option=OPTIONS)
+    assert parse(data) is not None
+    with pytest.raises(InvalidTaskFile):
+        CONVERTER.load(data, "t")
+
+
 @pytest.mark.parametrize(
     "damage",
     [
