@@ -28,6 +28,8 @@ SOAKED, SOAK = 1_000, int(os.environ.get("BENCH_SOAK", "5000"))
 #: A hundred at once come from several clients, since one waits for the disk in each of its calls;
 #: so does a worker that places a file, and more of them than processors share the fsyncs.
 _CLIENTS, _WORKERS = 8, 8
+#: So many files lie in one directory: to place one, all names that are there are looked at.
+_ALBUM_FILES = 100
 #: So many of them are under way at once.
 _SIDE_BY_SIDE = 8
 
@@ -128,7 +130,7 @@ class _Ways:
         self._engine = engine
         self._side_by_side = side_by_side // clients
         self._clients = clients
-        self._numbers = count()
+        self._numbers, self._placed = count(), count()
         #: By the id of each task: where its client waits.
         self._heard: dict[str, SimpleQueue[tuple[str, str]]] = {}
         for state in ("readyforintegration", "notexisting"):
@@ -154,7 +156,8 @@ class _Ways:
                 begun += 1
             task_id, state = heard.get(timeout=60)
             if state == "readyforintegration":
-                self._engine.integrate(task_id, f"Artist/2020 - Album/{task_id}.pdf")
+                album = f"Artist/2020 - Album {next(self._placed) // _ALBUM_FILES}"
+                self._engine.integrate(task_id, f"{album}/{task_id}.pdf")
             else:
                 del self._heard[task_id]
                 gone += 1
