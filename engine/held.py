@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from ..statemachine import Edge, Task
+from ..statemachine.evolving import evolve
 from .entry import Entry
 from .tasks import Tasks
 

@@ -10,10 +10,11 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
 from ..persistence import as_dictionary
 from ..statemachine import JSONObject, Task
+from ..statemachine.evolving import evolve
 
 _log = logging.getLogger(__name__)
 

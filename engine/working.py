@@ -7,10 +7,11 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve, fields, frozen
+from attrs import fields, frozen
 
 from ..files import OwnedDirectories
 from ..statemachine import Handler, Lifecycle, Outcome, Task, Work, WorkStopped, fail
+from ..statemachine.evolving import evolve
 from ..statemachine.machine import RESERVED
 
 #: A progress notification at most four times a second.

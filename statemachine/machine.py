@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
 import transitions
-from attrs import define, evolve
+from attrs import define
 from transitions.core import EventData, Transition
 
 from ..errors import IllegalTransition, TransitionRefused
 from .declaration import Edge, Guard
+from .evolving import evolve
 from .lifecycle import Lifecycle
 from .record import HISTORY_LIMIT, HistoryEntry, Task
 

@@ -6,7 +6,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from attrs import Attribute, evolve, field, frozen
+from attrs import Attribute, field, frozen
+
+from .evolving import evolve
 
 #: Deeper annotations are refused: no JSON reader has to take them.
 MAX_DEPTH = 100
