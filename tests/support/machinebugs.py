@@ -118,7 +118,8 @@ MACHINE_BUGS = (
         _MACHINE,
         "            self._save(cell.pending, cell.subject)\n",
         "            task, save = cell.pending, self._save\n"
-        "            event.machine.after_state_change = [lambda _: save(task, cell.subject)]\n",
+        "            on_enter = event.machine.get_state(edge.target or task.state).on_enter\n"
+        "            on_enter[1:] = [lambda _: save(task, cell.subject)]\n",
         (_UNSHRUNK, PROOF, SEQUENCES),
     ),
     Bug(

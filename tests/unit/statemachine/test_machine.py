@@ -6,8 +6,10 @@ import pickle
 
 import attrs
 import pytest
+import transitions
 from musictasks.errors import IllegalTransition, LifecycleError, TransitionRefused
 from musictasks.statemachine import HISTORY_LIMIT, MUSIC, HistoryEntry, MusicTask, TaskMachine
+from musictasks.statemachine import machine as machine_module
 
 QUEUED = MusicTask(
     id="t",
@@ -187,3 +189,43 @@ def test_records_machines_and_lifecycles_can_be_pickled():
     """Handlers may run in other processes."""
     assert pickle.loads(pickle.dumps(QUEUED)) == QUEUED
     assert pickle.loads(pickle.dumps(MUSIC)) == MUSIC
+
+
+def _calls_of_every_event() -> list[object]:
+    """What is called, in order, and what comes of it: for each state, event, and some records."""
+    calls: list[object] = []
+    machine = TaskMachine(
+        MUSIC,
+        save=lambda task, _: calls.append(("save", task)),
+        entered=lambda task, edge, _: calls.append(("entered", task, edge)),
+        on_enter={
+            state.name: [lambda task, edge, _: calls.append(("on_enter", task, edge))]
+            for state in MUSIC.states
+        },
+    )
+    kinds = [
+        {"content_type": "albumfile", "file_size": 3},
+        {"content_type": "album", "trigger_import": True, "include_artwork": True},
+        {"content_type": "artwork", "file_size": 3, "attempts": 3},
+    ]
+    for values in kinds:
+        for state in MUSIC.states:
+            task = MusicTask(id="t", state=state.name, **values)
+            for event in MUSIC.events:
+                calls.append((values, state.name, event))
+                try:
+                    calls.append(machine.send(task, event, now=1.0, payload={"size": 1}))
+                except (IllegalTransition, transitions.MachineError):
+                    calls.append("refused")
+    return calls
+
+
+def test_each_event_goes_as_transitions_itself_would_do_it(monkeypatch: pytest.MonkeyPatch):
+    """What the machine leaves out of `transitions` is nothing that a lifecycle makes use of."""
+    ours = _calls_of_every_event()
+    monkeypatch.setattr(machine_module._Machine, "event_cls", transitions.core.Event)
+    execute = transitions.core.Transition.execute
+    monkeypatch.setattr(machine_module._EdgeTransition, "execute", execute)
+    assert ours == _calls_of_every_event()
+    assert {"save", "entered", "on_enter"} <= {str(call[0]) for call in ours if type(call) is tuple}
+    assert "refused" in ours
