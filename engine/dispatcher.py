@@ -9,11 +9,12 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
+
+from .savers import Savers
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class Dispatcher:
     def __init__(self, clock: Callable[[], float], savers: int = 0) -> None:
         self._clock = clock
         self._savers = savers
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool: Savers | None = None
         self._tick: Callable[[float], object] | None = None
         self._tick_s = float("inf")
         #: Each with whether it saves; None: the end.
@@ -60,7 +61,7 @@ class Dispatcher:
 
     def start(self) -> None:
         if self._savers:
-            self._pool = ThreadPoolExecutor(self._savers, thread_name_prefix="musictasks-saver")
+            self._pool = Savers(self._savers)
         self._thread.start()
 
     def every(self, seconds: float, job: Callable[[float], object]) -> None:
@@ -152,7 +153,7 @@ class Dispatcher:
                     break
                 job, saves = one
                 if saves and self._pool is not None and not self._jobs.empty():
-                    self._pool.submit(self._do, job)
+                    self._pool.submit(partial(self._do, job))
                 else:
                     self._do(job)
             if self._may_be_due():

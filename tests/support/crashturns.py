@@ -203,10 +203,7 @@ class Turns:
         dispatcher._jobs = TurnQueue(self, "a job", JOBS, self.born("the dispatcher"))
         # Whoever tests calls for a look: none comes by real time.
         dispatcher.every = lambda _seconds, _job: None
-        savers = patch(
-            "musictasks.engine.dispatcher.ThreadPoolExecutor",
-            lambda many, **_options: TurnPool(self, many),
-        )
+        savers = patch("musictasks.engine.dispatcher.Savers", lambda many: TurnPool(self, many))
         start = dispatcher.start
 
         def starting() -> None:

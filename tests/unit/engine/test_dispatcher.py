@@ -156,3 +156,24 @@ def test_the_end_runs_all_items_of_a_job():
     dispatcher.put_each(done.append, range(1000), then=lambda: done.append("then"))
     dispatcher.stop()
     assert len(done) == 1001
+
+
+def test_whatever_a_job_raises_its_thread_does_the_next():
+    """Also what is no Exception: else jobs would wait for a thread that is not there."""
+    dispatcher = Dispatcher(time.time, savers=2)
+    barrier, done = threading.Barrier(2), []
+
+    def exits() -> None:
+        barrier.wait(30)  # both threads have one
+        raise SystemExit
+
+    def saves() -> None:
+        barrier.wait(30)
+        done.append(threading.current_thread().name)
+
+    for job in (exits, exits, saves, saves):
+        dispatcher.put(job, saves=True)
+    dispatcher.put(lambda: None)
+    dispatcher.start()
+    dispatcher.stop()
+    assert sorted(done) == ["musictasks-saver_0", "musictasks-saver_1"]
