@@ -62,7 +62,8 @@ def _beside_the_disk(directory: Path) -> Iterator[Figure]:
         events(EVENTS_OF_A_TASK // 2)
         (half_way,) = (task for task in engine.tasks() if len(task.history) > 1)
         size_bytes = (engine.settings.tasks / f"{half_way.id}.json").stat().st_size
-        with _bare_saves(directory / "bare", size_bytes) as saves:
+        names = [task.id for task in engine.tasks()]
+        with _bare_saves(directory / "bare", names, size_bytes) as saves:
             durable_us, bare_us = interleaved(DURABLE_ROUNDS, EVENTS_OF_A_TASK, events, saves)
     note = f"{size_bytes:,} bytes"
     yield Figure("a bare durable exchange", median(bare_us), "µs", note=note)
@@ -163,21 +164,29 @@ def _bare_events() -> Callable[[int], None]:
 
 
 @contextmanager
-def _bare_saves(directory: Path, size_bytes: int) -> Iterator[Callable[[int], None]]:
-    """Temporary + fsync + exchange + fsync(directory), by bare system calls."""
+def _bare_saves(
+    directory: Path, names: list[str], size_bytes: int
+) -> Iterator[Callable[[int], None]]:
+    """Temporary + fsync + exchange + fsync(directory), by bare system calls.
+
+    Among as many files as there are tasks, and one after the other like these: what a directory
+    costs to sync depends on its size.
+    """
     directory.mkdir()
-    (directory / "task.json").write_bytes(bytes(size_bytes))
+    for name in names:
+        (directory / f"{name}.json").write_bytes(bytes(size_bytes))
     data, numbers, exchange = b"x" * size_bytes, count(), Effects().exchange
-    dir_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    dir_fd, turns = os.open(directory, os.O_RDONLY | os.O_DIRECTORY), cycle(names)
 
     def saves(number: int) -> None:
+        name = next(turns)
         for _ in range(number):
-            temporary = f".task.{next(numbers)}.tmp"
+            temporary = f".{name}.{next(numbers)}.tmp"
             fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o664, dir_fd=dir_fd)
             os.pwrite(fd, data, 0)
             os.fsync(fd)
             os.close(fd)
-            exchange(temporary, "task.json", dir_fd=dir_fd)
+            exchange(temporary, f"{name}.json", dir_fd=dir_fd)
             os.fsync(dir_fd)
             os.unlink(temporary, dir_fd=dir_fd)
 
