@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import define
 
 from ..errors import (
     EngineClosed,
@@ -33,7 +33,7 @@ OnEnter = Callable[[Entry], object]
 Edit = Callable[[Task], Task]
 
 
-@frozen(eq=False, repr=False)
+@define(eq=False, repr=False)
 class Sending:
     """One event on its way: what the machine's callbacks get besides the record."""
 
@@ -246,7 +246,7 @@ class Tasks:
         if record.state == self.lifecycle.gone:
             entry.file.delete()
             return
-        if self.lifecycle.keeps_data(record) and not self.lifecycle.keeps_data(entry.record):
+        if not self.lifecycle.keeps_data(entry.record) and self.lifecycle.keeps_data(record):
             # Data of no use any more, or of no task, is never taken for the new one's.
             self._drop_directory(record.id)
         if isinstance(entry.saved, Task):

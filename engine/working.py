@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +114,7 @@ def _wrong(
     for what, value in (("changes", outcome.changes), ("annotations", outcome.annotations)):
         if not isinstance(value, Mapping):
             return f"its {what} {_shown(value)} are no mapping"
-    names = {item.alias for item in fields(type(task))}
-    unknown = set(outcome.changes) - (names - RESERVED - _ENGINES)
+    unknown = set(outcome.changes) - _settable(type(task))
     if unknown:
         return f"its changes cannot set {', '.join(sorted(map(str, unknown)))}"
     try:
@@ -127,6 +127,12 @@ def _wrong(
     except Exception as error:
         return str(error)
     return None
+
+
+@cache
+def _settable(kind: type[Task]) -> frozenset[str | None]:
+    """The fields of a record that an outcome can set, by their Python names."""
+    return frozenset(item.alias for item in fields(kind)) - RESERVED - _ENGINES
 
 
 def _shown(value: Any) -> str:

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from struct import Struct
 from typing import NewType
 
-from attrs import define, field
+from attrs import define, field, setters
 
 from ..errors import FileChanged, InvalidPath
 from . import effects, steps
@@ -43,7 +43,8 @@ def written_at(identity: Identity) -> float:
     return seconds + ns / _NS
 
 
-@define(eq=False, repr=False)
+# Without the hooks that attrs calls at each assignment: one is made for each save.
+@define(eq=False, repr=False, on_setattr=setters.NO_OP)
 class DurableFile:
     """The file `name` in `directory`, and what this object loaded or saved last.
 

@@ -103,6 +103,7 @@ def same_name(name: str) -> str:
 def find_same_name(name: str, names: Sequence[str]) -> str | None:
     """The first of some names that some file systems hold for the same one as `name`."""
     wanted, together = same_name(name), "/".join(names)
-    # Large directories mostly have plain names: then all forms are made at once.
-    forms = together.lower().split("/") if together.isascii() else map(same_name, names)
-    return next((other for other, form in zip(names, forms, strict=False) if form == wanted), None)
+    # Large directories mostly have plain names, and none is the same: all are asked at once.
+    if together.isascii() and f"/{wanted}/" not in f"/{together.lower()}/":
+        return None
+    return next((other for other in names if same_name(other) == wanted), None)

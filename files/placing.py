@@ -184,7 +184,7 @@ class _Placing:
                 return True
 
     def _refuse_same_name(self) -> None:
-        other = find_same_name(self.name, steps.names(self.dir_fd))
+        other = find_same_name(self.name, os.listdir(self.dir_fd))  # noqa: PTH208 - no path
         if other is not None:
             raise self._exists(other)
 

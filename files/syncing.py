@@ -65,8 +65,9 @@ class SharedSync:
 
     def _take_part(self, dir_fd: int) -> _Round:
         """Does one fsync, or waits for whoever does; what it raises is raised here, too."""
-        woken, fresh, leads = SimpleQueue[None](), _Round(), False
-        mine = fresh
+        woken: SimpleQueue[None] = SimpleQueue()
+        mine = fresh = _Round()
+        leads = False
         try:
             with self._lock:
                 # Invariant: an fsync that has begun already proves nothing for this call.

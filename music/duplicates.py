@@ -73,16 +73,17 @@ class Duplicates:
             raise
 
     def _set(self, task_id: str, key: _Key | None) -> None:
-        before = self._keys.pop(task_id, None)
-        if before is not None and before != key:
+        before = self._keys.get(task_id)
+        if before == key:
+            return
+        if before is not None:
+            del self._keys[task_id]
             others = tuple(one for one in self._tasks.pop(before) if one != task_id)
             if others:
                 self._tasks[before] = others
         if key is not None:
             self._keys[task_id] = key
-            tasks = self._tasks.get(key, ())
-            if task_id not in tasks:
-                self._tasks[key] = (*tasks, task_id)
+            self._tasks[key] = (*self._tasks.get(key, ()), task_id)
 
 
 def _key(content_type: str | None, checksum: str | None) -> _Key | None:

@@ -193,9 +193,10 @@ class MusicEngine(Engine[MusicTask]):
         admission.check(content_type, mime_type)
         check_announcement(file_size, checksum, source_filename, task_id)
         content_type = str(content_type)
+        is_new = task_id is None
         task_id = self.new_id() if task_id is None else task_id
         gives_way = replace and self._gives_way(task_id)
-        if gives_way or not self.is_known(task_id):
+        if is_new or gives_way or not self.is_known(task_id):
             self._check_allowed(content_type, file_size, source_filename)
         if gives_way:
             with self._duplicates.claim(content_type, checksum, task_id):
