@@ -82,6 +82,6 @@ class Entry:
     def enter(self, record: Task, *, anew: bool) -> None:
         """Takes note of the entry into a state; with `anew`, what was before does not count."""
         before = () if anew else self.passed
-        self._passed = (*(one for one in before if one.state != record.state), record)
+        self._passed = (*[one for one in before if one.state != record.state], record)
         self.record = record
         self.serial += 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -15,6 +16,8 @@ from functools import cache
 _NOREPLACE = 1
 _EXCHANGE = 2
 _SYNC_FILE_RANGE_WRITE = 2
+#: How `os.fsencode` makes bytes of a name, in one call.
+_NAMES = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 
 
 @cache
@@ -71,7 +74,8 @@ def _rename(src: str, dst: str, src_dir_fd: int, dst_dir_fd: int, flags: int) ->
     renameat2 = _renameat2()
     if renameat2 is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), src, None, dst)
-    if renameat2(src_dir_fd, os.fsencode(src), dst_dir_fd, os.fsencode(dst), flags) != 0:
+    source, target = src.encode(*_NAMES), dst.encode(*_NAMES)
+    if renameat2(src_dir_fd, source, dst_dir_fd, target, flags) != 0:
         import ctypes
 
         code = ctypes.get_errno()

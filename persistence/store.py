@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Collection, Container, Iterator
-from contextlib import contextmanager
 
 from attrs import define, field, frozen
 
@@ -47,14 +46,10 @@ class TaskFile:
         """When what was loaded or saved last was written, in unix seconds; None before."""
         return None if self._identity is None else written_at(self._identity)
 
-    @contextmanager
-    def _opened(self) -> Iterator[DurableFile]:
+    def _opened(self) -> _Opened:
         file = self._store._durable_file(self.task_id)
         file.identity = self._identity
-        try:
-            yield file
-        finally:
-            self._identity = file.identity
+        return _Opened(self, file)
 
     def create(self, task: Task) -> None:
         """Write the first record.
@@ -140,6 +135,23 @@ class TaskFile:
     @property
     def _place(self) -> str:
         return str(self._store.directory.root / (self.task_id + _SUFFIX))
+
+
+@define(eq=False, repr=False)
+class _Opened:
+    """Lets a task's file take note of what became of it, whatever is raised.
+
+    No generator: that would take as long as all else of it, for each save.
+    """
+
+    _of: TaskFile
+    _file: DurableFile
+
+    def __enter__(self) -> DurableFile:
+        return self._file
+
+    def __exit__(self, *_: object) -> None:
+        self._of._identity = self._file.identity
 
 
 @frozen(eq=False, repr=False)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, MutableSequence, Sequence
 from typing import Any, TypeVar, get_args, get_origin
 
-from attrs import frozen
+from attrs import field, frozen
 from cattrs import BaseValidationError, ClassValidationError, IterableValidationError
 from cattrs.errors import StructureHandlerNotFoundError
 from cattrs.fns import identity
@@ -35,10 +35,12 @@ class Structuring:
     #: The key in the file of each field, by the attribute's name.
     keys: Mapping[str, str]
     converter: OrjsonConverter
+    #: The converter's hook for the class, found once.
+    _write: Callable[[Task], dict[str, Any]] = field(alias="write")
 
     def unstructure(self, task: Task) -> dict[str, Any]:
         """The object of a record, without the keys that nobody knows."""
-        return self.converter.unstructure(task)
+        return self._write(task)
 
     def structure(self, values: dict[str, Any]) -> Task:
         """The record of an object; keys that no field has are passed over.
@@ -86,7 +88,8 @@ def make_structuring(record: type[Task], keys: Mapping[str, str]) -> Structuring
         LifecycleError: JSON cannot hold a field.
     """
     try:
-        return Structuring(record, keys, _make_converter(record, keys))
+        converter = _make_converter(record, keys)
+        return Structuring(record, keys, converter, converter.get_unstructure_hook(record))
     except StructureHandlerNotFoundError as error:
         reason = f"JSON cannot hold a field as it is declared: {error}"
         raise LifecycleError(f"record {record.__name__}", reason) from None
@@ -184,4 +187,4 @@ def _sequence_of(kind: Any, converter: OrjsonConverter) -> Callable[[Any, Any], 
 
 def _as_list(item: Any, converter: OrjsonConverter) -> Callable[[Sequence[Any]], list[Any]]:
     unstructure = converter.get_unstructure_hook(item)
-    return lambda values: [unstructure(value) for value in values]
+    return lambda values: list(map(unstructure, values))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import transitions
 from attrs import define
@@ -61,6 +61,15 @@ class _Found(Exception):
         self.edge = edge
 
 
+class _EventData(EventData):
+    """What the callbacks get of `transitions`."""
+
+    #: A `_Cell`.
+    model: Any
+    #: An `_EdgeTransition`.
+    transition: Any
+
+
 class _EdgeTransition(Transition):
     """A transition that knows the edge it was declared with."""
 
@@ -84,7 +93,7 @@ class _EdgeTransition(Transition):
 
 class _Event(Event):
     def trigger(self, model: Any, *args: Any, **kwargs: Any) -> bool:
-        event_data = EventData(None, self, self.machine, model, args, kwargs)
+        event_data = _EventData(None, self, self.machine, model, args, kwargs)
         for transition in self.transitions.get(model.state, ()):
             event_data.transition = transition
             if transition.execute(event_data):
@@ -202,7 +211,7 @@ class TaskMachine:
         cell = _Cell(task, now, changes, annotations, by_handler, message, payload, subject)
         if not self._trigger(cell, event):
             raise self._illegal(task, event)
-        return cast(T, cell.pending)
+        return cell.pending  # pyright: ignore[reportReturnType] - of the class that it came in
 
     def edge_taken(
         self, task: Task, event: str, payload: Mapping[str, Any] = _NOTHING
@@ -223,10 +232,10 @@ class TaskMachine:
         trigger = self._machine.events.get(event)
         return trigger is not None and trigger.trigger(cell)
 
-    def _store(self, event: EventData) -> None:
+    def _store(self, event: _EventData) -> None:
         """Store first: whatever is raised here leaves memory, file and clients as before."""
-        cell = cast(_Cell, event.model)
-        edge = cast(_EdgeTransition, event.transition).edge
+        cell: _Cell = event.model
+        edge: Edge = event.transition.edge
         if cell.asks:
             raise _Found(edge)
         cell.pending = self._next(cell, edge)
@@ -268,19 +277,19 @@ def _attempts(task: Task, event: str) -> int:
 def _entry(*callbacks: Entered) -> list[Any]:
     """All in one: each callback of its own goes through three functions of `transitions`."""
 
-    def entered(event: EventData) -> None:
-        cell = cast(_Cell, event.model)
-        edge = cast(_EdgeTransition, event.transition).edge
+    def entered(event: _EventData) -> None:
+        cell: _Cell = event.model
+        edge: Edge = event.transition.edge
         for callback in callbacks:
             callback(cell.record, edge, cell.subject)
 
     return [entered] if callbacks else []
 
 
-def _condition(guard: Guard) -> Callable[[EventData], bool]:
-    def condition(event: EventData) -> bool:
+def _condition(guard: Guard) -> Callable[[_EventData], bool]:
+    def condition(event: _EventData) -> bool:
         # `transitions` takes a truthy value that is not True for False.
-        cell = cast(_Cell, event.model)
+        cell: _Cell = event.model
         return bool(guard(cell.record, cell.payload))
 
     return condition
