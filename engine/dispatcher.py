@@ -103,7 +103,8 @@ class Dispatcher:
             if len(self._due) > _DUE_FEW and len(self._due) > 2 * len(self._timers):
                 self._due = [one for one in self._due if self._counts(one)]
                 heapq.heapify(self._due)
-        self._wake()
+        if when < self._clock() + self._tick_s:  # else the next tick is early enough
+            self._wake()
 
     def _wake(self) -> None:
         """The thread may sleep longer than to a timer that somebody else has set."""

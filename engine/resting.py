@@ -65,6 +65,14 @@ class Resting:
         if entry.serial == serial:
             self._events.fire(entry, serial, "remove", message="kept as long as the settings say")
 
+    def set_idle_timer(self, entry: Entry) -> bool:
+        """All that a task which waits needs, in any thread; False: it takes `wait_for_client`."""
+        due = max(entry.file.modified_s or 0.0, entry.active_at) + self._settings.max_age_s
+        if due <= self._clock() or not self._tasks.lifecycle.keeps_data(entry.record):
+            return False
+        self._dispatcher.call_at(entry, due, self._expire_if_idle, entry.serial)
+        return True
+
     def wait_for_client(self, entry: Entry, serial: int) -> None:
         """A task that waits: its data goes at once if it is of no use, itself if nobody comes."""
         self._release(entry, serial)

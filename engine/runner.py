@@ -75,9 +75,7 @@ class Runner:
         """
         by_role: dict[Role, OnEnter] = {
             Role.QUEUED: self._later(lambda *entry: self.workers.enqueue(*entry)),
-            Role.WAITING: self._later(
-                lambda *entry: self.resting.wait_for_client(*entry), saves=True
-            ),
+            Role.WAITING: self._wait_for_client(),
             Role.FINISHED: self._later(lambda *entry: self.resting.retain(*entry), saves=True),
             Role.FAILED: self._later(lambda *entry: self.resting.retain(*entry), saves=True),
             Role.PASSING: self._later(lambda *entry: self.resting.pass_on(*entry), saves=True),
@@ -92,6 +90,16 @@ class Runner:
         for stage in lifecycle.stages:
             on_enter[stage.working] = [self._start(handlers[stage.name])]
         return on_enter
+
+    def _wait_for_client(self) -> OnEnter:
+        """The callback of a state that waits: mostly a timer is all that it takes."""
+        later = self._later(lambda *entry: self.resting.wait_for_client(*entry), saves=True)
+
+        def wait(entry: Entry) -> None:
+            if not self.resting.set_idle_timer(entry):
+                later(entry)
+
+        return wait
 
     def _start(self, handler: Handler) -> OnEnter:
         """The callback of a working state: its stage's handler goes to a worker."""

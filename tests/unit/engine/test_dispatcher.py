@@ -177,3 +177,24 @@ def test_whatever_a_job_raises_its_thread_does_the_next():
     dispatcher.start()
     dispatcher.stop()
     assert sorted(done) == ["musictasks-saver_0", "musictasks-saver_1"]
+
+
+def test_a_timer_set_by_another_thread_is_in_time_also_between_two_ticks():
+    """The dispatcher's thread may be asleep until the next regular look."""
+    dispatcher = Dispatcher(time.time)
+    owner, done = Owner(), threading.Event()
+    dispatcher.every(3600, lambda _now: None)
+    dispatcher.start()
+    dispatcher.call_at(owner, time.time() + 0.01, lambda *_: done.set(), 0)
+    assert done.wait(30)
+    dispatcher.stop()
+
+
+def test_a_timer_that_is_due_after_the_next_tick_wakes_nobody():
+    """That tick is early enough to see it; each task that waits has such a timer."""
+    dispatcher = Dispatcher(lambda: 1000.0)
+    dispatcher.every(0.25, lambda _now: None)
+    dispatcher.call_at(Owner(), 1010, lambda *_: None, 0)
+    assert dispatcher._jobs.empty()
+    dispatcher.call_at(Owner(), 1000.1, lambda *_: None, 0)
+    assert not dispatcher._jobs.empty()
