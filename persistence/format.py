@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -62,16 +62,13 @@ class RecordFormat:
         """
         return None if self._read is None else self._read(values, checked=checked)
 
-    def check_fields(self, task: Task, names: Container[str]) -> None:
+    def check_fields(self, task: Task, names: Iterable[str]) -> None:
         """Checks that fields, by their Python names, hold what their types say.
 
         Raises:
             ValueError: One does not; it says which, by its key in the file.
         """
-        for item in fields(self.record):
-            if item.alias in names and item.name in self.keys:
-                where = f"$.{self.keys[item.name]}"
-                self._structuring.check(getattr(task, item.name), item.type, where)
+        self._structuring.check(task, names)
 
 
 @cache
@@ -104,6 +101,13 @@ def record_format(record: type[Task]) -> RecordFormat:
         structuring=structuring,
         read=make_reader(record, {keys[i.name]: i for i in items}, structuring.value),
     )
+
+
+def _check_of(item: Attribute[Any], converter: OrjsonConverter) -> Callable[[Task], object]:
+    """Checks a field of a record: its value is made one of the file, and back."""
+    name, kind = item.name, item.type
+    write, read = converter.get_unstructure_hook(kind), converter.get_structure_hook(kind)
+    return lambda task: read(write(getattr(task, name)), kind)
 
 
 def as_dictionary(task: Task) -> dict[str, Any]:

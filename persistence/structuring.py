@@ -7,10 +7,10 @@ takes, and who only declares a lifecycle, or asks for help, reads no file.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, MutableSequence, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableSequence, Sequence
 from typing import Any, TypeVar, get_args, get_origin
 
-from attrs import field, frozen
+from attrs import Attribute, field, fields, frozen
 from cattrs import BaseValidationError, ClassValidationError, IterableValidationError
 from cattrs.errors import StructureHandlerNotFoundError
 from cattrs.fns import identity
@@ -37,6 +37,8 @@ class Structuring:
     converter: OrjsonConverter
     #: The converter's hook for the class, found once.
     _write: Callable[[Task], dict[str, Any]] = field(alias="write")
+    #: By the Python name of a field: its key, and what raises unless it holds what its type says.
+    _checks: Mapping[str, tuple[str, Callable[[Task], object]]] = field(alias="checks")
 
     def unstructure(self, task: Task) -> dict[str, Any]:
         """The object of a record, without the keys that nobody knows."""
@@ -57,12 +59,15 @@ class Structuring:
         """A value of this type; raises where it is none."""
         return self.converter.structure(value, kind)
 
-    def check(self, value: Any, kind: Any, where: str) -> None:
-        """Raises ValueError if the value of a field is not what its type says."""
-        try:
-            self.converter.structure(self.converter.unstructure(value, kind), kind)
-        except Exception as error:
-            raise ValueError("; ".join(self._reasons(error, where))) from None
+    def check(self, task: Task, names: Iterable[str]) -> None:
+        """Raises ValueError if fields, by their Python names, do not hold what their types say."""
+        for name in names:
+            if name in self._checks:
+                key, check = self._checks[name]
+                try:
+                    check(task)
+                except Exception as error:
+                    raise ValueError("; ".join(self._reasons(error, f"$.{key}"))) from None
 
     def _reasons(self, error: Exception, where: str = "$") -> list[str]:
         """Every leaf of a validation error as `what @ where`, with the keys of the file."""
@@ -89,10 +94,27 @@ def make_structuring(record: type[Task], keys: Mapping[str, str]) -> Structuring
     """
     try:
         converter = _make_converter(record, keys)
-        return Structuring(record, keys, converter, converter.get_unstructure_hook(record))
+        return Structuring(
+            record,
+            keys,
+            converter,
+            write=converter.get_unstructure_hook(record),
+            checks={
+                item.alias: (keys[item.name], _check_of(item, converter))
+                for item in fields(record)
+                if item.name in keys
+            },
+        )
     except StructureHandlerNotFoundError as error:
         reason = f"JSON cannot hold a field as it is declared: {error}"
         raise LifecycleError(f"record {record.__name__}", reason) from None
+
+
+def _check_of(item: Attribute[Any], converter: OrjsonConverter) -> Callable[[Task], object]:
+    """Checks a field of a record: its value is made one of the file, and back."""
+    name, kind = item.name, item.type
+    write, read = converter.get_unstructure_hook(kind), converter.get_structure_hook(kind)
+    return lambda task: read(write(getattr(task, name)), kind)
 
 
 def _make_converter(record: type[Task], keys: Mapping[str, str]) -> OrjsonConverter:
