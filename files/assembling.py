@@ -19,7 +19,7 @@ from ..errors import InvalidPath, TargetExists
 from . import effects, steps
 from .directory import Directory, open_regular
 from .paths import check_name, check_relative, find_same_name
-from .placing import Placed
+from .placing import Placed, digest_of
 from .trees import remove_tree
 
 _BLOCK_BYTES = 1024 * 1024
@@ -49,9 +49,7 @@ class Filling:
                 steps.write_all(fd, block, offset)
                 digest.update(block)
                 offset += len(block)
-            with os.fdopen(os.dup(fd), "rb") as copy:
-                copy.seek(0)
-                written = hashlib.file_digest(copy, "sha256").hexdigest()
+            written = digest_of(fd, offset)
             if written != digest.hexdigest():
                 raise OSError(f"{name!r} is not what was written; the disk may be bad")
             steps.set_mode(fd, mode)

@@ -31,6 +31,8 @@ OWN_STEM = "musictasks"
 
 
 def _absolute(root: Path | str) -> Path:
+    if isinstance(root, Path) and root.is_absolute():
+        return root
     return Path(root).absolute()
 
 

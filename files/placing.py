@@ -21,6 +21,8 @@ from .directory import Directory, open_regular
 from .paths import check_name, check_relative, find_same_name
 
 _BLOCK_BYTES = 1024 * 1024
+#: So much of a file is read at once for its checksum.
+_BUFFER_BYTES = 256 * 1024
 
 #: Called with the bytes done and the bytes in all; what it raises ends the placing.
 Progress = Callable[[int, int], None]
@@ -100,6 +102,16 @@ def sweep(target: Directory, rel_dir: str, owner: str) -> list[str]:
     )
 
 
+def digest_of(fd: int, size_bytes: int) -> str:
+    """The SHA-256 of what a file has, in hex digits; it had `size_bytes` a moment ago."""
+    digest, done = hashlib.sha256(), 0
+    buffer = bytearray(min(size_bytes + 1, _BUFFER_BYTES))
+    while count := os.preadv(fd, [buffer], done):
+        digest.update(memoryview(buffer)[:count])
+        done += count
+    return digest.hexdigest()
+
+
 @frozen
 class _Placing:
     source: BinaryIO
@@ -147,9 +159,7 @@ class _Placing:
             done += len(block)
             if progress is not None:
                 progress(done, max(done, size_bytes))
-        with os.fdopen(os.dup(fd), "rb") as copy:
-            copy.seek(0)
-            written = hashlib.file_digest(copy, "sha256").hexdigest()
+        written = digest_of(fd, size_bytes)
         if written != digest.hexdigest() or os.fstat(fd).st_size != done:
             raise OSError(f"the copy of {self.rel!r} is not what was read; the disk may be bad")
         if done != size_bytes:
