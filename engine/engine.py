@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
@@ -537,11 +538,17 @@ def _changed(record: Task, changes: Mapping[str, Any]) -> Task:
 
 def _check_names(kind: type[Task], task_id: str, values: Iterable[str]) -> None:
     """Refuses values for fields that the record class has not, or that only the engine sets."""
-    settable = {str(item.alias) for item in fields(kind)} - RESERVED - _OWN_FIELDS
+    settable = _settable(kind)
     unknown = sorted(set(values) - settable - {"annotations", "unknown"})
     if unknown:
         reason = f"a {kind.__name__} has no field {', '.join(unknown)} to be set"
         raise TaskInvalid(task_id, f"{reason}; it has {', '.join(sorted(settable))}")
+
+
+@cache
+def _settable(kind: type[Task]) -> frozenset[str]:
+    """The fields of a record that whoever makes or changes a task can set."""
+    return frozenset(str(item.alias) for item in fields(kind)) - RESERVED - _OWN_FIELDS
 
 
 def check_task_id(task_id: object) -> None:
