@@ -103,13 +103,6 @@ def record_format(record: type[Task]) -> RecordFormat:
     )
 
 
-def _check_of(item: Attribute[Any], converter: OrjsonConverter) -> Callable[[Task], object]:
-    """Checks a field of a record: its value is made one of the file, and back."""
-    name, kind = item.name, item.type
-    write, read = converter.get_unstructure_hook(kind), converter.get_structure_hook(kind)
-    return lambda task: read(write(getattr(task, name)), kind)
-
-
 def as_dictionary(task: Task) -> dict[str, Any]:
     """The record as its file has it, the unknown keys too; a copy that is the caller's own."""
     return record_format(type(task)).to_json(task)
