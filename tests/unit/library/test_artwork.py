@@ -10,7 +10,7 @@ from musictasks.errors import MediaError
 from musictasks.library.artwork import ArtworkDirectory, artwork_name
 from musictasks.library.images import ImageLimits, to_jpeg
 from musictasks.library.naming import AlbumPath, parse_album
-from PIL import Image
+from PIL import Image, ImageChops, ImageOps, ImageStat
 
 LIMITS = ImageLimits()
 ALBUM = parse_album("Artist/2020 - Album")
@@ -325,3 +325,22 @@ def test_an_artwork_directory_can_be_pickled(tmp_path: Path) -> None:
     artwork = ArtworkDirectory(tmp_path)
 
     assert pickle.loads(pickle.dumps(artwork)) == artwork
+
+
+@pytest.mark.parametrize("scales", [(150, 200, 500, 1000), (1000, 500, 200, 150), (100, 90)])
+def test_a_small_image_shows_what_the_large_one_shows(
+    tmp_path: Path, scales: tuple[int, ...]
+) -> None:
+    """Sizes are made of one another, and look as if each had been made of the image itself."""
+    image = Image.merge("RGB", [Image.radial_gradient("L"), *[Image.linear_gradient("L")] * 2])
+    image = image.resize((640, 480))
+    image.paste("red", (500, 200, 560, 280))
+    source = decoded(to_jpeg(encoded(image), "a", LIMITS))
+
+    ArtworkDirectory(tmp_path, scales).make(ALBUM, encoded(source, "JPEG").getvalue(), "a", LIMITS)
+
+    for scale in scales:
+        made = decoded((tmp_path / f"{scale}x{scale}" / artwork_name(ALBUM)).read_bytes())
+        fair = ImageOps.fit(source, (scale, scale), Image.Resampling.LANCZOS)
+        off = ImageStat.Stat(ImageChops.difference(made, fair))
+        assert max(off.mean) < 3, scale  # of 255
