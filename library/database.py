@@ -4,40 +4,24 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
-from functools import lru_cache, partial
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from attrs import frozen
-from sqlalchemy import Connection, Engine, Select, Table, create_engine, event, select, update
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.pool import NullPool
 
 from ..errors import DatabaseUnusable
 from .frames import VideoFrames
 from .importing import Check, ImportResult, read_songs, write_songs
 from .music_directory import MusicDirectory
 from .naming import parse_album, parse_song
-from .schema import (
-    albums,
-    artists,
-    check_schema,
-    create_schema,
-    is_complete,
-    lyrics,
-    metadata,
-    songs,
-    videos,
-)
+from .schema import TABLES, check_schema, columns_of, create_schema, is_complete, key_of
 from .video_import import find_video, write_video
 
-#: The option of a connection whose transactions are begun with the lock for writing.
-_WRITES = "musictasks_writes"
-#: The option with what is called while a transaction waits for another process.
-_CHECK = "musictasks_check"
+#: The tables of what is in the Music Directory.
+_OF_FILES = ("artists", "albums", "songs", "videos")
 #: How long SQLite waits at a time, where somebody may ask to stop meanwhile, in seconds.
 _TRY_S = 0.25
 
@@ -65,60 +49,57 @@ class MusicDatabase:
 
     def prepare(self) -> None:
         """Makes the file and its tables where they are missing; their directory must exist."""
-        with self._connection(create=True) as connection, connection.begin():
+        with self._transaction("rwc") as connection:
             if is_complete(connection):
                 check_schema(connection, str(self.path))
                 return
-        with self._writing(create=True) as connection:
+        with self._transaction("rwc", writes=True) as connection:
             create_schema(connection, str(self.path))
 
     def artists(self) -> list[dict[str, Any]]:
         """All artists, by path."""
-        return self._rows(select(artists).order_by(artists.c.path))
+        return self._all("artists")
 
     def albums(self) -> list[dict[str, Any]]:
         """All albums, by path."""
-        return self._rows(select(albums).order_by(albums.c.path))
+        return self._all("albums")
 
     def songs(self, album_path: str | None = None) -> list[dict[str, Any]]:
         """All songs, or those of one album, by path."""
-        query = select(songs).order_by(songs.c.path)
-        if album_path is not None:
-            of_album = select(albums.c.albumid).where(albums.c.path == album_path)
-            query = query.where(songs.c.albumid.in_(of_album))
-        return self._rows(query)
+        if album_path is None:
+            return self._all("songs")
+        of_album = "albumid IN (SELECT albumid FROM albums WHERE path = ?)"
+        return self._found("songs", f"WHERE {of_album} ORDER BY path", album_path)
 
     def album(self, path: str) -> dict[str, Any] | None:
         """The album's row, None where it is not in the database."""
-        return self._row(select(albums).where(albums.c.path == path))
+        return self._at("albums", path)
 
     def song(self, path: str) -> dict[str, Any] | None:
         """The song's row, None where it is not in the database."""
-        return self._row(select(songs).where(songs.c.path == path))
+        return self._at("songs", path)
 
     def videos(self) -> list[dict[str, Any]]:
         """All videos, by path."""
-        return self._rows(select(videos).order_by(videos.c.path))
+        return self._all("videos")
 
     def video(self, path: str) -> dict[str, Any] | None:
         """The video's row, None where it is not in the database."""
-        return self._row(select(videos).where(videos.c.path == path))
+        return self._at("videos", path)
 
     def lyrics(self, song_path: str) -> str | None:
         """The song's lyrics, None where the database has none."""
-        query = select(lyrics.c.lyrics).join(songs, songs.c.songid == lyrics.c.songid)
-        row = self._row(query.where(songs.c.path == song_path))
-        return None if row is None else row["lyrics"]
+        of_song = "songid IN (SELECT songid FROM songs WHERE path = ?)"
+        rows = self._found("lyrics", f"WHERE {of_song} LIMIT 1", song_path)
+        return rows[0]["lyrics"] if rows else None
 
     def rows(self) -> dict[str, list[tuple[Any, ...]]]:
         """Everything: the rows of each table as MusicDB reads them, in the order of their keys."""
-
-        def of_table(connection: Connection, table: Table) -> list[tuple[Any, ...]]:
-            rows = connection.execute(select(table).order_by(table.columns[0]))
-            return [tuple(row) for row in rows]
-
         with self._reading() as connection:
-            return {name: of_table(connection, table) for name, table in metadata.tables.items()}
+            return {
+                table: connection.execute(f"{_select(table)} ORDER BY {key_of(table)}").fetchall()
+                for table in TABLES
+            }
 
     def content(self, check: Callable[[], object] | None = None) -> dict[str, list[dict[str, Any]]]:
         """All artists, albums, songs and videos at one moment, by the name of their table.
@@ -126,15 +107,11 @@ class MusicDatabase:
         `check` is called now and then while another process keeps the database, and may raise to
         stop.
         """
-
-        def of_table(connection: Connection, table: Table) -> list[dict[str, Any]]:
-            names = [str(column.name) for column in table.columns]
-            rows = connection.execute(select(table))
-            return [dict(zip(names, row, strict=True)) for row in rows]
-
         with self._reading(check) as connection:
-            tables = (artists, albums, songs, videos)
-            return {str(table.name): of_table(connection, table) for table in tables}
+            return {
+                table: _dictionaries(table, connection.execute(_select(table)))
+                for table in _OF_FILES
+            }
 
     def others(
         self, seen: Mapping[str, Collection[str]], check: Callable[[], object] | None = None
@@ -147,18 +124,10 @@ class MusicDatabase:
             check: As of `content`.
         """
         with self._reading(check) as connection:
-            # Not by SQLAlchemy, which takes longer for a row than all else that is done with it.
-            cursor = connection.connection.cursor()
-            try:
-                found = {
-                    str(table.name): _others(cursor, table, seen[str(table.name)])
-                    for table in (artists, albums, songs, videos)
-                }
-            finally:
-                cursor.close()
+            found = {table: _others(connection, table, seen[table]) for table in _OF_FILES}
         return Others(
-            {name: paths for name, (paths, _) in found.items()},
-            {name: rows for name, (_, rows) in found.items()},
+            {table: paths for table, (paths, _) in found.items()},
+            {table: rows for table, (_, rows) in found.items()},
         )
 
     def import_album(
@@ -227,122 +196,127 @@ class MusicDatabase:
 
     def set_frames(self, video_path: str, frames: VideoFrames) -> bool:
         """Notes where a video's frames are; False where there is no such video."""
-        query = update(videos).where(videos.c.path == video_path).values(frames.columns())
-        with self._writing() as connection:
-            return connection.execute(query).rowcount > 0
+        return self._change("videos", video_path, frames.columns())
 
     def set_artwork(self, album_path: str, name: str) -> bool:
         """Notes the name of the album's artwork; False where there is no such album."""
-        query = update(albums).where(albums.c.path == album_path).values(artworkpath=name)
+        return self._change("albums", album_path, {"artworkpath": name})
+
+    def _change(self, table: str, path: str, values: Mapping[str, Any]) -> bool:
+        """Changes columns of the row with this path; False where there is none."""
+        changes = ", ".join(f"{name} = ?" for name in values)
+        query = f"UPDATE {table} SET {changes} WHERE path = ?"
         with self._writing() as connection:
-            # An update to the same name changes no byte, so SQLite writes nothing.
-            return connection.execute(query).rowcount > 0
+            # An update to the same values changes no byte, so SQLite writes nothing.
+            return connection.execute(query, (*values.values(), path)).rowcount > 0
 
-    def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
-        with self._reading() as connection:
-            return [dict(row) for row in connection.execute(query).mappings()]
+    def _all(self, table: str) -> list[dict[str, Any]]:
+        return self._found(table, "ORDER BY path")
 
-    def _row(self, query: Select[Any]) -> dict[str, Any] | None:
-        rows = self._rows(query.limit(1))
+    def _at(self, table: str, path: str) -> dict[str, Any] | None:
+        rows = self._found(table, "WHERE path = ? LIMIT 1", path)
         return rows[0] if rows else None
 
-    @contextmanager
-    def _reading(self, check: Callable[[], object] | None = None) -> Iterator[Connection]:
-        with self._connection() as connection:
-            connection = connection.execution_options(**{_CHECK: check})
-            with connection.begin():
-                check_schema(connection, str(self.path))
-                yield connection
+    def _found(self, table: str, which: str, *values: Any) -> list[dict[str, Any]]:
+        with self._reading() as connection:
+            return _dictionaries(table, connection.execute(f"{_select(table)} {which}", values))
 
     @contextmanager
-    def _writing(
-        self, check: Callable[[], object] | None = None, *, create: bool = False
-    ) -> Iterator[Connection]:
+    def _reading(self, check: Callable[[], object] | None = None) -> Iterator[sqlite3.Connection]:
+        with self._transaction("rw", check) as connection:
+            check_schema(connection, str(self.path))
+            yield connection
+
+    @contextmanager
+    def _writing(self, check: Callable[[], object] | None = None) -> Iterator[sqlite3.Connection]:
         """One transaction that holds the lock for writing before its first look-up."""
-        with self._connection(create=create) as connection:
-            connection = connection.execution_options(**{_WRITES: True, _CHECK: check})
-            with connection.begin():
-                if not create:
-                    check_schema(connection, str(self.path))
-                yield connection
+        with self._transaction("rw", check, writes=True) as connection:
+            check_schema(connection, str(self.path))
+            yield connection
 
     @contextmanager
-    def _connection(self, *, create: bool = False) -> Iterator[Connection]:
-        """A connection of its own; what SQLite cannot do becomes DatabaseUnusable."""
+    def _transaction(
+        self, mode: str, check: Callable[[], object] | None = None, *, writes: bool = False
+    ) -> Iterator[sqlite3.Connection]:
+        """One transaction on a connection of its own; an error in the block takes all of it back.
+
+        What SQLite cannot do becomes DatabaseUnusable. `check` is called now and then while it
+        waits for another process.
+        """
         try:
-            with _engine(self.path, self.busy_timeout_s, create).connect() as connection:
+            with closing(self._connect(mode)) as connection:
+                self._begin(connection, check, writes)
+                # The close of a connection takes back what was not committed.
                 yield connection
-        except DBAPIError as error:
-            raise DatabaseUnusable(str(self.path), str(error.orig)) from error
-        except sqlite3.Error as error:  # of what does not go through SQLAlchemy
+                connection.execute("COMMIT")
+        except sqlite3.Error as error:
             raise DatabaseUnusable(str(self.path), str(error)) from error
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        address = f"file:{quote(str(self.path.absolute()))}?mode={mode}"
+        # No transaction of the driver's own: `_begin` says how it begins.
+        return sqlite3.connect(address, self.busy_timeout_s, isolation_level=None, uri=True)
+
+    def _begin(
+        self, connection: sqlite3.Connection, check: Callable[[], object] | None, writes: bool
+    ) -> None:
+        def wait_for(statement: str) -> None:
+            _wait_for(connection, self.busy_timeout_s, check, statement)
+
+        # FULL, and the directory too: a commit that was told is there after a power cut.
+        wait_for("PRAGMA synchronous = EXTRA")
+        if writes:
+            wait_for("BEGIN IMMEDIATE")
+        else:
+            connection.execute("BEGIN")
+            wait_for("SELECT 1 FROM sqlite_master")  # which takes the lock for reading
+
+
+def _select(table: str) -> str:
+    return f"SELECT {columns_of(table)} FROM {table}"
+
+
+def _dictionaries(table: str, rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
+    """Rows of a table, by column name."""
+    return [dict(zip(TABLES[table], row, strict=True)) for row in rows]
 
 
 def _others(
-    cursor: Any, table: Table, seen: Collection[str]
+    connection: sqlite3.Connection, table: str, seen: Collection[str]
 ) -> tuple[set[str], list[dict[str, Any]]]:
     """All paths of a table, and the rows with other paths than those that were seen."""
-    key = table.columns[0].name
-    cursor.execute(f"SELECT {key}, path FROM {table.name}")
-    found = cursor.fetchall()
-    names, rows = [str(column.name) for column in table.columns], list[dict[str, Any]]()
+    key = key_of(table)
+    found = connection.execute(f"SELECT {key}, path FROM {table}").fetchall()
+    query = f"{_select(table)} WHERE {key} = ?"
+    rows: list[dict[str, Any]] = []
     for number in [number for number, path in found if path not in seen]:
-        cursor.execute(f"SELECT {', '.join(names)} FROM {table.name} WHERE {key} = ?", (number,))
-        rows += [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        rows += _dictionaries(table, connection.execute(query, (number,)))
     return {path for _, path in found}, rows
 
 
-@lru_cache(maxsize=16)
-def _engine(path: Path, busy_timeout_s: float, create: bool) -> Engine:
-    """Holds no open connection (NullPool), so it may be kept, and shared by threads."""
-    mode = "rwc" if create else "rw"
-    address = f"file:{quote(str(path.absolute()))}?mode={mode}"
-
-    def connect() -> sqlite3.Connection:
-        # No transaction of the driver's own: the "begin" event below says how it begins.
-        return sqlite3.connect(address, timeout=busy_timeout_s, isolation_level=None, uri=True)
-
-    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        options = connection.get_execution_options()
-        wait_for = partial(_wait_for, connection, busy_timeout_s, options.get(_CHECK))
-        # FULL, and the directory too: a commit that was told is there after a power cut.
-        wait_for("PRAGMA synchronous = EXTRA")
-        if options.get(_WRITES, False):
-            wait_for("BEGIN IMMEDIATE")
-        else:
-            connection.exec_driver_sql("BEGIN")
-            wait_for("SELECT 1 FROM sqlite_master")  # which takes the lock for reading
-
-    return engine
-
-
 def _wait_for(
-    connection: Connection,
+    connection: sqlite3.Connection,
     busy_timeout_s: float,
     check: Callable[[], object] | None,
     statement: str,
 ) -> None:
     """Executes what wants a lock; with `check` in short tries, and that between them."""
     if check is None:
-        connection.exec_driver_sql(statement)
+        connection.execute(statement)
         return
     end = time.monotonic() + busy_timeout_s
-    connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(_TRY_S * 1000)}")
+    connection.execute(f"PRAGMA busy_timeout = {round(_TRY_S * 1000)}")
     while True:
         try:
-            connection.exec_driver_sql(statement)
+            connection.execute(statement)
             break
-        except OperationalError as error:
+        except sqlite3.OperationalError as error:
             if not _is_busy(error) or time.monotonic() >= end:
                 raise
         check()
     # A commit cannot be stopped, so it waits in one go.
-    connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(busy_timeout_s * 1000)}")
+    connection.execute(f"PRAGMA busy_timeout = {round(busy_timeout_s * 1000)}")
 
 
-def _is_busy(error: OperationalError) -> bool:
-    code = getattr(error.orig, "sqlite_errorcode", 0)
-    return code & 0xFF == sqlite3.SQLITE_BUSY
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import field, frozen
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from .bitrates import is_in_kbit
 from .hashing import digests_of
@@ -15,7 +15,7 @@ from .known_files import FileIdentity
 from .music_directory import MusicDirectory
 from .naming import AlbumPath, SongPath, encode_name, parse_song
 from .recent import recent_bytes, recent_tags
-from .schema import albums, artists, lyrics, songs
+from .schema import key_of
 from .tags import SongTags, read_song
 
 #: `(done, total, path)`: called before each song is read; may raise to stop the import.
@@ -25,6 +25,10 @@ Check = Callable[[int, int, str], None]
 NOTHING_TOLD, CD = "internet", "CD"
 #: Values of `songs.lyricsstate`.
 _NO_LYRICS, _LYRICS_FROM_FILE = 0, 1
+#: How many values one query takes.
+_AT_ONCE = 500
+
+Row = tuple[Any, ...]
 
 
 @frozen
@@ -39,6 +43,16 @@ class ImportResult:
     mended: tuple[str, ...] = ()
     #: Of songs that were added or updated: the SHA-256, and the hash of their audio.
     audio: tuple[tuple[str, str], ...] = field(default=(), eq=False)
+
+
+@frozen
+class _KnownSong:
+    """What the database has of a song."""
+
+    songid: int
+    checksum: str | None
+    bitrate: int | None
+    lyricsstate: int | None
 
 
 @frozen
@@ -83,7 +97,7 @@ def read_songs(
 
 
 def write_songs(
-    connection: Connection, album: AlbumPath, modified: int, found: Sequence[FoundSong]
+    connection: sqlite3.Connection, album: AlbumPath, modified: int, found: Sequence[FoundSong]
 ) -> ImportResult:
     """Brings an album with these songs into the database; writes nothing where it is in there.
 
@@ -107,8 +121,7 @@ def write_songs(
     for song in changes:
         _update_song(connection, known[song.path], song)
     for song in mends:
-        of_song = songs.c.songid == known[song.path].songid
-        connection.execute(update(songs).where(of_song).values(bitrate=song.tags.bitrate))
+        update_row(connection, "songs", known[song.path].songid, {"bitrate": song.tags.bitrate})
     if new:
         _insert_songs(connection, albumid, artistid, new)
         _update_album(connection, albumid, new)
@@ -122,11 +135,11 @@ def write_songs(
     )
 
 
-def _album(connection: Connection, album: AlbumPath, modified: int) -> tuple[int, int]:
+def _album(connection: sqlite3.Connection, album: AlbumPath, modified: int) -> tuple[int, int]:
     """The keys of the album and its artist, both made where they are missing."""
-    query = select(albums.c.albumid, albums.c.artistid).where(albums.c.path == album.path)
-    if row := connection.execute(query).first():
-        return row.albumid, row.artistid
+    query = "SELECT albumid, artistid FROM albums WHERE path = ?"
+    if row := connection.execute(query, (album.path,)).fetchone():
+        return row
     artistid = artist_key(connection, album.artist)
     values = {
         "artistid": artistid,
@@ -136,21 +149,30 @@ def _album(connection: Connection, album: AlbumPath, modified: int) -> tuple[int
         "release": album.year,
         "added": modified,
     }
-    return insert_row(connection, albums, values), artistid
+    return insert_row(connection, "albums", values), artistid
 
 
-def artist_key(connection: Connection, artist: str) -> int:
+def artist_key(connection: sqlite3.Connection, artist: str) -> int:
     """The artist's key; made where there is none."""
     path = encode_name(artist)
-    query = select(artists.c.artistid).where(artists.c.path == path)
-    if row := connection.execute(query).first():
-        return row.artistid
-    return insert_row(connection, artists, {"name": artist, "path": path})
+    query = "SELECT artistid FROM artists WHERE path = ?"
+    if row := connection.execute(query, (path,)).fetchone():
+        return row[0]
+    return insert_row(connection, "artists", {"name": artist, "path": path})
 
 
-def _known(connection: Connection, paths: Iterable[str]) -> dict[str, Row[Any]]:
-    query = select(songs).where(songs.c.path.in_(list(paths)))
-    return {row.path: row for row in connection.execute(query)}
+def _known(connection: sqlite3.Connection, paths: Sequence[str]) -> dict[str, _KnownSong]:
+    columns = "path, songid, checksum, bitrate, lyricsstate"
+    return {path: _KnownSong(*row) for path, *row in _songs_at(connection, columns, paths)}
+
+
+def _songs_at(connection: sqlite3.Connection, columns: str, paths: Sequence[str]) -> Iterator[Row]:
+    """Columns of the songs at these paths, in the order of their keys."""
+    for first in range(0, len(paths), _AT_ONCE):
+        some = paths[first : first + _AT_ONCE]
+        marks = ", ".join("?" * len(some))
+        query = f"SELECT {columns} FROM songs WHERE path IN ({marks}) ORDER BY songid"
+        yield from connection.execute(query, some).fetchall()
 
 
 def _of_file(song: FoundSong) -> dict[str, Any]:
@@ -163,7 +185,7 @@ def _of_file(song: FoundSong) -> dict[str, Any]:
 
 
 def _insert_songs(
-    connection: Connection, albumid: int, artistid: int, new: Sequence[FoundSong]
+    connection: sqlite3.Connection, albumid: int, artistid: int, new: Sequence[FoundSong]
 ) -> None:
     """All with one statement, in their order."""
     values = [
@@ -180,45 +202,42 @@ def _insert_songs(
         }
         for song in new
     ]
-    connection.execute(insert(songs), values)
+    connection.executemany(_insertion("songs", values[0]), values)
     texts = {song.path: song.tags.lyrics for song in new if song.tags.lyrics}
-    if texts:
-        query = (
-            select(songs.c.songid, songs.c.path)
-            .where(songs.c.path.in_(list(texts)))
-            .order_by(songs.c.songid)
-        )
-        found = [
-            {"songid": row.songid, "lyrics": texts[row.path]} for row in connection.execute(query)
-        ]
-        connection.execute(insert(lyrics), found)
+    found = _songs_at(connection, "songid, path", list(texts))
+    _insert_lyrics(connection, [(songid, texts[path]) for songid, path in found])
 
 
-def _update_song(connection: Connection, row: Row[Any], song: FoundSong) -> None:
+def _insert_lyrics(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
+    connection.executemany("INSERT INTO lyrics (songid, lyrics) VALUES (?, ?)", rows)
+
+
+def _update_song(connection: sqlite3.Connection, known: _KnownSong, song: FoundSong) -> None:
     """Takes over what the new file says; lyrics only where they came from the old file."""
     values = _of_file(song)
-    if row.lyricsstate in (_NO_LYRICS, _LYRICS_FROM_FILE):
-        connection.execute(delete(lyrics).where(lyrics.c.songid == row.songid))
+    if known.lyricsstate in (_NO_LYRICS, _LYRICS_FROM_FILE):
+        connection.execute("DELETE FROM lyrics WHERE songid = ?", (known.songid,))
         values["lyricsstate"] = _NO_LYRICS
         if song.tags.lyrics:
-            connection.execute(insert(lyrics).values(songid=row.songid, lyrics=song.tags.lyrics))
+            _insert_lyrics(connection, [(known.songid, song.tags.lyrics)])
             values["lyricsstate"] = _LYRICS_FROM_FILE
-    connection.execute(update(songs).where(songs.c.songid == row.songid).values(values))
+    update_row(connection, "songs", known.songid, values)
 
 
-def _update_album(connection: Connection, albumid: int, new: Sequence[FoundSong]) -> None:
+def _update_album(connection: sqlite3.Connection, albumid: int, new: Sequence[FoundSong]) -> None:
     """Counts the songs and discs in the database; a better known origin takes the place of one.
 
     A shop that songs name counts most, then CD, which any FLAC is said to come from.
     """
-    counted = select(func.count(), func.max(songs.c.cd)).where(songs.c.albumid == albumid)
-    numofsongs, numofcds = connection.execute(counted).one()
+    counted = "SELECT count(*), max(cd) FROM songs WHERE albumid = ?"
+    numofsongs, numofcds = connection.execute(counted, (albumid,)).fetchone()
     values = {"numofsongs": numofsongs, "numofcds": numofcds}
-    of_album = albums.c.albumid == albumid
     origin = max((song.tags.origin for song in new), key=_told)
-    if _told(connection.scalar(select(albums.c.origin).where(of_album))) < _told(origin):
+    query = "SELECT origin FROM albums WHERE albumid = ?"
+    (known,) = connection.execute(query, (albumid,)).fetchone()
+    if _told(known) < _told(origin):
         values["origin"] = origin
-    connection.execute(update(albums).where(of_album).values(values))
+    update_row(connection, "albums", albumid, values)
 
 
 def _told(origin: str | None) -> int:
@@ -226,8 +245,24 @@ def _told(origin: str | None) -> int:
     return {None: 0, NOTHING_TOLD: 1, CD: 2}.get(origin, 3)
 
 
-def insert_row(connection: Connection, table: Any, values: dict[str, Any]) -> int:
+def insert_row(connection: sqlite3.Connection, table: str, values: Mapping[str, Any]) -> int:
     """The new row's key."""
-    result = connection.execute(insert(table).values(values))
-    assert result.inserted_primary_key is not None
-    return result.inserted_primary_key[0]
+    key = connection.execute(_insertion(table, values), dict(values)).lastrowid
+    assert key is not None
+    return key
+
+
+def update_row(
+    connection: sqlite3.Connection, table: str, key: int, values: Mapping[str, Any]
+) -> None:
+    """Changes columns of the row with this key."""
+    changes = ", ".join(f"{name} = :{name}" for name in values)
+    query = f"UPDATE {table} SET {changes} WHERE {key_of(table)} = :_key"
+    connection.execute(query, {**values, "_key": key})
+
+
+def _insertion(table: str, names: Iterable[str]) -> str:
+    """The names are those of columns, and of the values."""
+    names = tuple(names)
+    marks = ", ".join(f":{name}" for name in names)
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})"

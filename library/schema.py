@@ -6,162 +6,135 @@ defaults belong to the database itself, for MusicDB's own inserts.
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    REAL,
-    Column,
-    Connection,
-    Integer,
-    MetaData,
-    Table,
-    Text,
-    insert,
-    inspect,
-    select,
-    text,
-)
+import sqlite3
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from ..errors import DatabaseUnusable
 
 #: The one schema version that is read and written here.
 SCHEMA_VERSION = 5
 
-metadata = MetaData()
+_KEY = "INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT"
+_NUMBER, _ZERO, _ONE = "INTEGER", "INTEGER DEFAULT 0", "INTEGER DEFAULT 1"
+_TEXT, _EMPTY = "TEXT", "TEXT DEFAULT ''"
+
+_COLORS = {
+    "bgcolor": "TEXT DEFAULT '#101010'",
+    "fgcolor": "TEXT DEFAULT '#F0F0F0'",
+    "hlcolor": "TEXT DEFAULT '#909090'",
+}
 
 
-def _key(name: str) -> Column[int]:
-    return Column(name, Integer, primary_key=True, autoincrement=True)
+def _tag_entries(target: str) -> dict[str, str]:
+    confidence = {"confidence": "REAL DEFAULT (1.0)", "approval": _ONE}
+    return {"entryid": _KEY, target: _NUMBER, "tagid": _NUMBER, **confidence}
 
 
-def _number(name: str, default: int | None = None) -> Column[int]:
-    return Column(name, Integer, server_default=None if default is None else text(str(default)))
-
-
-def _text(name: str, default: str | None = None) -> Column[str]:
-    return Column(name, Text, server_default=default)
-
-
-def _table(name: str, *columns: Column) -> Table:
-    return Table(name, metadata, *columns, sqlite_autoincrement=bool(columns[0].primary_key))
-
-
-def _colors() -> tuple[Column[str], ...]:
-    return (
-        _text("bgcolor", "#101010"),
-        _text("fgcolor", "#F0F0F0"),
-        _text("hlcolor", "#909090"),
-    )
-
-
-def _tag_entries(name: str, target: str) -> Table:
-    return _table(
-        name,
-        _key("entryid"),
-        _number(target),
-        _number("tagid"),
-        Column("confidence", REAL, server_default=text("1.0")),
-        _number("approval", 1),
-    )
-
-
-meta = _table("meta", _key("id"), _text("key"), _text("value", ""))
-
-artists = _table("artists", _key("artistid"), _text("name"), _text("path"))
-
-albums = _table(
-    "albums",
-    _key("albumid"),
-    _number("artistid"),
-    _text("name"),
-    _text("path"),
-    _number("numofsongs"),
-    _number("numofcds"),
-    _text("origin"),
-    _number("release"),
-    _text("artworkpath", "default.jpg"),
-    *_colors(),
-    _number("added", 0),
-    _number("hidden", 0),
+#: What each column of each table is declared as, in their order; the first is the key.
+TABLES: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "meta": {"id": _KEY, "key": _TEXT, "value": _EMPTY},
+        "artists": {"artistid": _KEY, "name": _TEXT, "path": _TEXT},
+        "albums": {
+            "albumid": _KEY,
+            "artistid": _NUMBER,
+            "name": _TEXT,
+            "path": _TEXT,
+            "numofsongs": _NUMBER,
+            "numofcds": _NUMBER,
+            "origin": _TEXT,
+            "release": _NUMBER,
+            "artworkpath": "TEXT DEFAULT 'default.jpg'",
+            **_COLORS,
+            "added": _ZERO,
+            "hidden": _ZERO,
+        },
+        "songs": {
+            "songid": _KEY,
+            "albumid": _NUMBER,
+            "artistid": _NUMBER,
+            "name": _TEXT,
+            "path": _TEXT,
+            "number": _NUMBER,
+            "cd": _NUMBER,
+            "disabled": _NUMBER,
+            "playtime": _NUMBER,
+            "bitrate": _NUMBER,
+            "likes": _ZERO,
+            "dislikes": _ZERO,
+            "favorite": _ZERO,
+            "lyricsstate": _ZERO,
+            "checksum": _EMPTY,
+            "lastplayed": _ZERO,
+            "liverecording": _ZERO,
+            "badaudio": _ZERO,
+        },
+        "videos": {
+            "videoid": _KEY,
+            "songid": _NUMBER,
+            "albumid": _NUMBER,
+            "artistid": _NUMBER,
+            "name": _TEXT,
+            "path": _TEXT,
+            "disabled": _ZERO,
+            "playtime": _NUMBER,
+            "origin": _TEXT,
+            "release": _NUMBER,
+            "added": _NUMBER,
+            "codec": _TEXT,
+            "xresolution": _NUMBER,
+            "yresolution": _NUMBER,
+            "framesdirectory": _TEXT,
+            "thumbnailfile": _TEXT,
+            "previewfile": _TEXT,
+            "likes": _ZERO,
+            "dislikes": _ZERO,
+            "favorite": _ZERO,
+            "liverecording": _ZERO,
+            "badaudio": _ZERO,
+            "checksum": _EMPTY,
+            "lastplayed": _ZERO,
+            "lyricsvideo": _ZERO,
+            **_COLORS,
+            "vbegin": _NUMBER,
+            "vend": _NUMBER,
+        },
+        "lyrics": {"songid": _NUMBER, "lyrics": _TEXT},
+        "tags": {
+            "tagid": _KEY,
+            "name": _TEXT,
+            "class": _NUMBER,
+            "parentid": _NUMBER,
+            "icontype": _NUMBER,
+            "icon": _TEXT,
+            "color": _TEXT,
+            "posx": _NUMBER,
+            "posy": _NUMBER,
+        },
+        "albumtags": _tag_entries("albumid"),
+        "songtags": _tag_entries("songid"),
+        "videotags": _tag_entries("videoid"),
+    }
 )
 
-songs = _table(
-    "songs",
-    _key("songid"),
-    _number("albumid"),
-    _number("artistid"),
-    _text("name"),
-    _text("path"),
-    _number("number"),
-    _number("cd"),
-    _number("disabled"),
-    _number("playtime"),
-    _number("bitrate"),
-    _number("likes", 0),
-    _number("dislikes", 0),
-    _number("favorite", 0),
-    _number("lyricsstate", 0),
-    _text("checksum", ""),
-    _number("lastplayed", 0),
-    _number("liverecording", 0),
-    _number("badaudio", 0),
-)
 
-videos = _table(
-    "videos",
-    _key("videoid"),
-    _number("songid"),
-    _number("albumid"),
-    _number("artistid"),
-    _text("name"),
-    _text("path"),
-    _number("disabled", 0),
-    _number("playtime"),
-    _text("origin"),
-    _number("release"),
-    _number("added"),
-    _text("codec"),
-    _number("xresolution"),
-    _number("yresolution"),
-    _text("framesdirectory"),
-    _text("thumbnailfile"),
-    _text("previewfile"),
-    _number("likes", 0),
-    _number("dislikes", 0),
-    _number("favorite", 0),
-    _number("liverecording", 0),
-    _number("badaudio", 0),
-    _text("checksum", ""),
-    _number("lastplayed", 0),
-    _number("lyricsvideo", 0),
-    *_colors(),
-    _number("vbegin"),
-    _number("vend"),
-)
-
-lyrics = _table("lyrics", _number("songid"), _text("lyrics"))
-
-tags = _table(
-    "tags",
-    _key("tagid"),
-    _text("name"),
-    _number("class"),
-    _number("parentid"),
-    _number("icontype"),
-    _text("icon"),
-    _text("color"),
-    _number("posx"),
-    _number("posy"),
-)
-
-albumtags = _tag_entries("albumtags", "albumid")
-songtags = _tag_entries("songtags", "songid")
-videotags = _tag_entries("videotags", "videoid")
+def columns_of(table: str) -> str:
+    """The names of a table's columns as a query lists them, in their order."""
+    return ", ".join(TABLES[table])
 
 
-def check_schema(connection: Connection, path: str) -> None:
+def key_of(table: str) -> str:
+    """The name of a table's first column."""
+    return next(iter(TABLES[table]))
+
+
+def check_schema(connection: sqlite3.Connection, path: str) -> None:
     """Raises DatabaseUnusable unless the database at `path` says that it has our version."""
-    if not inspect(connection).has_table("meta"):
+    if not connection.execute("PRAGMA table_info(meta)").fetchone():
         raise DatabaseUnusable(path, "it is not MusicDB's: it has no table 'meta'")
-    version = connection.scalar(select(meta.c.value).where(meta.c.key == "version"))
+    row = connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
+    version = None if row is None else row[0]
     if version != str(SCHEMA_VERSION):
         raise DatabaseUnusable(
             path,
@@ -170,21 +143,35 @@ def check_schema(connection: Connection, path: str) -> None:
         )
 
 
-def is_complete(connection: Connection) -> bool:
+def is_complete(connection: sqlite3.Connection) -> bool:
     """Whether no table is missing; says nothing of the version."""
-    return metadata.tables.keys() <= set(inspect(connection).get_table_names())
+    return TABLES.keys() <= _tables(connection)
 
 
-def create_schema(connection: Connection, path: str) -> None:
+def create_schema(connection: sqlite3.Connection, path: str) -> None:
     """Makes the tables in an empty database, adds missing ones to one of our version.
 
     Tables and rows that are there stay as they are. Raises DatabaseUnusable, before anything
     has changed, where the database is another's.
     """
-    if inspect(connection).get_table_names():
+    there = _tables(connection)
+    if there:
         check_schema(connection, path)
-        metadata.create_all(connection)
-        return
-    metadata.create_all(connection)
-    connection.execute(insert(meta).values(key="version", value=str(SCHEMA_VERSION)))
-    connection.execute(insert(tags).values({"name": "Other", "class": 1, "posx": 0}))
+    for name in TABLES:
+        if name not in there:
+            connection.execute(_create(name))
+    if not there:
+        version = str(SCHEMA_VERSION)
+        connection.execute("INSERT INTO meta (key, value) VALUES ('version', ?)", (version,))
+        connection.execute("INSERT INTO tags (name, class, posx) VALUES ('Other', 1, 0)")
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    """Those that SQLite has not made for itself."""
+    found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    return {name for (name,) in found if not name.startswith("sqlite_")}
+
+
+def _create(table: str) -> str:
+    lines = ", \n\t".join(f"{name} {kind}" for name, kind in TABLES[table].items())
+    return f"CREATE TABLE {table} (\n\t{lines}\n)"

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, insert, select, update
 
 from .hashing import sha256_of
-from .importing import NOTHING_TOLD, ImportResult, artist_key
+from .importing import NOTHING_TOLD, ImportResult, artist_key, insert_row, update_row
 from .music_directory import MusicDirectory
 from .naming import VideoPath, parse_video
-from .schema import videos
 from .video import VideoInfo, read_video
 
 
@@ -48,13 +47,15 @@ def find_video(
         return FoundVideo(path, parts, info, sha256_of(file, check), modified)
 
 
-def write_video(connection: Connection, found: FoundVideo, origin: str | None) -> ImportResult:
+def write_video(
+    connection: sqlite3.Connection, found: FoundVideo, origin: str | None
+) -> ImportResult:
     """Brings a video into the database; writes nothing where it is in there, with these bytes.
 
     What users noted of it stays, and so do its origin and the time it was added, the file's own.
     """
-    query = select(videos.c.videoid, videos.c.checksum).where(videos.c.path == found.path)
-    row = connection.execute(query).first()
+    query = "SELECT videoid, checksum FROM videos WHERE path = ?"
+    row = connection.execute(query, (found.path,)).fetchone()
     if row is None:
         values = {
             "artistid": artist_key(connection, found.parts.artist),
@@ -65,12 +66,12 @@ def write_video(connection: Connection, found: FoundVideo, origin: str | None) -
             "added": found.modified,
             **_of_file(found),
         }
-        connection.execute(insert(videos).values(values))
+        insert_row(connection, "videos", values)
         return ImportResult(added=(found.path,))
-    if row.checksum == found.checksum:
+    videoid, checksum = row
+    if checksum == found.checksum:
         return ImportResult(unchanged=(found.path,))
-    changed = update(videos).where(videos.c.videoid == row.videoid).values(_of_file(found))
-    connection.execute(changed)
+    update_row(connection, "videos", videoid, _of_file(found))
     return ImportResult(updated=(found.path,))
 
 

@@ -35,7 +35,7 @@ TRANSCODED = (
     "> readyforintegration"
 )
 #: What the framework is without.
-OF_MUSIC = "sqlalchemy|mutagen|PIL|av|rich|musictasks.(library|handlers|music|musicdb|intake|cli)"
+OF_MUSIC = "sqlite3|mutagen|PIL|av|rich|musictasks.(library|handlers|music|musicdb|intake|cli)"
 
 
 def without_ids(text: str) -> str:

@@ -120,7 +120,7 @@ def test_music_is_built_on_public_names_of_the_framework(path: Path) -> None:
 
 def test_who_imports_the_framework_loads_nothing_of_music() -> None:
     """Neither the database, tags, pictures and the terminal, nor a room of the upper storey."""
-    heavy = ["sqlalchemy", "mutagen", "PIL", "rich", "av"]
+    heavy = ["sqlite3", "mutagen", "PIL", "rich", "av"]
     heavy += [f"musictasks.{room}" for room in ("library", "handlers", "music", "musicdb", "cli")]
     program = (
         "import sys, musictasks.engine, musictasks.uploads\n"
