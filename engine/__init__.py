@@ -7,7 +7,14 @@ import lazy_loader
 from ..persistence import as_dictionary
 from .engine import Engine, Parts, check_annotations, check_task_id
 from .held import HeldTask
-from .notifications import CHUNK_REQUEST, INTERNAL_ERROR, STATE_UPDATE, Callback, Status
+from .notifications import (
+    CHUNK_REQUEST,
+    INTERNAL_ERROR,
+    STATE_UPDATE,
+    Callback,
+    Notification,
+    Status,
+)
 from .opening import Reading, open_engine, orphaned_directories, read_tasks
 from .settings import EngineSettings
 
@@ -28,6 +35,7 @@ __all__ = [
     "Engine",
     "EngineSettings",
     "HeldTask",
+    "Notification",
     "Parts",
     "Reading",
     "Status",

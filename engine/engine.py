@@ -19,7 +19,15 @@ from ..persistence import TASK_ID, DirectoryOwner
 from ..statemachine import Edge, JSONObject, Lifecycle, Role, Sender, Task
 from ..statemachine.machine import RESERVED
 from .held import HeldTask
-from .notifications import NOTIFICATIONS, Callback, EntryCallback, Notifier, Unsubscribe
+from .notifications import (
+    NOTIFICATIONS,
+    Callback,
+    EntryCallback,
+    Follower,
+    Notifier,
+    Unsubscribe,
+    Wanted,
+)
 from .runner import Runner
 from .settings import EngineSettings
 from .table import Table
@@ -167,6 +175,17 @@ class Engine(Generic[T]):
         """
         self.check_open()
         return self._notifier.subscribe(callback)
+
+    def follow(self, callback: Follower, wanted: Wanted) -> Unsubscribe:
+        """Calls `callback(notification)` for the notifications that are wanted, in order.
+
+        For programs that look at every change of many tasks: the notification has the record
+        itself, where `subscribe` makes a dictionary of it for each callback. `wanted(notification)`
+        is asked in the thread that changes the task, which it must not keep, and must not raise;
+        the callback has a thread of its own, as a subscriber has. Returns a function that ends it.
+        """
+        self.check_open()
+        return self._notifier.follow(callback, wanted)
 
     def on_enter(self, state: str, callback: EntryCallback) -> Unsubscribe:
         """Calls `callback(task)` after a task has entered `state` and the notification is out.

@@ -28,6 +28,10 @@ Callback = Callable[[str, dict[str, Any]], object]
 #: An integrator's own: gets the record as it was when the state was entered.
 EntryCallback = Callable[[Any], object]
 Unsubscribe = Callable[[], None]
+#: Gets the notification itself, with the task's record instead of a dictionary.
+Follower = Callable[["Notification"], object]
+#: Whether a follower wants a notification.
+Wanted = Callable[["Notification"], bool]
 
 #: So long entry callbacks wait for subscribers to have the notification first; then those are
 #: slow, and nobody waits for them until they have caught up.
@@ -58,6 +62,21 @@ class Notification:
     gone: str
     #: The task has just entered its state.
     entered: bool
+
+    @property
+    def task_id(self) -> str | None:
+        """None: there is no such task."""
+        if self.record is None:
+            return None
+        return self.record.id if isinstance(self.record, Task) else self.record.copy().get("id")
+
+    @property
+    def state(self) -> str | None:
+        """The state that is told."""
+        if self.record is None:
+            return self.gone
+        record = self.record
+        return record.state if isinstance(record, Task) else record.copy().get("state")
 
     def status(self) -> Status:
         """A new one for each callback."""
@@ -104,6 +123,8 @@ class _Lane:
     """The thread of one callback."""
 
     callback: Callable[..., object]
+    #: Of a follower: which notifications it wants; None: a subscriber, who gets the status of all.
+    wanted: Wanted | None = None
     active: bool = True
     #: True: nobody waits for it, until it has caught up.
     slow: bool = False
@@ -156,7 +177,12 @@ class Notifier:
         self._on_refresh: tuple[_Lane, ...] = ()
 
     def subscribe(self, callback: Callback) -> Unsubscribe:
-        lane = _Lane(_callable(callback))
+        return self._take_in(_Lane(_callable(callback)))
+
+    def follow(self, callback: Follower, wanted: Wanted) -> Unsubscribe:
+        return self._take_in(_Lane(_callable(callback), _callable(wanted)))
+
+    def _take_in(self, lane: _Lane) -> Unsubscribe:
         with self._lock:
             self._subscribers = (*self._subscribers, lane)
 
@@ -212,6 +238,7 @@ class Notifier:
         notification = Notification(
             name, record, message, self._chunk_size, self._gone, entered is not None
         )
+        subscribers = [one for one in subscribers if one.wanted is None or one.wanted(notification)]
         waited_for = [lane for lane in subscribers if not lane.slow]
         latch = _Latch(waited_for) if waited_for and (followers or refreshers) else None
         for lane in subscribers:
@@ -247,7 +274,10 @@ def progressed(record: Task, done: int, total: int, path: str | None) -> Task:
 
 def _deliver(lane: _Lane, notification: Notification, latch: _Latch | None) -> None:
     try:
-        lane.callback(notification.name, notification.status())
+        if lane.wanted is None:
+            lane.callback(notification.name, notification.status())
+        else:
+            lane.callback(notification)
     finally:
         if latch is not None:
             latch.passed(lane)

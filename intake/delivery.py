@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import define, field
 
-from ..music import INTERNAL_ERROR, MusicEngine
+from ..music import INTERNAL_ERROR, MusicEngine, Notification
 from ..statemachine import MusicTask, Role
 from .batches import Batch, make_batches
 from .display import Display, Silent
@@ -60,7 +60,7 @@ def bring(
     session = Session(engine, exclusive)
     with ExitStack() as stack:
         news = _News(session)
-        stack.callback(engine.subscribe(news.notified))
+        stack.callback(engine.follow(news.notified, news.wants))
         stack.callback(engine.on_enter(engine.lifecycle.gone, news.gone))
         stack.callback(engine.on_close(news.wake))
         stack.callback(session.claims.listen(news.wake))
@@ -94,20 +94,29 @@ class _News:
     #: The state of each task that was told last.
     _states: dict[str, str] = field(factory=dict, init=False)
 
-    def notified(self, notification: str, status: dict[str, Any]) -> None:
-        """A subscriber of the engine."""
+    def wants(self, told: Notification) -> bool:
+        """Whether it is of a task that nobody has seen, of a state to look at, or of trouble."""
+        if told.task_id is None:
+            return False
+        is_trouble = told.name == INTERNAL_ERROR and told.message is not None
+        return is_trouble or told.task_id not in self._states or self._is_to_be_seen(told)
+
+    def notified(self, told: Notification) -> None:
+        """A follower of the engine."""
+        task_id, state = told.task_id, told.state
+        assert task_id is not None
         # Invariant: what the jobs look at knows of it before they are woken to look.
-        self.session.tasks(notification, status)
-        task_id, state = status["taskid"], status["state"]
-        if task_id is None:
-            return
+        self.session.tasks.read(task_id)
         is_new = self._states.get(task_id) != state
-        if not is_new and notification == INTERNAL_ERROR and status["message"]:
+        if not is_new and told.name == INTERNAL_ERROR and told.message:
             # No new state, so the engine could not save one, and tries again.
-            self.troubles.append((task_id, status["message"]))
-        self._states[task_id] = state
-        if self.session.engine.lifecycle.role(state) in _TO_BE_SEEN:
+            self.troubles.append((task_id, told.message))
+        self._states[task_id] = str(state)
+        if self._is_to_be_seen(told):
             self._news.put(task_id)
+
+    def _is_to_be_seen(self, told: Notification) -> bool:
+        return self.session.engine.lifecycle.role(str(told.state)) in _TO_BE_SEEN
 
     def gone(self, task: MusicTask) -> None:
         """A task is not there any more."""

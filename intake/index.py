@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 from attrs import define, field
 
@@ -30,11 +29,6 @@ class TaskIndex:
     def __attrs_post_init__(self) -> None:
         for task in self.engine.tasks():
             self._add(task)
-
-    def __call__(self, notification: str, status: dict[str, Any]) -> None:
-        """A subscriber of the engine."""
-        if status["taskid"] is not None:
-            self.read(status["taskid"])
 
     def read(self, task_id: str) -> None:
         """Looks at a task that is new, or not what it was."""

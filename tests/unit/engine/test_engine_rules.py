@@ -495,6 +495,35 @@ def test_a_callback_that_raises_or_is_slow_harms_nobody(opened: Open):
         slow.set()
 
 
+def test_a_follower_gets_the_notifications_that_it_wants(opened: Open):
+    """With the record of that moment, and after it the callbacks of the state; then no more."""
+    order: list[tuple[str, object]] = []
+    done = threading.Event()
+    wanted = {"waitforchunk", "readyforintegration", "remove"}
+
+    def entered(task: MusicTask) -> None:
+        order.append(("entered", task.state))
+        done.set()
+
+    engine = opened()
+    end = engine.follow(
+        lambda one: order.append((one.name, one.record)), lambda one: one.state in wanted
+    )
+    engine.on_enter("readyforintegration", entered)
+    with engine:
+        task = upload(engine)
+        assert done.wait(30)
+        ready = engine.get(task.id)
+        end()
+        engine.remove(task.id)
+        wait_gone(engine, task.id)
+    *chunks, told, last = order
+    assert {name for name, _ in chunks} == {"ChunkRequest"}
+    assert {one.state for _, one in chunks if isinstance(one, MusicTask)} == {"waitforchunk"}
+    assert told == ("StateUpdate", ready)
+    assert last == ("entered", "readyforintegration")
+
+
 def test_on_enter_comes_after_the_notification(opened: Open):
     """An integrator's callback gets the record of the entry, after the subscribers."""
     order: list[tuple[str, str]] = []
