@@ -57,7 +57,7 @@ def bring(
     display = Silent() if display is None else display
     if plan.looks is not None:
         plan.looks.keep()
-    session = Session(engine, exclusive)
+    session = Session(engine, exclusive, plan.known)
     with ExitStack() as stack:
         news = _News(session)
         stack.callback(engine.follow(news.notified, news.wants))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from attrs import define, field
 
@@ -36,6 +36,11 @@ class Known:
                 self._entries[scope] = self._read(scope)
             entry = self._entries[scope].get(path)
         return entry if entry is not None and is_as_seen(status, entry) else None
+
+    def entries(self, looks: Mapping[str, os.stat_result]) -> dict[str, LedgerEntry]:
+        """What is known of files that look like this, by path; as far as something is."""
+        found = ((path, self.entry(path, status)) for path, status in looks.items())
+        return {path: entry for path, entry in found if entry is not None}
 
     def forget(self, album_path: str) -> None:
         """More is known of an album by now."""

@@ -101,6 +101,7 @@ def make_plan(
         left_out=tuple(sorted(found.left_out, key=lambda one: one.path)),
         spellings=artists.spellings,
         looks=looks,
+        known=known,
     )
 
 

@@ -111,6 +111,8 @@ class Plan:
     spellings: tuple[Spelling, ...] = ()
     #: What was found out on the way, for the next plan.
     looks: Looks | None = field(default=None, eq=False, repr=False)
+    #: What the ledger knew of the files that are there.
+    known: Known | None = field(default=None, eq=False, repr=False)
 
     @property
     def files(self) -> tuple[PlannedFile, ...]:

@@ -8,6 +8,7 @@ from ..music import MusicEngine
 from ..statemachine import MusicTask, Role
 from .claims import Claims, claims_of
 from .index import TaskIndex
+from .known import Known
 from .shelf import Shelf
 
 
@@ -18,6 +19,8 @@ class Session:
     engine: MusicEngine
     #: Nobody else works with the engine: what is left there is of earlier runs.
     exclusive: bool = False
+    #: What the ledger knew when the plan was made.
+    known: Known | None = None
     shelf: Shelf = field(init=False)
     claims: Claims = field(init=False)
     tasks: TaskIndex = field(init=False)
@@ -25,7 +28,8 @@ class Session:
     made: set[str] = field(factory=set, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.shelf = Shelf(self.engine.settings)
+        settings = self.engine.settings
+        self.shelf = Shelf(settings, Known(settings) if self.known is None else self.known)
         self.claims = claims_of(self.engine)
         self.tasks = TaskIndex(self.engine)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +68,12 @@ class Shelf:
         songs = self.music.songs(album_path)
         if not songs:
             return Wanted()
-        self.known.forget(album_path)  # what was placed since
-        entries = {path: entry for path in songs if (entry := self._entry(path)) is not None}
+        entries = self._entries(album_path, songs)
         tags = self._tags(entries)
-        lacking = not self._has_artwork(album_path)
+        album, rows = self.database.album_with_songs(album_path)
+        lacking = not self._has_artwork(album)
         pictured = lacking and any(self._has_picture(path, tags.get(path)) for path in songs)
-        if pictured or not self._is_imported(album_path, songs, entries, tags):
+        if pictured or not self._is_imported(songs, rows, entries, tags):
             return Wanted(import_music=True, artwork=pictured)
         return Wanted(cover=self._cover(album_path) if lacking else None)
 
@@ -96,12 +98,12 @@ class Shelf:
 
     def _is_imported(
         self,
-        album_path: str,
         songs: list[str],
+        found: list[dict[str, Any]],
         entries: Mapping[str, LedgerEntry],
         tags: Mapping[str, SongTags],
     ) -> bool:
-        rows = {row["path"]: row for row in self.database.songs(album_path)}
+        rows = {row["path"]: row for row in found}
         for path in songs:
             row = rows.get(path)
             if row is None or row["checksum"] != self._sha256(path, entries.get(path)):
@@ -111,6 +113,20 @@ class Shelf:
             return False
         unknown = [path for path in songs if path not in tags]
         return not any(find_kbit_rows(self.music, [rows[path] for path in unknown]))
+
+    def _entries(self, album_path: str, songs: list[str]) -> dict[str, LedgerEntry]:
+        """What is known of the songs of an album, by path."""
+        looks: dict[str, os.stat_result] = {}
+        with self.music.directory.descriptor(album_path) as fd:
+            for path in songs:
+                with suppress(FileNotFoundError):
+                    name = path.rpartition("/")[2]
+                    looks[path] = os.stat(name, dir_fd=fd, follow_symlinks=False)
+        entries = self.known.entries(looks)
+        if len(entries) < len(looks):
+            self.known.forget(album_path)  # what was placed since
+            entries = self.known.entries(looks)
+        return entries
 
     def _entry(self, path: str) -> LedgerEntry | None:
         status = self.music.directory.status(path)
@@ -136,8 +152,7 @@ class Shelf:
         except MediaError:
             return False  # the import will say so
 
-    def _has_artwork(self, album_path: str) -> bool:
-        album = self.database.album(album_path)
+    def _has_artwork(self, album: dict[str, Any] | None) -> bool:
         if album is None or album["artworkpath"] in (None, "", DEFAULT_ARTWORK):
             return False
         return all(path.is_file() for path in self.artwork_files(album))

@@ -22,6 +22,8 @@ from .video_import import find_video, write_video
 
 #: The tables of what is in the Music Directory.
 _OF_FILES = ("artists", "albums", "songs", "videos")
+#: What the songs of an album are found by.
+_OF_ALBUM = "WHERE albumid IN (SELECT albumid FROM albums WHERE path = ?) ORDER BY path"
 #: How long SQLite waits at a time, where somebody may ask to stop meanwhile, in seconds.
 _TRY_S = 0.25
 
@@ -68,12 +70,17 @@ class MusicDatabase:
         """All songs, or those of one album, by path."""
         if album_path is None:
             return self._all("songs")
-        of_album = "albumid IN (SELECT albumid FROM albums WHERE path = ?)"
-        return self._found("songs", f"WHERE {of_album} ORDER BY path", album_path)
+        return self._found("songs", _OF_ALBUM, album_path)
 
     def album(self, path: str) -> dict[str, Any] | None:
         """The album's row, None where it is not in the database."""
         return self._at("albums", path)
+
+    def album_with_songs(self, path: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+        """The album's row, None where it is not in the database, and its songs', by path."""
+        with self._reading() as connection:
+            albums = _rows(connection, "albums", "WHERE path = ? LIMIT 1", path)
+            return next(iter(albums), None), _rows(connection, "songs", _OF_ALBUM, path)
 
     def song(self, path: str) -> dict[str, Any] | None:
         """The song's row, None where it is not in the database."""
@@ -219,7 +226,7 @@ class MusicDatabase:
 
     def _found(self, table: str, which: str, *values: Any) -> list[dict[str, Any]]:
         with self._reading() as connection:
-            return _dictionaries(table, connection.execute(f"{_select(table)} {which}", values))
+            return _rows(connection, table, which, *values)
 
     @contextmanager
     def _reading(self, check: Callable[[], object] | None = None) -> Iterator[sqlite3.Connection]:
@@ -274,6 +281,12 @@ class MusicDatabase:
 
 def _select(table: str) -> str:
     return f"SELECT {columns_of(table)} FROM {table}"
+
+
+def _rows(
+    connection: sqlite3.Connection, table: str, which: str, *values: Any
+) -> list[dict[str, Any]]:
+    return _dictionaries(table, connection.execute(f"{_select(table)} {which}", values))
 
 
 def _dictionaries(table: str, rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:

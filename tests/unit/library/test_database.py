@@ -274,3 +274,21 @@ def test_a_database_goes_to_another_process(database: MusicDatabase) -> None:
     assert pickle.loads(pickle.dumps(database)) == database
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.apply(database.artists) == []
+
+
+def test_an_album_comes_with_its_songs(database: MusicDatabase) -> None:
+    """At one moment, and by path; of an album that is not there, nothing."""
+    run(
+        database.path,
+        "INSERT INTO albums (albumid, path) VALUES (4, 'A/2020 - B'), (5, 'A/2021 - C');"
+        "INSERT INTO songs (albumid, path) VALUES (4, 'A/2020 - B/02 S.mp3');"
+        "INSERT INTO songs (albumid, path) VALUES (5, 'A/2021 - C/01 S.mp3');"
+        "INSERT INTO songs (albumid, path) VALUES (4, 'A/2020 - B/01 S.mp3');",
+    )
+
+    album, songs = database.album_with_songs("A/2020 - B")
+
+    assert album == database.album("A/2020 - B")
+    assert songs == database.songs("A/2020 - B")
+    assert [song["path"] for song in songs] == ["A/2020 - B/01 S.mp3", "A/2020 - B/02 S.mp3"]
+    assert database.album_with_songs("A/2022 - D") == (None, [])
