@@ -5,10 +5,9 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from attrs import frozen
-from PIL.Image import Image
 
 from ..errors import DatabaseUnusable, ExtraMissing, InvalidPath, MediaError
 from ..files import Directory
@@ -34,6 +33,9 @@ from ..library import (
 )
 from ..statemachine import MusicTask, Outcome, Work, fail, reject, succeed
 from .reasons import disk_reason
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 #: What every JPEG begins with.
 _JPEG = b"\xff\xd8\xff"

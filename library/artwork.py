@@ -7,14 +7,18 @@ from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from operator import itemgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attrs import frozen
-from PIL import Image, ImageDraw, ImageOps
 
 from ..errors import MediaError
 from ..files import OWN_STEM, Directory
 from .images import FORMATS, ImageLimits, decode_image, encode_jpeg, judged, read_image
 from .naming import NAME_LIMIT_BYTES, AlbumPath, encode_name
+
+# Imported where an image is made: a library is opened without.
+if TYPE_CHECKING:
+    from PIL import Image
 
 #: The artwork of an album that has none.
 DEFAULT_ARTWORK = "default.jpg"
@@ -96,6 +100,8 @@ def _squares(image: Image.Image, scales: Iterable[int]) -> Iterator[tuple[int, I
     Each is made of the smallest that is there and larger by a third: that takes a fraction of the
     time, and its pixels are resampled once more, but never from less than they need.
     """
+    from PIL import Image, ImageOps
+
     made: list[tuple[int, Image.Image]] = []
     for scale in sorted(set(scales), reverse=True):
         larger = (one for one in [(min(image.size), image), *made] if one[0] * 3 >= scale * 4)
@@ -148,6 +154,8 @@ def _default_of(directory: Directory) -> Image.Image:
 
 def _default_image() -> Image.Image:
     """A record in grey, in the colours that the database gives an album without artwork."""
+    from PIL import Image, ImageDraw
+
     image = Image.new("RGB", (_DEFAULT_SIZE_PX, _DEFAULT_SIZE_PX), "#101010")
     draw = ImageDraw.Draw(image)
     middle = (_DEFAULT_SIZE_PX / 2, _DEFAULT_SIZE_PX / 2)

@@ -6,15 +6,17 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
-from PIL import Image, ImageOps
 
 from ..errors import MediaError
 from ..files import OWN_STEM, Directory
 from .images import ImageLimits, decode_image, encode_jpeg, judged
 from .naming import VideoPath, encode_name
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _PREVIEW = "preview"
 _THUMBNAIL = "thumbnail"
@@ -80,6 +82,8 @@ class FramesDirectory:
         Raises:
             MediaError: `frames`, those of `name`, are none.
         """
+        from PIL import ImageOps
+
         pictures: list[Image.Image] = []
         made: set[str] = set()
         for number, frame in enumerate(frames, 1):
@@ -160,6 +164,8 @@ def _size(scale: tuple[int, int]) -> str:
 
 
 def _scaled(image: Image.Image, scale: tuple[int, int]) -> Image.Image:
+    from PIL import Image, ImageOps
+
     return ImageOps.fit(image, scale, Image.Resampling.LANCZOS)
 
 

@@ -6,12 +6,15 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from attrs import frozen
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import MediaError
+
+# Imported where an image is read: a library is opened without.
+if TYPE_CHECKING:
+    from PIL import Image
 
 #: What an image may be. Never more than Pillow's own, well-tried decoders.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
@@ -47,6 +50,8 @@ def to_jpeg(file: BinaryIO, name: str, limits: ImageLimits) -> bytes:
 @contextmanager
 def judged(name: str) -> Iterator[None]:
     """Whatever a decoder raises says that the image is bad: they raise everything there is."""
+    from PIL import Image, UnidentifiedImageError
+
     try:
         yield
     except MediaError:
@@ -78,6 +83,8 @@ def decode_image(
     at_least_px: int | None = None,
 ) -> Image.Image:
     """The first frame as RGB; a JPEG may come smaller, but no side below `at_least_px`."""
+    from PIL import Image, ImageOps
+
     with Image.open(io.BytesIO(data), formats=formats) as image:
         width, height = image.size
         # Invariant: before load(); a header of 30 bytes can ask for all the memory there is.
@@ -90,6 +97,8 @@ def decode_image(
 
 
 def _opaque(image: Image.Image) -> Image.Image:
+    from PIL import Image
+
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGB", image.size, "white")

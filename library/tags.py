@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-import mutagen.flac
-import mutagen.id3
-import mutagen.mp4
 from attrs import field, frozen
 
 from .audio_formats import DEFAULT_FORMATS, AudioFormats
-from .formats import OpenedSong, open_song
+
+# mutagen is imported by whoever reads a song: songs that are known are not read.
+if TYPE_CHECKING:
+    import mutagen.id3
+
+    from .formats import OpenedSong
 
 #: No name of an artist, an album or a song is longer, in characters; the rest is cut off.
 NAME_LIMIT = 1000
@@ -64,6 +66,8 @@ def read_song(file: BinaryIO, name: str, formats: AudioFormats = DEFAULT_FORMATS
         MediaError: It names `name`: not what its extension says, broken, or without audio.
         OSError: The disk could not be read.
     """
+    from .formats import open_song
+
     song = open_song(file, name, formats)
     found = _fields(song.tags)
     return SongTags(
@@ -93,10 +97,14 @@ def read_picture(
     Raises:
         MediaError, OSError: As `read_song`.
     """
+    from .formats import open_song
+
     return _picture(open_song(file, name, formats))
 
 
 def _picture(song: OpenedSong) -> bytes | None:
+    import mutagen.id3
+
     tags = song.tags
     pictures: Iterable[bytes] = song.pictures
     if song.mime_type == "audio/mp4" and tags is not None:
@@ -164,6 +172,9 @@ def find_origin(found: TagFields) -> str | None:
 
 
 def _fields(tags: Any) -> TagFields:
+    import mutagen.id3
+    import mutagen.mp4
+
     if isinstance(tags, mutagen.id3.ID3):
         return _id3_fields(tags)
     if isinstance(tags, mutagen.mp4.MP4Tags):

@@ -21,13 +21,15 @@ from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from multiprocessing import spawn
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from attrs import define, frozen
-from PIL import Image
 
 from ..errors import ExtraMissing, MediaError
 from .naming import is_video
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 PROGRAM = Path(__file__).with_name("video_program.py")
 #: 4K: a larger frame is scaled down.
@@ -92,6 +94,8 @@ def read_frames(
 
     Takes and raises what `read_video` does.
     """
+    from PIL import Image
+
     with _reading(file, name, count, check) as reading:
         reading.message()  # what the video is
         for _ in range(count):
