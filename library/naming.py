@@ -11,6 +11,7 @@ U+2215 in a name counts as a slash.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NoReturn
 
 from attrs import field, frozen
@@ -38,6 +39,8 @@ MISLEADING = frozenset(
 #: What divides the parts of a name, and what looks like it and does not.
 _SEPARATOR, _DASH = " - ", " \u2013 "
 
+#: So many paths are remembered with their parts: an album's are asked for again and again.
+_REMEMBERED = 1024
 _ALBUM = re.compile(r"([0-9]{4}) - (.+)", re.DOTALL)
 # Four digits: enough for every song, and always an integer that SQLite can hold.
 _SONG = re.compile(r"(?:([0-9]{1,4})-)?([0-9]{1,4}) (.+)\.([^.]+)", re.DOTALL)
@@ -72,6 +75,7 @@ def _check_range(path: str, what: str, value: int | None, scheme: str) -> None:
         _refuse(path, f"{what} {value} is not between 0 and 9999", scheme)
 
 
+@lru_cache(maxsize=16)
 def _song_scheme(formats: AudioFormats) -> str:
     return f"{SONG_SCHEME}{{{formats}}}"
 
@@ -185,6 +189,12 @@ def parse_album(path: str) -> AlbumPath:
     Raises:
         InvalidPath: It is no such path.
     """
+    _check(path, ALBUM_SCHEME)  # also what is no text, and cannot be remembered
+    return _parse_album(path)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _parse_album(path: str) -> AlbumPath:
     artist, name = _split(path, 2, ALBUM_SCHEME)
     match = _ALBUM.fullmatch(name)
     if match is None:
@@ -201,6 +211,12 @@ def parse_song(path: str, formats: AudioFormats = DEFAULT_FORMATS) -> SongPath:
     Raises:
         InvalidPath: It is no such path.
     """
+    _check(path, _song_scheme(formats))
+    return _parse_song(path, formats)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _parse_song(path: str, formats: AudioFormats) -> SongPath:
     scheme = _song_scheme(formats)
     artist, directory, name = _split(path, 3, scheme)
     album = parse_album(f"{artist}/{directory}")

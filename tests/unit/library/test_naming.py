@@ -341,3 +341,11 @@ def test_extensions_become_lower_case():
     album = safe_album_path("A", 2020, "B")
     assert safe_song_path(album, 1, 2, "C", "FLAC").path == "A/2020 - B/1-02 C.flac"
     assert safe_video_path("A", 2020, "C", ".WebM").path == "A/2020 - C.webm"
+
+
+@pytest.mark.parametrize("parse", [parse_album, parse_song, parse_video])
+@pytest.mark.parametrize("path", [None, 3, b"A/2020 - B", ["A", "2020 - B"], {}])
+def test_what_is_no_text_is_no_path(parse, path):
+    """Also what cannot be remembered: a client may send any JSON."""
+    with pytest.raises(InvalidPath, match="not text"):
+        parse(path)
