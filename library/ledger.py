@@ -296,15 +296,28 @@ class Ledger:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction that holds the lock for writing."""
         try:
-            with closing(self._connect("rwc")) as connection:
-                connection.execute(f"pragma synchronous = {'full' if self.durable else 'off'}")
-                connection.execute("begin immediate")
+            with self._transaction() as connection:
                 if not self._is_made(connection):
                     _make(connection)
                 yield connection
-                connection.execute("commit")
         except (sqlite3.Error, OverflowError) as error:
             raise self._unusable(error) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with closing(self._connect_to_write()) as connection:
+            connection.execute("begin immediate")
+            yield connection
+            connection.execute("commit")
+
+    def _connect_to_write(self, *, any_thread: bool = False) -> sqlite3.Connection:
+        connection = self._connect("rwc", any_thread=any_thread)
+        try:
+            connection.execute(f"pragma synchronous = {'full' if self.durable else 'off'}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _connect(self, mode: str, *, any_thread: bool = False) -> sqlite3.Connection:
         address = f"file:{quote(str(self.path.absolute()))}?mode={mode}"
@@ -331,7 +344,7 @@ class Ledger:
 
 @frozen
 class AskedLedger(Ledger):
-    """A ledger that is asked often: what reads keeps its connections. No value, so not pickled."""
+    """A ledger that is used often: it keeps its connections. To another process goes a `Ledger`."""
 
     connections: Connections = field(
         default=Factory(lambda self: Connections(self.path), takes_self=True),
@@ -339,10 +352,20 @@ class AskedLedger(Ledger):
         repr=False,
         eq=False,
     )
+    _writers: Connections = field(
+        default=Factory(lambda self: Connections(self.path, writes=True), takes_self=True),
+        init=False,
+        repr=False,
+        eq=False,
+    )
+
+    def __reduce__(self) -> tuple[type[Ledger], tuple[Path, bool, float]]:
+        return Ledger, (self.path, self.durable, self.busy_timeout_s)
 
     def close(self) -> None:
         """Keeps none from now on."""
         self.connections.close()
+        self._writers.close()
 
     def _rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         try:
@@ -356,6 +379,11 @@ class AskedLedger(Ledger):
 
     def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
         return self.connections.use(lambda: self._connect("rw", any_thread=True))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._writers.use(lambda: self._connect_to_write(any_thread=True)) as connection:
+            yield connection
 
 
 @frozen

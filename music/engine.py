@@ -20,7 +20,7 @@ from ..errors import (
     UploadRefused,
 )
 from ..files import Directory
-from ..library import AskedLedger, Ledger, MusicDirectory
+from ..library import AskedLedger, MusicDirectory
 from ..statemachine import MUSIC, MusicTask, Role
 from ..uploads import Uploads, check_announcement, data_name
 from . import admission, takeover, targets
@@ -49,7 +49,8 @@ class MusicEngine(Engine[MusicTask]):
     _music: MusicDirectory = field(alias="music")
     _duplicates: Duplicates = field(alias="duplicates")
     _flat_data: takeover.FlatData = field(alias="flat_data")
-    _ledger: Ledger = field(alias="ledger")
+    #: The one that the handlers write.
+    _ledger: AskedLedger = field(alias="ledger")
     _uploads: Uploads = field(init=False)
     _asked: AskedLedger = field(init=False)
     #: No states or stages of somebody's own.
@@ -61,6 +62,7 @@ class MusicEngine(Engine[MusicTask]):
         known = self._ledger
         self._asked = AskedLedger(known.path, known.durable, _LEDGER_PATIENCE_S)
         self.on_close(self._asked.close)
+        self.on_close(self._ledger.close)
 
     @property
     def settings(self) -> Settings:

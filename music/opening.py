@@ -24,6 +24,7 @@ from ..handlers import (
 from ..library import (
     ArchiveLimits,
     ArtworkDirectory,
+    AskedLedger,
     FramesDirectory,
     ImageLimits,
     Ledger,
@@ -64,6 +65,7 @@ def open_library(
     """
     lifecycle.check()
     music = music_directory(settings)
+    known = AskedLedger(settings.ledger, settings.durable)
     _prepare(settings)
     duplicates = Duplicates(lifecycle)
     directories = OwnedDirectories(Directory(settings.uploads, settings.durable))
@@ -71,7 +73,7 @@ def open_library(
     return open_engine(
         settings.engine,
         lifecycle,
-        handlers=_handlers(lifecycle, settings, handlers or {}),
+        handlers=_handlers(lifecycle, settings, known, handlers or {}),
         executor=executor,
         clock=clock,
         clean_up=Removal(music),
@@ -85,17 +87,17 @@ def open_library(
             music=music,
             duplicates=duplicates,
             flat_data=flat_data,
-            ledger=ledger(settings),
+            ledger=known,
         ),
     )
 
 
 def _handlers(
-    lifecycle: Lifecycle, settings: Settings, theirs: Mapping[str, Handler]
+    lifecycle: Lifecycle, settings: Settings, known: Ledger, theirs: Mapping[str, Handler]
 ) -> dict[str, Handler]:
     """Ours for the stages that the lifecycle has, then theirs."""
     names = {stage.name for stage in lifecycle.stages}
-    ours = {name: one for name, one in default_handlers(settings).items() if name in names}
+    ours = {name: one for name, one in default_handlers(settings, known).items() if name in names}
     return {**ours, **theirs}
 
 
@@ -140,12 +142,15 @@ def archive_limits(settings: Settings) -> ArchiveLimits:
     )
 
 
-def default_handlers(settings: Settings) -> dict[str, Handler]:
-    """Our handlers, by the name of their stage."""
+def default_handlers(settings: Settings, known: Ledger | None = None) -> dict[str, Handler]:
+    """Our handlers, by the name of their stage.
+
+    `known`: the ledger, if one is kept open.
+    """
     uploads = Directory(settings.uploads, durable=settings.durable)
     music = music_directory(settings)
     database = MusicDatabase(settings.database)
-    known = ledger(settings)
+    known = ledger(settings) if known is None else known
     limits = ImageLimits(settings.image_size_bytes, settings.image_pixels)
     return {
         "preprocessing": Preprocessing(

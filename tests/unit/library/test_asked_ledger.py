@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 import sqlite3
 import threading
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from musictasks.errors import LedgerUnusable
 from musictasks.library import Archive, AskedLedger, Ledger, LedgerEntry
 from musictasks.library import connections as connections_module
@@ -160,3 +162,95 @@ def test_nothing_is_open_when_it_is_closed(asked: AskedLedger, ledger: Ledger):
     assert open_files(ledger.path) == 0
     assert knows(asked, 1)
     assert open_files(ledger.path) == 0
+
+
+def test_one_connection_for_many_records(asked: AskedLedger, monkeypatch: pytest.MonkeyPatch):
+    """Of whatever kind; it is a connection of its own, beside that of the questions."""
+    asked.record([entry(2)])
+    monkeypatch.setattr(sqlite3, "connect", None)
+    for number in range(3, 20):
+        asked.record([entry(number)], audio=[(f"{number:064x}", "audio")])
+    asked.note_audio([("0" * 64, "other")])
+    asked.forget([entry(3).path])
+    monkeypatch.undo()
+    assert not knows(asked, 3)
+    assert knows(asked, 19)
+    assert open_files(asked.path) == 2
+
+
+@pytest.mark.parametrize("replace", [os.replace, shutil.copyfile])
+def test_records_go_into_a_ledger_that_was_replaced(asked: AskedLedger, tmp_path: Path, replace):
+    """By a rename, or a copy over it that changed as often and is as large: nothing is mixed."""
+    other = Ledger(tmp_path / "other.db", durable=False)
+    for number in (2, 4):
+        other.record([entry(number)])
+    asked.record([entry(5)])
+    replace(other.path, asked.path)
+    asked.record([entry(6)])
+    now = Ledger(asked.path).entries()
+    assert now == {entry(number).path: entry(number) for number in (2, 4, 6)}
+    with sqlite3.connect(asked.path) as connection:
+        assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
+
+
+def test_records_go_into_a_ledger_that_was_removed(asked: AskedLedger, ledger: Ledger):
+    """By a person, or to be made anew."""
+    asked.record([entry(2)])
+    ledger.path.unlink()
+    asked.record([entry(3)])
+    assert list(ledger.entries()) == [entry(3).path]
+    ledger.make_anew()
+    asked.record([entry(4)])
+    assert list(ledger.entries()) == [entry(4).path]
+
+
+def test_a_record_that_fails_leaves_nothing_behind(asked: AskedLedger, ledger: Ledger):
+    """Neither a part of it, nor a lock, nor a connection in a transaction."""
+    asked.record([entry(2)])
+    with pytest.raises(LedgerUnusable):
+        asked.record([entry(3), evolve(entry(4), size_bytes=2**80)])
+    Ledger(ledger.path, durable=False, busy_timeout_s=0).record([entry(5)])
+    asked.record([entry(6)])
+    assert set(ledger.entries()) == {entry(number).path for number in (1, 2, 5, 6)}
+
+
+def test_no_lock_is_held_between_records(asked: AskedLedger, ledger: Ledger):
+    asked.record([entry(2)])
+    Ledger(ledger.path, durable=False, busy_timeout_s=0).record([entry(3)])
+    asked.record([entry(4)])
+    assert set(ledger.entries()) == {entry(number).path for number in (1, 2, 3, 4)}
+
+
+def test_nothing_is_open_when_the_writers_are_closed(asked: AskedLedger):
+    """What is recorded later is recorded all the same, by a connection of its own."""
+    asked.record([entry(2)])
+    assert open_files(asked.path) == 1
+    asked.close()
+    assert open_files(asked.path) == 0
+    asked.record([entry(3)])
+    assert open_files(asked.path) == 0
+    assert knows(asked, 3)
+
+
+def test_another_process_gets_a_ledger_without_connections(asked: AskedLedger):
+    asked.record([entry(2)])
+    there = pickle.loads(pickle.dumps(asked))
+    assert type(there) is Ledger
+    assert there == Ledger(asked.path, durable=False, busy_timeout_s=0.2)
+
+
+def test_a_forked_child_leaves_its_parents_connections_alone(asked: AskedLedger):
+    """It opens its own, and the parent goes on with those that it had."""
+    asked.record([entry(2)])
+    assert knows(asked, 2)
+    child = os.fork()
+    if child == 0:
+        try:
+            asked.record([entry(3)])
+            os._exit(0 if knows(asked, 3) and open_files(asked.path) == 4 else 1)
+        finally:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    asked.record([entry(4)])
+    assert knows(asked, 3)
+    assert knows(asked, 4)
