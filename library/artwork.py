@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from functools import cache, lru_cache
+from contextlib import suppress
+from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 #: The artwork of an album that has none.
 DEFAULT_ARTWORK = "default.jpg"
 
-_DEFAULT_SIZE_PX = 1000
+#: Ours, ready-made in its full size and as `{n}x{n}.jpg`: drawn and scaled once for all libraries.
+_READY_MADE = Path(__file__).parent / "default_artwork"
 
 
 @frozen
@@ -111,14 +113,15 @@ def _squares(image: Image.Image, scales: Iterable[int]) -> Iterator[tuple[int, I
         yield scale, square
 
 
-# Drawn, scaled and encoded once in a process, however many libraries it makes: 50 ms each.
-@cache
 def _default_jpeg() -> bytes:
-    return encode_jpeg(_default_image())
+    return (_READY_MADE / DEFAULT_ARTWORK).read_bytes()
 
 
+# Of another size it is scaled and encoded once in a process, however many libraries it makes.
 @lru_cache(maxsize=16)
 def _default_square(scale: int) -> bytes:
+    with suppress(FileNotFoundError):
+        return (_READY_MADE / f"{_folder(scale)}.jpg").read_bytes()
     ((_, square),) = _squares(_default_image(), [scale])
     return encode_jpeg(square, progressive=True)
 
@@ -154,11 +157,4 @@ def _default_of(directory: Directory) -> Image.Image:
 
 def _default_image() -> Image.Image:
     """A record in grey, in the colours that the database gives an album without artwork."""
-    from PIL import Image, ImageDraw
-
-    image = Image.new("RGB", (_DEFAULT_SIZE_PX, _DEFAULT_SIZE_PX), "#101010")
-    draw = ImageDraw.Draw(image)
-    middle = (_DEFAULT_SIZE_PX / 2, _DEFAULT_SIZE_PX / 2)
-    for radius, fill in ((420, "#303030"), (150, "#909090"), (20, "#101010")):
-        draw.circle(middle, radius, fill=fill)
-    return image
+    return decode_image(_default_jpeg(), DEFAULT_ARTWORK, ImageLimits(), ("JPEG",))

@@ -16,10 +16,11 @@ PACKAGE = ROOT / "src" / "musictasks"
 
 
 def shipped() -> dict[str, bytes]:
-    """What an installed package has to hold: modules, sample album, page, the mark of types."""
+    """What an installed package has to hold: modules, pictures, page, the mark of types."""
     modules = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
     page = [path for path in (ROOT / "server" / "page").glob("*") if path.is_file()]
-    files = [*modules, *(ROOT / "library" / "sample").iterdir(), *page]
+    beside = [*(ROOT / "library").glob("sample/*"), *(ROOT / "library").glob("default_artwork/*")]
+    files = [*modules, *beside, *page]
     content = {f"musictasks/{path.relative_to(ROOT)}": path.read_bytes() for path in files}
     own = [path for path in PACKAGE.iterdir() if path.is_file()]
     return content | {f"musictasks/{path.name}": path.read_bytes() for path in own}

@@ -10,7 +10,7 @@ from musictasks.errors import MediaError
 from musictasks.library.artwork import ArtworkDirectory, artwork_name
 from musictasks.library.images import ImageLimits, to_jpeg
 from musictasks.library.naming import AlbumPath, parse_album
-from PIL import Image, ImageChops, ImageOps, ImageStat
+from PIL import Image, ImageChops, ImageDraw, ImageOps, ImageStat
 
 LIMITS = ImageLimits()
 ALBUM = parse_album("Artist/2020 - Album")
@@ -274,6 +274,29 @@ def test_default_artwork_is_made_once_and_a_users_own_is_kept(tmp_path: Path) ->
     (tmp_path / "default.jpg").write_bytes(cover())
     artwork.prepare()
     assert (tmp_path / "default.jpg").read_bytes() == cover()
+
+
+def drawn() -> Image.Image:
+    """A record in grey, in the colours that the database gives an album without artwork."""
+    image = Image.new("RGB", (1000, 1000), "#101010")
+    draw = ImageDraw.Draw(image)
+    for radius, fill in ((420, "#303030"), (150, "#909090"), (20, "#101010")):
+        draw.circle((500, 500), radius, fill=fill)
+    return image
+
+
+def test_default_artwork_is_the_same_picture_in_every_size(tmp_path: Path) -> None:
+    """Those of the documented scales are ready-made, another one is made; all are progressive."""
+    scales = (150, 200, 300, 500, 1000)
+    ArtworkDirectory(tmp_path, scales).prepare()
+
+    for scale in (0, *scales):
+        path = tmp_path / (f"{scale}x{scale}" if scale else "") / "default.jpg"
+        made = decoded(path.read_bytes())
+        off = ImageStat.Stat(ImageChops.difference(made, drawn().resize(made.size)))
+        assert made.size == (scale or 1000, scale or 1000)
+        assert max(off.mean) < 1, path  # of 255
+        assert scale == 0 or made.info["progressive"], path
 
 
 def test_a_new_scale_gets_its_default_artwork_from_the_one_that_is_there(tmp_path: Path) -> None:
