@@ -102,6 +102,20 @@ FORMAT_BUGS = (
         (ASKED,),
     ),
     Bug(
+        "ledger: who writes does not notice a copy over the file",
+        "library/connections.py",
+        "            return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns\n",
+        "            return found.st_dev, found.st_ino\n",
+        (ASKED,),
+    ),
+    Bug(
+        "ledger: a forked child uses its parent's connections",
+        "library/connections.py",
+        "            if self._pid != os.getpid():\n",
+        "            if self._pid is None:\n",
+        (ASKED,),
+    ),
+    Bug(
         "ledger: a transaction is not ended",
         "library/connections.py",
         '            connection.execute("commit")\n',
