@@ -1,6 +1,6 @@
 """Real processes that run our programs and are really killed, at moments that can be numbered.
 
-A server process imports everything once and forks for each run: the child is a process of its
+A server process imports everything once, and is warm, and forks for each run: the child is a process of its
 own, which calls a program (`killprograms`) and kills itself with SIGKILL at its moment. So a moment
 costs a run, and not half a second of imports. (The server has no threads when it forks.)
 """
@@ -37,6 +37,7 @@ from musictasks.files.effects import using
 from musictasks.library.inbox_directory import InboxDirectory
 from musictasks.statemachine import Handler, MusicTask, Work
 from musictasks.uploads import Uploads
+from warming import keep, warm
 
 #: Longer than any run takes; only broken code meets it.
 PATIENCE_S = 60
@@ -274,6 +275,7 @@ def _run(program: str, config: str, arguments: list[str], moment: Moment | None)
 
 
 def _serve() -> None:
+    warm()
     for line in sys.stdin:
         job = json.loads(line)
         process_id = os.fork()
@@ -292,6 +294,7 @@ def _import_what_it_imported(names: str) -> None:
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
         file.unlink()
+        keep()
 
 
 def _be_the_run(job: dict[str, Any]) -> None:
