@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from fractions import Fraction
+from functools import cache
 
 import av
 from av.container import OutputContainer
@@ -22,6 +23,7 @@ def color_of(number: int) -> tuple[int, int, int]:
     return (number * _STEP % 256, 40, 200 - number * _STEP % 200)
 
 
+@cache
 def make_video(
     *,
     codec: str = "libx264",

@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from archivekit import (
@@ -264,11 +265,10 @@ def _checks(data: bytes, blocks_are_read: bool, check: Callable[[int], None]) ->
     return next(count)
 
 
-@pytest.mark.parametrize(
-    "data", [make_zip({"a": bytes(30_000_000)}), make_tar({"a": bytes(30_000_000)}, "w:xz")]
-)
-def test_a_bomb(data: bytes) -> None:
+@pytest.mark.parametrize("make", [make_zip, partial(make_tar, mode="w:xz")], ids=["zip", "tar"])
+def test_a_bomb(make: Callable[[dict[str, bytes]], bytes]) -> None:
     """It is refused after a part of it, with little memory."""
+    data = make({"a": bytes(30_000_000)})
     tracemalloc.start()
     try:
         reason = refused(data)
@@ -340,9 +340,10 @@ def test_no_archive(data: bytes) -> None:
     assert "archive" in refused(data)
 
 
-@pytest.mark.parametrize("data", [make_zip(FILES), *(make_tar(FILES, mode) for mode in TAR_MODES)])
-def test_a_cut_archive(data: bytes) -> None:
+@pytest.mark.parametrize("mode", ["zip", *TAR_MODES])
+def test_a_cut_archive(mode: str) -> None:
     """Wherever it is cut off."""
+    data = make_zip(FILES) if mode == "zip" else make_tar(FILES, mode)
     for size in (1, 100, 512, 1000, len(data) // 2, len(data) - 2000):
         assert refused(data[:size])
 
