@@ -279,7 +279,7 @@ def test_directory_in_use(library, album):
     """While another process owns the tasks, `add` says so and changes nothing."""
     engine = open_library(library.settings)
     try:
-        status, output, complaints = run("add", "--library", library.root, album)
+        status, output, complaints = run("add", "--library", library.root, album, anew=True)
     finally:
         engine.close()
     assert (status, output) == (1, "")

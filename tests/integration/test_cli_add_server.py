@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from hashlib import sha1
 from pathlib import Path
@@ -24,6 +22,7 @@ from clikit import (
     copy_album,
     files_in,
     retag,
+    start,
 )
 from damagingwire import DamagingWire
 from musictasks.cli import main
@@ -279,17 +278,16 @@ def test_it_goes_on_whatever_is_killed(album: Path, tmp_path: Path, kills: int):
     expected = local(tmp_path, album)
     root = tmp_path / "served"
     with ServerProcess(root) as server:
-        command = [sys.executable, "-m", "musictasks.cli", "add", "--server", server.url]
-        first = subprocess.Popen([*command, str(album)], stdout=subprocess.PIPE)
+        first = start("add", "--server", server.url, album)
         wait_until(lambda: large_upload(root) > 4_000_000)
         first.kill()
         first.communicate()
-        second = subprocess.Popen([*command, str(album)], stdout=subprocess.PIPE, text=True)
+        second = start("add", "--server", server.url, album)
         for _ in range(kills):
             server.kill()
             server.start()
-        output, _ = second.communicate(timeout=100)
-    assert second.returncode == 0, output
+        said = second.communicate(timeout=100)
+    assert second.returncode == 0, said
     assert files_in(root / "music") == expected
 
 

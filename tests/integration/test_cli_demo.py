@@ -22,7 +22,7 @@ from musictasks.library import sample_album
 def shown(tmp_path_factory) -> tuple[Library, str]:
     """A library that the demo made, and what it printed into a pipe."""
     library = Library(tmp_path_factory.mktemp("demo") / "library")
-    status, output, complaints = run("demo", "--library", library.root)
+    status, output, complaints = run("demo", "--library", library.root, anew=True)
     assert (status, complaints) == (0, "")
     return library, output
 

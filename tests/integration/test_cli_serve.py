@@ -11,7 +11,7 @@ from serverkit import ServerProcess, make_certificate
 
 
 def test_it_makes_a_library_serves_it_and_stops_cleanly(tmp_path: Path) -> None:
-    with ServerProcess(tmp_path / "library") as server:
+    with ServerProcess(tmp_path / "library", anew=True) as server:
         with server.client() as client:
             assert client.get("/healthz").json() == {"status": "ok"}
         status, output = server.stop()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import mutagen
 from attrs import frozen
+from forking import ForkedCommand
 from musictasks.library import sample_album
 from musictasks.music import Settings
 
@@ -106,20 +107,20 @@ def _rows(connection: sqlite3.Connection, table: str) -> Iterator[tuple[object, 
         yield tuple(row[column] for column in row.keys() if column != "added")  # noqa: SIM118
 
 
-def start(*arguments: object) -> subprocess.Popen[str]:
-    """A real `musictasks`, as a process."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "musictasks.cli", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
+def start(*arguments: object, anew: bool = False) -> subprocess.Popen[str]:
+    """A real `musictasks`, as a process: forked from one that is warm, or begun anew."""
+    command = list(map(str, arguments))
+    kind: type[subprocess.Popen[str]] = ForkedCommand
+    if anew:
+        kind, command = subprocess.Popen, [sys.executable, "-m", "musictasks.cli", *command]
+    return kind(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
     )
 
 
-def run(*arguments: object) -> tuple[int, str, str]:
+def run(*arguments: object, anew: bool = False) -> tuple[int, str, str]:
     """Runs a real `musictasks` to its end: exit status, output, complaints."""
-    with start(*arguments) as process:
+    with start(*arguments, anew=anew) as process:
         output, complaints = process.communicate(timeout=60)
         return process.returncode, output, complaints
 

@@ -1,24 +1,18 @@
 """Running the crash programs, each in a process of its own.
 
-It is forked from one that has imported them already: there is one for all tests of a process, and
-it has no other threads, as they need it.
+It is forked from one that has imported them already and has no other threads, as they need it.
 """
 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import runpy
 import sys
-from functools import cache
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
-SUPPORT = Path(__file__).parent
-_PROGRAMS = ["crashpower", "crashsweeps"]
+from forking import fork_server
 
 
 def program(module: str, *arguments: object) -> dict[str, Any]:
@@ -31,24 +25,11 @@ def program(module: str, *arguments: object) -> dict[str, Any]:
     given = [str(argument) for argument in arguments]
     if module == "crashsweeps" and "PYTEST_XDIST_WORKER" in os.environ:
         given += ["--lanes", "1"]  # other tests use the other cores
-    process = _fork_server().Process(target=_run, args=(module, given, output, complaints))
+    process = fork_server().Process(target=_run, args=(module, given, output, complaints))
     process.start()
     process.join()
     assert process.exitcode == 0, complaints.read_text()
     return json.loads(output.read_text())
-
-
-@cache
-def _fork_server() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PROGRAMS)
-    path = [*filter(None, [os.environ.get("PYTHONPATH")]), str(SUPPORT)]
-    with patch.dict(os.environ, PYTHONPATH=os.pathsep.join(path)):
-        # It starts with the first process.
-        process = context.Process(target=int)
-        process.start()
-        process.join()
-    return context
 
 
 def _run(module: str, arguments: list[str], output: Path, complaints: Path) -> None:

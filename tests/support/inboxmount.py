@@ -19,7 +19,7 @@ def main(root: Path) -> None:
     inbox.mkdir()
     mount(inbox)
     seen = {}
-    with start("watch", inbox, "--library", library.root, "--settle", "1") as process:
+    with start("watch", inbox, "--library", library.root, "--settle", "1", anew=True) as process:
         assert process.stdout is not None
         lines = iter(process.stdout.readline, "")
         next(line for line in lines if line.startswith("watching"))

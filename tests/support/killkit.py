@@ -1,8 +1,8 @@
 """Real processes that run our programs and are really killed, at moments that can be numbered.
 
-A server process imports everything once, and is warm, and forks for each run: the child is a process of its
-own, which calls a program (`killprograms`) and kills itself with SIGKILL at its moment. So a moment
-costs a run, and not half a second of imports. (The server has no threads when it forks.)
+A server process imports everything once, is warm, and forks for each run: the child is a process of
+its own, which calls a program (`killprograms`) and kills itself with SIGKILL at its moment. So a
+moment costs a run, and not half a second of imports. (The server has no threads when it forks.)
 """
 
 from __future__ import annotations

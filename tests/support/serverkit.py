@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 from attrs import define, field, frozen
+from forking import ForkedCommand
 from musictasks.engine import Engine
 from musictasks.music import MusicEngine, Settings, open_library
 from musictasks.server import ServerSettings, make_app
@@ -120,7 +121,10 @@ def wait_until(condition: Any, timeout_s: float = 30) -> None:
 
 @define
 class ServerProcess:
-    """`musictasks serve` as a process, which can be killed and started again at its address."""
+    """`musictasks serve` as a process, which can be killed and started again at its address.
+
+    It is forked from one that is warm, or begun anew.
+    """
 
     #: None: the options say which library.
     root: Path | None
@@ -129,6 +133,7 @@ class ServerProcess:
     port: int = 0
     #: Of a server that speaks TLS.
     certificate: Path | None = None
+    anew: bool = False
     _process: subprocess.Popen[str] | None = field(default=None, init=False)
 
     @property
@@ -150,10 +155,13 @@ class ServerProcess:
     def start(self) -> None:
         """Starts it, and waits until it answers."""
         environment = {**os.environ, **({"MUSICTASKS_TOKEN": self.token} if self.token else {})}
-        command = [sys.executable, "-m", "musictasks.cli", "serve"]
-        command += [] if self.root is None else ["--library", str(self.root)]
-        self._process = subprocess.Popen(
-            [*command, "--port", str(self.port), *self.options],
+        command = ["serve", *([] if self.root is None else ["--library", str(self.root)])]
+        command += ["--port", str(self.port), *self.options]
+        kind: type[subprocess.Popen[str]] = ForkedCommand
+        if self.anew:
+            kind, command = subprocess.Popen, [sys.executable, "-m", "musictasks.cli", *command]
+        self._process = kind(
+            command,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

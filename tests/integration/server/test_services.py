@@ -44,7 +44,7 @@ def test_the_command_of_the_unit_serves(tmp_path: Path):
     command = adapted(command, **{"/srv/music": f"{tmp_path}/music", "%d": str(tmp_path)})
     program, verb, *options = shlex.split(command)
     assert (Path(program).name, verb) == ("musictasks", "serve")
-    check(ServerProcess(None, options=tuple(options)))
+    check(ServerProcess(None, options=tuple(options), anew=True))
 
 
 def test_the_command_of_the_container_serves(tmp_path: Path):
@@ -53,7 +53,7 @@ def test_the_command_of_the_container_serves(tmp_path: Path):
     program, verb, *options = container_list(file, "ENTRYPOINT")
     assert (program, verb) == ("musictasks", "serve")
     options = [option.replace("/library", f"{tmp_path}/library") for option in options]
-    server = ServerProcess(None, token=TOKEN, options=tuple(options))
+    server = ServerProcess(None, token=TOKEN, options=tuple(options), anew=True)
     with server:
         python, *arguments = container_list(file, "HEALTHCHECK CMD")
         assert python == "python"
