@@ -20,7 +20,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
 from io import FileIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 # Last, so that nothing there stands before what Python has itself.
 sys.path.extend(sys.argv[5:])
@@ -32,7 +35,6 @@ try:
     from av.stream import Disposition
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
-    from PIL import Image
 except ImportError as error:
     text = json.dumps({"missing": str(error)}).encode()
     os.write(int(sys.argv[2]), len(text).to_bytes(4, "big") + text)
@@ -51,15 +53,15 @@ _MP4_HEADS = frozenset({b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"
 #: The parts that hold what is shown: they may not be missing.
 _MP4_PARTS = frozenset({b"ftyp", b"moov", b"moof", b"mdat"})
 _EBML_LIMIT_BYTES = 4096
-#: By where the display matrix leads to the right and down: how to get there.
+#: By where the display matrix leads to the right and down: how to get there, as Pillow calls it.
 _TURNS = {
-    (-1, 0, 0, 1): Image.Transpose.FLIP_LEFT_RIGHT,
-    (1, 0, 0, -1): Image.Transpose.FLIP_TOP_BOTTOM,
-    (-1, 0, 0, -1): Image.Transpose.ROTATE_180,
-    (0, 1, -1, 0): Image.Transpose.ROTATE_270,
-    (0, -1, 1, 0): Image.Transpose.ROTATE_90,
-    (0, 1, 1, 0): Image.Transpose.TRANSPOSE,
-    (0, -1, -1, 0): Image.Transpose.TRANSVERSE,
+    (-1, 0, 0, 1): "FLIP_LEFT_RIGHT",
+    (1, 0, 0, -1): "FLIP_TOP_BOTTOM",
+    (-1, 0, 0, -1): "ROTATE_180",
+    (0, 1, -1, 0): "ROTATE_270",
+    (0, -1, 1, 0): "ROTATE_90",
+    (0, 1, 1, 0): "TRANSPOSE",
+    (0, -1, -1, 0): "TRANSVERSE",
 }
 _SIDEWAYS = frozenset(turn for matrix, turn in _TURNS.items() if not matrix[0])
 #: Pixels that are further from square than any format has them are a lie.
@@ -322,7 +324,7 @@ def _frame_at(container: InputContainer, stream: VideoStream, at_s: float) -> Vi
     return found
 
 
-def _turn(frame: VideoFrame) -> Image.Transpose | None:
+def _turn(frame: VideoFrame) -> str | None:
     """How the picture is to be turned or mirrored; None where it is as it should be."""
     data = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
@@ -336,9 +338,11 @@ def _sign(value: int) -> int:
 
 
 def _upright(
-    frame: VideoFrame, stream: VideoStream, turn: Image.Transpose | None, most_pixels: int
+    frame: VideoFrame, stream: VideoStream, turn: str | None, most_pixels: int
 ) -> Image.Image:
     """As a player shows it: pixels square, turned as the camera was held."""
+    from PIL import Image  # what a video is can be told without
+
     image = frame.to_image()
     ratio = float(stream.sample_aspect_ratio or 1)
     if not 1 / _WIDEST_PIXEL <= ratio <= _WIDEST_PIXEL:
@@ -352,8 +356,10 @@ def _upright(
     size = max(1, int(width * shrunk)), max(1, int(height * shrunk))
     if size != image.size:
         image = image.resize(size, Image.Resampling.LANCZOS)
-    return image if turn is None else image.transpose(turn)
+    return image if turn is None else image.transpose(Image.Transpose[turn])
 
 
 if __name__ == "__main__":
     main(*map(int, sys.argv[1:5]))
+    # All is told: what Python would take apart now goes with the process.
+    os._exit(0)

@@ -131,8 +131,8 @@ LIBRARY_BUGS = (
     Bug(
         "video: turned the wrong way",
         "library/video_program.py",
-        "    (0, 1, -1, 0): Image.Transpose.ROTATE_270,\n",
-        "    (0, 1, -1, 0): Image.Transpose.ROTATE_90,\n",
+        '    (0, 1, -1, 0): "ROTATE_270",\n',
+        '    (0, 1, -1, 0): "ROTATE_90",\n',
         (VIDEO,),
     ),
     Bug(
