@@ -146,8 +146,12 @@ def test_one_that_is_interrupted_is_taken_over(gate: Gate, dir_fd: int):
     assert gate.count in {3, 4}  # the two that are left share one, or do one each
 
 
+#: So long an fsync of a directory lasts, in seconds.
+_FSYNC_S = 0.001
+
+
 class Counting(Effects):
-    """Counts the fsyncs of a directory, and notes what was durable when."""
+    """Counts the fsyncs of a directory; each lasts as on a disk, wherever the tests' files are."""
 
     def __init__(self, directory: Path) -> None:
         self.inode = directory.stat().st_ino
@@ -158,6 +162,7 @@ class Counting(Effects):
         if os.fstat(fd).st_ino == self.inode:
             with self._lock:
                 self.count += 1
+            time.sleep(_FSYNC_S)
         super().fsync(fd)
 
 
