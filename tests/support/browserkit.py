@@ -96,7 +96,8 @@ def visiting(browser: Browser, url: str, *, expects_errors: bool = False, **opti
     def of_console(message: Any) -> None:
         expected = expects_errors and any(text in message.text for text in _EXPECTED)
         if message.type in {"error", "warning"} and not expected:
-            visit.troubles.append(f"{message.type}: {message.text}")
+            where = message.location.get("url")
+            visit.troubles.append(f"{message.type}: {message.text} ({where})")
 
     def of_request(request: Any) -> None:
         asked = urlsplit(request.url)
