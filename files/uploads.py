@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any, NamedTuple
@@ -130,8 +130,11 @@ class UploadData:
         found = self.directory.status(self.path)
         return 0 if found is None else found.st_size
 
-    def append(self, data: bytes, offset: int, *, last: bool = False) -> None:
+    def append(self, data: bytes | Sequence[bytes], offset: int, *, last: bool = False) -> None:
         """Add `data` at `offset`, which is where the upload stands; the first makes the file.
+
+        Several pieces are added one after the other, all or none: to make one of them would copy
+        them.
 
         Made durable every 64 MiB, and with the `last` chunk. Bytes beyond `offset` (of a write
         that could not be taken back) are dropped first, and so are those that an earlier run held
@@ -141,6 +144,8 @@ class UploadData:
             OSError: nothing was added, the file is as long as it was. ESTALE if it is shorter
                 than `offset`: somebody has changed it, and `size()` is where to go on.
         """
+        pieces = [data] if isinstance(data, bytes) else data
+        size = sum(map(len, pieces))
         with self._place(offset) as (dir_fd, name):
             flags = os.O_RDWR | (os.O_CREAT if offset == 0 else 0)
             fd = open_regular(name, dir_fd, self.path, flags)
@@ -149,13 +154,11 @@ class UploadData:
                 self._mark(dir_fd)
                 before = (self._hash.copy(), self._hashed_bytes)
                 try:
-                    steps.write_all(fd, data, offset)
-                    self._hash.update(data)
-                    self._hashed_bytes += len(data)
+                    self._write(fd, pieces, offset)
                     if last or self._hashed_bytes - self._durable_bytes >= SYNC_EVERY_BYTES:
                         self._make_durable(fd, dir_fd)
                     elif self.durable:
-                        self._write_back(fd, offset, len(data))
+                        self._write_back(fd, offset, size)
                 except BaseException:
                     # Not made again from the file: after a failed fsync it is the only witness.
                     self._hash, self._hashed_bytes = before
@@ -164,6 +167,13 @@ class UploadData:
                     raise
             finally:
                 os.close(fd)
+
+    def _write(self, fd: int, pieces: Iterable[bytes], at: int) -> None:
+        for piece in pieces:
+            steps.write_all(fd, piece, at)
+            at += len(piece)
+            self._hash.update(piece)
+            self._hashed_bytes += len(piece)
 
     def _write_back(self, fd: int, offset: int, size: int) -> None:
         """Begins to bring a large upload to the disk while more of it comes in."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -156,14 +156,16 @@ class Uploads:
             pass  # removed just now; the client's next try will find it gone
         raise UploadRefused(f"the id {task_id} is known already, as another upload", task_id)
 
-    def receive(self, task_id: str, data: bytes, *, offset: int | None = None) -> Any:
+    def receive(
+        self, task_id: str, data: bytes | Sequence[bytes], *, offset: int | None = None
+    ) -> Any:
         """Writes the next bytes of an upload; with the last one the checksum decides.
 
         An empty chunk asks again: it is answered by a `ChunkRequest`.
 
         Args:
             task_id: The id of the task.
-            data: The bytes.
+            data: The bytes; or several pieces of them, one after the other.
             offset: Where they belong, if the client knows it: a wrong one is refused.
 
         Raises:
@@ -171,19 +173,22 @@ class Uploads:
                 no room. The upload stands where it stood.
             TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
         """
-        if not isinstance(data, bytes | bytearray | memoryview):
-            raise TypeError(f"a chunk is bytes, not {type(data).__name__}")
+        pieces: list[Any] = list(data) if isinstance(data, list | tuple) else [data]
+        for piece in pieces:
+            if not isinstance(piece, bytes | bytearray | memoryview):
+                raise TypeError(f"a chunk is bytes, not {type(piece).__name__}")
         with self._engine.hold(task_id) as task:
-            return self._receive(task, bytes(data), offset)
+            return self._receive(task, list(map(bytes, pieces)), offset)
 
-    def _receive(self, task: HeldTask, data: bytes, offset: int | None) -> Any:
-        at = self._check(task, len(data), offset)
-        if not data:
+    def _receive(self, task: HeldTask, pieces: list[bytes], offset: int | None) -> Any:
+        count = sum(map(len, pieces))
+        at = self._check(task, count, offset)
+        if not count:
             task.tell(CHUNK_REQUEST)
             return task.record
         self._end_whole(task)
-        size = at + len(data)
-        self._write(task, data, at, last=size == task.record.file_size)
+        size = at + count
+        self._write(task, pieces, at, last=size == task.record.file_size)
         return self._advance(task, at, size)
 
     def _check(self, task: HeldTask, count: int, offset: int | None) -> int:
@@ -350,9 +355,9 @@ class Uploads:
                 self._under_way[task.key] = (task.entries, data)
             return data
 
-    def _write(self, task: HeldTask, data: bytes, at: int, *, last: bool) -> None:
+    def _write(self, task: HeldTask, pieces: list[bytes], at: int, *, last: bool) -> None:
         try:
-            self._data(task).append(data, at, last=last)
+            self._data(task).append(pieces, at, last=last)
         except (OSError, InvalidPath) as error:
             raise self._not_written(task, at, error) from error
 

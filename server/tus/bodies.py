@@ -90,8 +90,9 @@ class Body:
         await self._wait_for(1, None)
         return not self._size
 
-    async def pieces(self, most_bytes: int) -> AsyncIterator[bytes]:
-        """Its bytes, about 1 MiB at once; the last that may come only when the end has come, too.
+    async def pieces(self, most_bytes: int) -> AsyncIterator[list[bytes]]:
+        """Its bytes, about 1 MiB at once, in as many parts as they came in; the last that may come
+        only when the end has come, too.
 
         Raises:
             Problem: 413, there are more; those of them that were not yielded are dropped.
@@ -106,11 +107,11 @@ class Body:
                 if self._ended:
                     return
                 continue
-            piece = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+            parts = self._parts
+            most_bytes -= self._size
             self._parts, self._size = [], 0
-            most_bytes -= len(piece)
             self._room.set()
-            yield piece
+            yield parts
 
     async def _wait_for(self, size: int, patience_s: float | None) -> None:
         """Waits until so many bytes are there, until the end, or (with any byte) for so long."""

@@ -45,26 +45,29 @@ class Receiving:
             record, size = await self._whole(pieces, expected)
         return record, self.offset + size
 
-    async def _plain(self, pieces: AsyncIterator[bytes]) -> tuple[Any, int]:
+    async def _plain(self, pieces: AsyncIterator[list[bytes]]) -> tuple[Any, int]:
         record, size = None, 0
-        async for piece in pieces:
+        async for parts in pieces:
             receive = partial(self.uploads.receive, offset=self.offset + size)
-            record = await to_thread.run_sync(receive, self.task_id, piece)
-            size += len(piece)
+            record = await to_thread.run_sync(receive, self.task_id, parts)
+            size += sum(map(len, parts))
         return record, size
 
-    async def _whole(self, pieces: AsyncIterator[bytes], expected: Checksum) -> tuple[Any, int]:
+    async def _whole(
+        self, pieces: AsyncIterator[list[bytes]], expected: Checksum
+    ) -> tuple[Any, int]:
         begin = partial(self.uploads.whole_chunk, self.task_id, offset=self.offset)
         chunk: WholeChunk = await to_thread.run_sync(begin)
         hashed = expected.new()
 
-        def write(piece: bytes) -> None:
-            chunk.write(piece)
-            hashed.update(piece)
+        def write(parts: list[bytes]) -> None:
+            for part in parts:
+                chunk.write(part)
+                hashed.update(part)
 
         try:
-            async for piece in pieces:
-                await to_thread.run_sync(write, piece)
+            async for parts in pieces:
+                await to_thread.run_sync(write, parts)
             self._check_end()
             if not expected.is_that_of(hashed):
                 detail = f"the bytes have another {expected.algorithm} than Upload-Checksum says"
