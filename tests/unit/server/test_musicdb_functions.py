@@ -76,10 +76,12 @@ def test_an_upload_that_is_refused(client: Client, engine: MusicEngine):
 
 
 def test_upload_chunk(client: Client, engine: MusicEngine):
-    """Hex digits become the bytes; the answer is null."""
+    """Hex digits become the bytes; the answer is null. Each is asked for before it is sent."""
     client.request("InitiateUpload", UPLOAD)
+    client.wait_for(lambda packet: _offset(packet) == 0)
     assert client.request("UploadChunk", {"taskid": SHA1, "chunkdata": DATA[:5].hex()}) is None
     assert engine.get(SHA1).offset == 5
+    client.wait_for(lambda packet: _offset(packet) == 5)
     client.request("UploadChunk", {"taskid": SHA1, "chunkdata": DATA[5:].hex().upper()})
     client.wait_for_state(SHA1, "readyforintegration")
 
