@@ -16,7 +16,7 @@ from ..problems import Problem
 
 #: So many bytes are written at once.
 PIECE_BYTES = 1024 * 1024
-#: So many may wait; then the client has to.
+#: So many may wait, if nobody waits for more; then the client has to.
 _MOST_WAITING = 2 * PIECE_BYTES
 #: Bytes of a slow client are written after so long.
 _PATIENCE_S = 0.5
@@ -124,6 +124,7 @@ class Body:
     async def _until(self, size: int) -> None:
         while not self._ended and self._size < size:
             self._wanted = size
+            self._room.set()
             self._changed.clear()
             await self._changed.wait()
 
@@ -142,7 +143,7 @@ class Body:
                     return
                 if self._size >= self._wanted:
                     self._changed.set()
-                while self._size >= _MOST_WAITING:
+                while self._size >= max(_MOST_WAITING, self._wanted):
                     self._room.clear()
                     await self._room.wait()
         except Exception as error:

@@ -1,0 +1,30 @@
+"""The body of a request, in pieces, without a connection."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from musictasks.server.tus.bodies import Body
+from starlette.types import Message
+
+MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize("size", [MIB, 2 * MIB, 2 * MIB + 1, 3 * MIB])
+def test_the_end_of_a_body_may_come_by_itself(size: int):
+    """As that of one in chunks does; also when as much waits as may wait."""
+    messages: list[Message] = [
+        {"type": "http.request", "body": bytes(size), "more_body": True},
+        {"type": "http.request", "body": b"", "more_body": False},
+    ]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def taken() -> int:
+        async with asyncio.timeout(10), Body(receive, False) as body:
+            await asyncio.sleep(0)  # it comes in before somebody wants it
+            return sum([len(piece) async for piece in body.pieces(size)])
+
+    assert asyncio.run(taken()) == size
