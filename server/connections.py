@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -18,8 +19,12 @@ LINGER_S = 2.0
 LINGER_BYTES = 4 * 1024 * 1024
 #: The head of a request may be so large; of tus it holds the tags of a song, lyrics among them.
 HEAD_BYTES = 64 * 1024
+#: For so many bytes each header counts besides: in memory even an empty one takes more than that.
+HEADER_BYTES = 32
 #: So many requests a client may send before the first of them is answered.
 PIPELINED = 100
+#: The heads of all that wait may together be so large.
+WAITING_BYTES = 4 * HEAD_BYTES
 
 
 class _Connection(socket.socket):
@@ -154,6 +159,11 @@ class _BoundedRequests(HttpToolsProtocol):
     #: What is said to a request that is none, before the connection is closed.
     _refusal: str | None = None
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        #: The sizes of the heads that are in `pipeline`, in its order.
+        self._waiting: deque[int] = deque()
+
     def data_received(self, data: bytes) -> None:
         self._has_moved = False
         super().data_received(data)
@@ -178,6 +188,8 @@ class _BoundedRequests(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        while len(self._waiting) > len(self.pipeline):
+            self._waiting.pop()
         if not self.transport.is_closing():
             self._refuse()
 
@@ -190,7 +202,7 @@ class _BoundedRequests(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value))
+        self._count(len(name) + len(value) + HEADER_BYTES)
         if self._in_head:  # a trailer would change the head of a request that is under way
             super().on_header(name, value)
 
@@ -204,14 +216,22 @@ class _BoundedRequests(HttpToolsProtocol):
         self._in_head = False
         if len(self.pipeline) >= PIPELINED:
             raise ValueError(f"more than {PIPELINED} requests at once")
+        if sum(self._waiting) + self._head_bytes > WAITING_BYTES:
+            raise ValueError(f"heads of more than {WAITING_BYTES} bytes at once")
         super().on_headers_complete()
+        if len(self.pipeline) > len(self._waiting):
+            self._waiting.appendleft(self._head_bytes)
 
     def on_body(self, body: bytes) -> None:
         self._has_moved = True
-        if self.cycle is not None and not self.cycle.body:
-            # Bytes in place of an empty bytearray: the first piece is passed on as it is, where it
-            # would be copied twice.
-            self.cycle.body = b""  # pyright: ignore[reportAttributeAccessIssue]
+        cycle: Any = self.cycle
+        if cycle is not None:
+            if not cycle.body:
+                # Bytes in place of an empty bytearray: the first piece is passed on as it is, where
+                # it would be copied twice.
+                cycle.body = b""
+            elif type(cycle.body) is bytes:  # each further piece would copy all before it
+                cycle.body = bytearray(cycle.body)
         super().on_body(body)
 
 

@@ -254,3 +254,19 @@ def test_an_upgrade_that_is_not_known_is_no_upgrade(tmp_path: Path):
             while not answer.endswith(b"}"):
                 answer += client.recv(65536)
             assert statuses_of(answer) == [201]
+
+
+def test_each_header_counts_for_more_than_its_bytes(tmp_path: Path):
+    """In memory it takes up a hundred, however short it is."""
+    with served_library(tmp_path) as served, opened(served) as client:
+        with suppress(ConnectionError):
+            client.sendall(GET + b"a:\r\n" * 3000)
+        assert statuses_of(read_to_end(client)) in ([], [400])
+
+
+def test_heads_that_wait_are_bounded_together(tmp_path: Path):
+    with served_library(tmp_path) as served, opened(served) as client:
+        with suppress(ConnectionError):
+            client.sendall((GET + b"a:\r\n" * 1000 + b"\r\n") * 20)
+        statuses = statuses_of(read_to_end(client))
+        assert statuses == [] or (statuses[-1] == 400 and len(statuses) < 12)
