@@ -10,8 +10,9 @@ from contextlib import suppress
 from typing import Any
 
 from attrs import define, field
+from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 #: So long a client that was answered in the middle of its body has for reading that.
 LINGER_S = 2.0
@@ -158,13 +159,27 @@ class _BoundedRequests(HttpToolsProtocol):
     _kept_bytes = 0
     #: What is said to a request that is none, before the connection is closed.
     _refusal: str | None = None
+    #: The request that the application has; later ones wait for its answer.
+    _running: RequestResponseCycle | None = None
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.parser = _Parser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
         #: The sizes of the heads that are in `pipeline`, in its order.
         self._waiting: deque[int] = deque()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        running = self._running
+        if running is not None and not running.response_complete:
+            # Uvicorn tells the last request only, which may be one that waits.
+            running.disconnected = True
+            running.message_event.set()
+        super().connection_lost(exc)
+
     def data_received(self, data: bytes) -> None:
+        if self._refusal is not None:
+            return
         self._has_moved = False
         super().data_received(data)
         self._kept_bytes = 0 if self._has_moved else self._kept_bytes + len(data)
@@ -184,7 +199,14 @@ class _BoundedRequests(HttpToolsProtocol):
         if not is_answered:  # it is this one's body: whoever reads it hears of no more
             cycle.disconnected = True
             cycle.message_event.set()
+            if cycle.response_started:  # a second answer would be in the middle of the first
+                self.transport.close()
+                return
         super().send_400_response(self._refusal)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -218,9 +240,41 @@ class _BoundedRequests(HttpToolsProtocol):
             raise ValueError(f"more than {PIPELINED} requests at once")
         if sum(self._waiting) + self._head_bytes > WAITING_BYTES:
             raise ValueError(f"heads of more than {WAITING_BYTES} bytes at once")
+        if self.parser.should_upgrade():
+            self._check_upgrade()
+            if not self._should_upgrade():
+                return  # it comes again as a request without an upgrade
         super().on_headers_complete()
         if len(self.pipeline) > len(self._waiting):
             self._waiting.appendleft(self._head_bytes)
+
+    def _check_upgrade(self) -> None:
+        if self.parser.get_method() == b"CONNECT":
+            raise ValueError("this is no proxy")
+        is_answered = self.cycle is None or self.cycle.response_complete
+        if self._should_upgrade() and not is_answered:
+            raise ValueError("the answers to earlier requests would be sent into the WebSocket")
+
+    def on_message_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    def head_without_upgrade(self) -> bytes:
+        """The head that came last, but without its header Upgrade."""
+        version = self.parser.get_http_version().encode()
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
+        lines += [b"%s: %s" % one for one in self.headers if one[0] != b"upgrade"]
+        return b"\r\n".join([*lines, b"", b""])
+
+    def handle_websocket_upgrade(self) -> None:
+        super().handle_websocket_upgrade()
+        protocol: Any = self.transport.get_protocol()
+        if not protocol.handshake_initiated:
+            # It cannot read this head, and would keep the connection for ever, without a word.
+            self.connections.discard(protocol)
+            self.connections.add(self)
+            self.transport.set_protocol(self)
+            self.send_400_response("Invalid WebSocket request received.")
 
     def on_body(self, body: bytes) -> None:
         self._has_moved = True
@@ -233,6 +287,30 @@ class _BoundedRequests(HttpToolsProtocol):
             elif type(cycle.body) is bytes:  # each further piece would copy all before it
                 cycle.body = bytearray(cycle.body)
         super().on_body(body)
+
+
+class _Parser(HttpRequestParser):
+    """A parser to which an upgrade that its protocol does not know is no upgrade.
+
+    By itself it stops after the head of one: its body would be taken for the next request.
+    """
+
+    _protocol: _BoundedRequests
+
+    def __init__(self, protocol: _BoundedRequests) -> None:
+        super().__init__(protocol)
+        self._protocol = protocol
+
+    def feed_data(self, data: Any) -> None:
+        while True:
+            try:
+                super().feed_data(data)
+            except HttpParserUpgrade as upgrade:
+                if self._protocol._should_upgrade():
+                    raise
+                data = self._protocol.head_without_upgrade() + data[upgrade.args[0] :]
+            else:
+                return
 
 
 class _Flow(FlowControl):

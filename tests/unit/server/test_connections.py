@@ -6,6 +6,7 @@ import re
 import select
 import socket
 import ssl
+import threading
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -254,6 +255,95 @@ def test_an_upgrade_that_is_not_known_is_no_upgrade(tmp_path: Path):
             while not answer.endswith(b"}"):
                 answer += client.recv(65536)
             assert statuses_of(answer) == [201]
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["at once", "apart"])
+def test_the_body_of_an_upgrade_that_is_not_known_is_its_body(tmp_path: Path, apart: bool):
+    """Neither it nor the request that comes next is lost, or taken for another."""
+    with served_library(tmp_path) as served, opened(served) as client:
+        hidden = GET + b"\r\n"
+        head = b"POST /api/scans HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        upgrade = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
+        first = head + upgrade + b"Content-Length: %d\r\n\r\n" % len(hidden)
+        last = b"GET /no HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        for part in (first, hidden, last) if apart else (first + hidden + last,):
+            client.sendall(part)
+            time.sleep(0.05)
+        assert statuses_of(read_to_end(client)) == [400, 404]
+
+
+def test_there_is_no_tunnel(tmp_path: Path):
+    with served_library(tmp_path) as served, opened(served) as client:
+        client.sendall(b"CONNECT /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert statuses_of(read_to_end(client)) == [400]
+
+
+UPGRADE = (
+    b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+
+def test_a_websocket_waits_for_no_answer(tmp_path: Path):
+    """Else the answer to the request before it would be sent into it."""
+    with served_library(tmp_path) as served, opened(served) as client:
+        client.sendall(GET + b"\r\nGET /musicdb HTTP/1.1\r\nHost: localhost\r\n" + UPGRADE)
+        assert statuses_of(read_to_end(client)) == [200, 400]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param(b"X: 1\r\n" * 200, id="many"),
+        pytest.param(b"X: " + b"1" * 20_000 + b"\r\n", id="long"),
+        pytest.param(b"Content-Length: 5\r\n", id="body"),
+    ],
+)
+def test_a_websocket_whose_head_cannot_be_read_ends(tmp_path: Path, headers: bytes):
+    with served_library(tmp_path) as served, opened(served) as client:
+        client.sendall(b"GET /musicdb HTTP/1.1\r\nHost: localhost\r\n" + headers + UPGRADE)
+        assert statuses_of(read_to_end(client)) == [400]
+
+
+def test_such_a_websocket_does_not_disturb_the_end(tmp_path: Path, certificate: Path):
+    """By TLS it is there until its client has said good-bye."""
+    context = ssl.create_default_context(cafile=certificate)
+    with ExitStack() as stack, served_library(tmp_path, certificate=certificate) as served:
+        raw = stack.enter_context(opened(served))
+        client = stack.enter_context(context.wrap_socket(raw, server_hostname="localhost"))
+        client.sendall(
+            b"GET /musicdb HTTP/1.1\r\nHost: localhost\r\n" + b"X: 1\r\n" * 200 + UPGRADE
+        )
+        assert client.recv(12) == b"HTTP/1.1 400"
+        threading.Timer(0.3, client.close).start()
+
+
+STREAM = b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n"
+
+
+def test_an_answer_under_way_ends_with_its_connection(tmp_path: Path):
+    """Also when a further request waits behind it."""
+    with served_library(tmp_path, event_streams=1) as served:
+        for _ in range(3):
+            with opened(served) as client:
+                client.sendall(STREAM + b"\r\n" + GET + b"\r\n")
+
+                def is_open(client: socket.socket = client) -> bool:
+                    return b"retry: 1000" in client.recv(65536, socket.MSG_PEEK)
+
+                wait_until(is_open, 5)
+                time.sleep(0.05)
+            time.sleep(0.1)
+
+
+def test_a_bad_chunk_after_the_begin_of_the_answer_is_no_second_answer(tmp_path: Path):
+    with served_library(tmp_path) as served, opened(served) as client:
+        client.sendall(STREAM + b"Transfer-Encoding: chunked\r\n\r\n")
+        answer = b""
+        while b"retry: 1000" not in answer:
+            answer += client.recv(65536)
+        client.sendall(b"garbage\r\n")
+        assert statuses_of(answer + read_to_end(client)) == [200]
 
 
 def test_each_header_counts_for_more_than_its_bytes(tmp_path: Path):
