@@ -248,6 +248,8 @@ class _Exchange:
         headers = Headers(scope=self.scope)
         if self.whole:
             return False
+        if "expect" in headers and not self.begun:
+            return True  # it may never come: the next request would be taken for it
         size = headers.get("content-length", "0")
         return "transfer-encoding" in headers or len(size) > 9 or int(size) > _MOST_READ
 

@@ -1,31 +1,23 @@
-"""Connections: only so many, no idle ones, heads that end, answers that are heard."""
+"""Connections: only so many, none on which no request comes, and none that is cut off unheard."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from attrs import define, field
-from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from .parsing import BoundedRequests
 
 #: So long a client that was answered in the middle of its body has for reading that.
 LINGER_S = 2.0
 #: So much more it may send meanwhile; then it is read from no more.
 LINGER_BYTES = 4 * 1024 * 1024
-#: The head of a request may be so large; of tus it holds the tags of a song, lyrics among them.
-HEAD_BYTES = 64 * 1024
-#: For so many bytes each header counts besides: in memory even an empty one takes more than that.
-HEADER_BYTES = 32
-#: So many requests a client may send before the first of them is answered.
-PIPELINED = 100
-#: The heads of all that wait may together be so large.
-WAITING_BYTES = 4 * HEAD_BYTES
 
 
 class _Connection(socket.socket):
@@ -107,7 +99,7 @@ def watched(pause_s: float, established: Callable[[int], None]) -> type[asyncio.
         established: Called with the file descriptor of each connection.
     """
 
-    class WatchedConnection(_BoundedRequests):
+    class WatchedConnection(BoundedRequests):
         _deadline: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: Any) -> None:
@@ -141,176 +133,6 @@ def watched(pause_s: float, established: Callable[[int], None]) -> type[asyncio.
                 self._deadline = None
 
     return WatchedConnection
-
-
-class _BoundedRequests(HttpToolsProtocol):
-    """Requests whose heads are bounded; by itself the parser takes in whatever comes.
-
-    What is too much raises ValueError inside the parser, which the server answers by 400.
-    """
-
-    #: A head has begun, and is not over.
-    _in_head = False
-    #: Bytes of the request line and of the headers, trailers among them.
-    _head_bytes = 0
-    #: The parser has made something of this read.
-    _has_moved = False
-    #: Bytes since then, which it keeps until there is something to make of them.
-    _kept_bytes = 0
-    #: What is said to a request that is none, before the connection is closed.
-    _refusal: str | None = None
-    #: The request that the application has; later ones wait for its answer.
-    _running: RequestResponseCycle | None = None
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.parser = _Parser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
-        #: The sizes of the heads that are in `pipeline`, in its order.
-        self._waiting: deque[int] = deque()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        running = self._running
-        if running is not None and not running.response_complete:
-            # Uvicorn tells the last request only, which may be one that waits.
-            running.disconnected = True
-            running.message_event.set()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        if self._refusal is not None:
-            return
-        self._has_moved = False
-        super().data_received(data)
-        self._kept_bytes = 0 if self._has_moved else self._kept_bytes + len(data)
-        if self._kept_bytes > HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response("The head of the request is too large.")
-
-    def send_400_response(self, msg: str) -> None:
-        self._refusal = msg
-        self._refuse()
-
-    def _refuse(self) -> None:
-        """Ends the connection, once all that was asked before has its answer."""
-        cycle = self.cycle
-        is_answered = cycle is None or cycle.response_complete
-        if self._refusal is None or self.pipeline or not (is_answered or cycle.more_body):
-            return
-        if not is_answered:  # it is this one's body: whoever reads it hears of no more
-            cycle.disconnected = True
-            cycle.message_event.set()
-            if cycle.response_started:  # a second answer would be in the middle of the first
-                self.transport.close()
-                return
-        super().send_400_response(self._refusal)
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._running = cycle
-        super()._start_asgi_task(cycle, app)
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        while len(self._waiting) > len(self.pipeline):
-            self._waiting.pop()
-        if not self.transport.is_closing():
-            self._refuse()
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
-
-    def on_url(self, url: bytes) -> None:
-        self._count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value) + HEADER_BYTES)
-        if self._in_head:  # a trailer would change the head of a request that is under way
-            super().on_header(name, value)
-
-    def _count(self, size: int) -> None:
-        self._has_moved = True
-        self._head_bytes += size
-        if self._head_bytes > HEAD_BYTES:
-            raise ValueError(f"a head of more than {HEAD_BYTES} bytes")
-
-    def on_headers_complete(self) -> None:
-        self._in_head = False
-        if len(self.pipeline) >= PIPELINED:
-            raise ValueError(f"more than {PIPELINED} requests at once")
-        if sum(self._waiting) + self._head_bytes > WAITING_BYTES:
-            raise ValueError(f"heads of more than {WAITING_BYTES} bytes at once")
-        if self.parser.should_upgrade():
-            self._check_upgrade()
-            if not self._should_upgrade():
-                return  # it comes again as a request without an upgrade
-        super().on_headers_complete()
-        if len(self.pipeline) > len(self._waiting):
-            self._waiting.appendleft(self._head_bytes)
-
-    def _check_upgrade(self) -> None:
-        if self.parser.get_method() == b"CONNECT":
-            raise ValueError("this is no proxy")
-        is_answered = self.cycle is None or self.cycle.response_complete
-        if self._should_upgrade() and not is_answered:
-            raise ValueError("the answers to earlier requests would be sent into the WebSocket")
-
-    def on_message_complete(self) -> None:
-        if not self.parser.should_upgrade():
-            super().on_message_complete()
-
-    def head_without_upgrade(self) -> bytes:
-        """The head that came last, but without its header Upgrade."""
-        version = self.parser.get_http_version().encode()
-        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
-        lines += [b"%s: %s" % one for one in self.headers if one[0] != b"upgrade"]
-        return b"\r\n".join([*lines, b"", b""])
-
-    def handle_websocket_upgrade(self) -> None:
-        super().handle_websocket_upgrade()
-        protocol: Any = self.transport.get_protocol()
-        if not protocol.handshake_initiated:
-            # It cannot read this head, and would keep the connection for ever, without a word.
-            self.connections.discard(protocol)
-            self.connections.add(self)
-            self.transport.set_protocol(self)
-            self.send_400_response("Invalid WebSocket request received.")
-
-    def on_body(self, body: bytes) -> None:
-        self._has_moved = True
-        cycle: Any = self.cycle
-        if cycle is not None:
-            if not cycle.body:
-                # Bytes in place of an empty bytearray: the first piece is passed on as it is, where
-                # it would be copied twice.
-                cycle.body = b""
-            elif type(cycle.body) is bytes:  # each further piece would copy all before it
-                cycle.body = bytearray(cycle.body)
-        super().on_body(body)
-
-
-class _Parser(HttpRequestParser):
-    """A parser to which an upgrade that its protocol does not know is no upgrade.
-
-    By itself it stops after the head of one: its body would be taken for the next request.
-    """
-
-    _protocol: _BoundedRequests
-
-    def __init__(self, protocol: _BoundedRequests) -> None:
-        super().__init__(protocol)
-        self._protocol = protocol
-
-    def feed_data(self, data: Any) -> None:
-        while True:
-            try:
-                super().feed_data(data)
-            except HttpParserUpgrade as upgrade:
-                if self._protocol._should_upgrade():
-                    raise
-                data = self._protocol.head_without_upgrade() + data[upgrade.args[0] :]
-            else:
-                return
 
 
 class _Flow(FlowControl):
