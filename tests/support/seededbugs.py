@@ -483,7 +483,7 @@ BUGS = (
         '            changes |= {"source_checksum": sha1, "upload_path": path}\n',
         '            changes |= {"source_checksum": sha1, "upload_path": path}\n'
         "            self._drop_name(record.upload_path)\n",
-        (f"{_SWEEPS}::test_killed_at_every_effect[unannounced]",),
+        (f"{_KILLED}::test_an_upload_without_a_sha1_always_has_the_name_that_its_record_says",),
     ),
     Bug(
         "uploads: without a SHA-1 the second name comes after the save",

@@ -417,11 +417,13 @@ def test_who_asks_before_it_sends_a_body_is_not_waited_for(guarded):
 
 def test_a_body_that_was_asked_for_first_and_refused_is_waited_for_by_nobody(tmp_path: Path):
     """It may never come: what comes next would be taken for it."""
-    with served_library(tmp_path, token="a-token-for-tests") as served:
-        with socket.create_connection(("127.0.0.1", served.port), timeout=10) as client:
-            client.sendall(HEAD.encode() + b"Expect: 100-continue\r\nContent-Length: 9\r\n\r\n")
-            answer = b""
-            while piece := client.recv(65536):
-                answer += piece
+    with (
+        served_library(tmp_path, token="a-token-for-tests") as served,
+        socket.create_connection(("127.0.0.1", served.port), timeout=10) as client,
+    ):
+        client.sendall(HEAD.encode() + b"Expect: 100-continue\r\nContent-Length: 9\r\n\r\n")
+        answer = b""
+        while piece := client.recv(65536):
+            answer += piece
     assert answer.startswith(b"HTTP/1.1 401 ")
     assert b"connection: close" in answer
