@@ -20,7 +20,7 @@ from musictasks.music.opening import default_handlers
 
 SONG = "Artist/2020 - Album/01 Song.flac"
 #: Not a measure: a test that takes so long has failed.
-PATIENCE_S = 600
+PATIENCE_S = 150
 
 MakeExecutor = Callable[[], Executor]
 
