@@ -1,8 +1,8 @@
 """One owner for each tasks directory: an flock on the directory itself.
 
 A lock file could be deleted from under its owner; a directory that is in use stays the one that
-is locked. The lock ends with the process, however it ends. A forked child keeps it: start
-process pools with `spawn`.
+is locked. The lock ends with the process, however it ends, or with its release. A forked child
+keeps it where the process ends without one: start process pools with `spawn`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ class DirectoryOwner:
 
     directory: Directory
     _descriptor: int | None = field(default=None, init=False)
+    #: The process that took it.
+    _taken_by: int = field(default=0, init=False)
 
     @property
     def descriptor(self) -> int:
@@ -69,7 +71,7 @@ class DirectoryOwner:
         except BaseException:
             os.close(fd)
             raise
-        self._descriptor = fd
+        self._descriptor, self._taken_by = fd, os.getpid()
         self._write_info()
 
     def release(self) -> None:
@@ -83,6 +85,9 @@ class DirectoryOwner:
         except (OSError, InvalidPath) as error:
             _log.warning("%s stays behind: %s", self._info_name, error)
         finally:
+            if os.getpid() == self._taken_by:  # else the lock is that of the process we come from
+                # A process that is being started has a copy of the descriptor until its exec.
+                fcntl.flock(fd, fcntl.LOCK_UN)
             os.close(fd)
 
     def __enter__(self) -> DirectoryOwner:

@@ -127,3 +127,46 @@ def test_a_missing_directory_cannot_be_owned(tmp_path: Path) -> None:
     """Nothing is locked where nothing is."""
     with pytest.raises(FileNotFoundError):
         DirectoryOwner(Directory(tmp_path / "missing")).take()
+
+
+def forked_child_with_the_lock(release: DirectoryOwner | None = None) -> tuple[int, int]:
+    """Its pid, and a pipe on whose closing it ends; it may release the lock before."""
+    ready, is_ready = os.pipe()
+    until, end = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            if release is not None:
+                release.release()
+            os.close(end)
+            os.write(is_ready, b"1")
+            os.read(until, 1)
+        finally:
+            os._exit(0)
+    assert os.read(ready, 1) == b"1"
+    for fd in (ready, is_ready, until):
+        os.close(fd)
+    return pid, end
+
+
+def test_a_child_that_has_not_started_yet_keeps_no_lock_that_was_released(tasks: Directory):
+    """As that of a process that is being started, between its fork and its exec."""
+    owner = DirectoryOwner(tasks)
+    owner.take()
+    pid, end = forked_child_with_the_lock()
+    try:
+        owner.release()
+        with DirectoryOwner(tasks):
+            pass
+    finally:
+        os.close(end)
+        os.waitpid(pid, 0)
+
+
+def test_a_child_does_not_release_the_lock_of_its_parent(tasks: Directory):
+    with DirectoryOwner(tasks) as owner:
+        pid, end = forked_child_with_the_lock(release=owner)
+        os.close(end)
+        os.waitpid(pid, 0)
+        with pytest.raises(DirectoryInUse):
+            DirectoryOwner(tasks).take()
