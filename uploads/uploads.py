@@ -173,12 +173,9 @@ class Uploads:
                 no room. The upload stands where it stood.
             TaskNotFound, TaskNotSaved, InvalidTaskFile: Nothing has changed.
         """
-        pieces: list[Any] = list(data) if isinstance(data, list | tuple) else [data]
-        for piece in pieces:
-            if not isinstance(piece, bytes | bytearray | memoryview):
-                raise TypeError(f"a chunk is bytes, not {type(piece).__name__}")
+        pieces = _pieces(data)
         with self._engine.hold(task_id) as task:
-            return self._receive(task, list(map(bytes, pieces)), offset)
+            return self._receive(task, pieces, offset)
 
     def _receive(self, task: HeldTask, pieces: list[bytes], offset: int | None) -> Any:
         count = sum(map(len, pieces))
@@ -253,17 +250,23 @@ class Uploads:
             self._whole[task.key] = chunk
             return chunk
 
-    def write_piece(self, chunk: WholeChunk, data: bytes) -> None:
-        """Writes the next bytes of a chunk that counts as a whole; see `WholeChunk.write`."""
+    def write_piece(self, chunk: WholeChunk, data: bytes | Sequence[bytes]) -> int:
+        """Writes the next bytes of a chunk that counts as a whole, and says how many they are.
+
+        See `WholeChunk.write`.
+        """
+        pieces = _pieces(data)
+        count = sum(map(len, pieces))
         with self._engine.hold(chunk.task_id) as task:
             self._check_whole(task, chunk)
-            self._check(task, chunk.size + len(data), chunk.offset)
+            self._check(task, chunk.size + count, chunk.offset)
             try:
-                self._data(task).append(data, chunk.offset + chunk.size)
+                self._data(task).append(pieces, chunk.offset + chunk.size)
             except (OSError, InvalidPath) as error:
                 self._end_whole(task)
                 raise self._not_written(task, chunk.offset, error) from error
             task.note_activity(self._engine.now())
+        return count
 
     def accept(self, chunk: WholeChunk) -> Any:
         """Lets a chunk count; see `WholeChunk.accept`."""
@@ -439,6 +442,15 @@ class Uploads:
         except (OSError, InvalidPath) as error:
             _log.warning("task %s: its upload cannot be looked at: %s", task.record.id, error)
             return None
+
+
+def _pieces(data: Any) -> list[bytes]:
+    """The bytes of a chunk, in one piece or several."""
+    pieces: list[Any] = list(data) if isinstance(data, list | tuple) else [data]
+    for piece in pieces:
+        if not isinstance(piece, bytes | bytearray | memoryview):
+            raise TypeError(f"a chunk is bytes, not {type(piece).__name__}")
+    return list(map(bytes, pieces))
 
 
 def _is_own(record: UploadTask) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -26,16 +27,15 @@ class WholeChunk:
     #: Bytes that have been written so far.
     size: int = field(default=0, init=False)
 
-    def write(self, data: bytes) -> None:
-        """Writes its next bytes.
+    def write(self, data: bytes | Sequence[bytes]) -> None:
+        """Writes its next bytes, in one piece or several.
 
         Raises:
             ChunkRefused: More bytes than announced, or no room; the upload stands where it stood,
                 and no room means that the chunk has been dropped.
             TaskNotFound, InvalidTaskFile: The task is gone.
         """
-        self._uploads.write_piece(self, data)
-        self.size += len(data)
+        self.size += self._uploads.write_piece(self, data)
 
     def accept(self) -> Any:
         """Lets it count, and returns the record; with the last byte the checksum decides.

@@ -61,8 +61,8 @@ class Receiving:
         hashed = expected.new()
 
         def write(parts: list[bytes]) -> None:
+            chunk.write(parts)
             for part in parts:
-                chunk.write(part)
                 hashed.update(part)
 
         try:

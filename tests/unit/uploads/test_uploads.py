@@ -384,6 +384,27 @@ def test_a_write_that_cannot_be_taken_back_is_cut_by_the_next(settings: EngineSe
 # -- chunks that count as a whole, or not at all ------------------------------------------------
 
 
+def test_a_chunk_may_come_in_several_pieces(settings: EngineSettings):
+    """All or none of them; what is no bytes is refused before anything is written."""
+    engine, uploads = open_papers(settings)
+    with engine:
+        task = uploads.begin(file_size=9)
+        assert uploads.receive(task.id, [b"ab", b"", b"c"], offset=0).offset == 3
+        wrong: Any = [b"de", "f"]
+        with pytest.raises(TypeError):
+            uploads.receive(task.id, wrong)
+        with pytest.raises(ChunkRefused):
+            uploads.receive(task.id, [b"defg", b"hijk"])
+        with uploads.whole_chunk(task.id, offset=3) as chunk:
+            with pytest.raises(TypeError):
+                chunk.write(wrong)
+            chunk.write([b"de", b"f"])
+            assert chunk.size == 3
+            chunk.write(b"ghi")
+            done = chunk.accept()
+        assert done.source_checksum == hashlib.sha1(b"abcdefghi").hexdigest()
+
+
 def test_a_whole_chunk_counts_when_it_is_accepted(settings: EngineSettings):
     """Piece by piece; at the end of its block it is dropped otherwise."""
     engine, uploads = open_papers(settings)
