@@ -146,7 +146,11 @@ class Engine(Generic[T]):
             self._notifier.close(self._parts.settings.stop_timeout_s)
         finally:
             # Invariant: as long as a handler works, nobody else begins its task.
-            self._runner.workers.when_idle(self._parts.owner.release)
+            self._runner.workers.when_idle(self._give_free)
+
+    def _give_free(self) -> None:
+        self._table.store.close()
+        self._parts.owner.release()
 
     def __enter__(self) -> Self:
         self.start()

@@ -16,17 +16,20 @@ if sys.platform == "win32":
 
 from . import effects
 from .directory import OWN_STEM, Directory, open_regular, step_down
-from .durable import DurableFile, Identity, read_whole, written_at
+from .durable import DurableFile, read_whole
 from .effects import Effects, using
+from .identity import Identity, written_at
 from .owned import OwnedDirectories
 from .paths import check_name, check_relative, is_plain, same_name
 from .roots import make_root
+from .spares import SpareFiles
 from .syncing import SharedSync
 from .trees import remove_tree
 
 if TYPE_CHECKING:
     from .assembling import Filling, assemble, new_directory, sweep_assembly
-    from .foreign import ForeignDirectory, Parts, has_writer
+    from .foreign import ForeignDirectory, Parts
+    from .leases import has_writer
     from .placing import Placed, looks_of, place, sweep
     from .uploads import Counted, UploadData, counted, counting
 
@@ -36,7 +39,8 @@ else:
         __name__,
         submod_attrs={
             "assembling": ["Filling", "assemble", "new_directory", "sweep_assembly"],
-            "foreign": ["ForeignDirectory", "Parts", "has_writer"],
+            "foreign": ["ForeignDirectory", "Parts"],
+            "leases": ["has_writer"],
             "placing": ["Placed", "looks_of", "place", "sweep"],
             "uploads": ["Counted", "UploadData", "counted", "counting"],
         },
@@ -55,6 +59,7 @@ __all__ = [
     "Parts",
     "Placed",
     "SharedSync",
+    "SpareFiles",
     "UploadData",
     "assemble",
     "check_name",

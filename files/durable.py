@@ -9,38 +9,18 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager, nullcontext, suppress
-from struct import Struct
-from typing import NewType
 
 from attrs import define, field, setters
 
 from ..errors import FileChanged, InvalidPath
 from . import effects, steps
 from .directory import Directory, look_and_open
+from .identity import Identity, identity_of
 from .paths import check_name
+from .spares import SpareFiles, Temporary
 from .syncing import SharedSync
 
 _MODE = 0o664
-
-
-#: Inode, modification time in seconds and ns (as ns alone, that of a file of the year 2263 has more
-#: than 64 bits), size.
-_PACKED = Struct("=QqIQ")
-_NS = 1_000_000_000
-
-
-#: What tells one state of a file from another; packed, for there is one for each task.
-Identity = NewType("Identity", bytes)
-
-
-def identity_of(status: os.stat_result) -> Identity:
-    return Identity(_PACKED.pack(status.st_ino, *divmod(status.st_mtime_ns, _NS), status.st_size))
-
-
-def written_at(identity: Identity) -> float:
-    """When the file was written last, in unix seconds."""
-    _, seconds, ns, _ = _PACKED.unpack(identity)
-    return seconds + ns / _NS
 
 
 # Without the hooks that attrs calls at each assignment: one is made for each save.
@@ -60,6 +40,8 @@ class DurableFile:
     dir_fd: int | None = None
     #: What makes the names in `directory` durable, for all who wait for it at the same time.
     shared: SharedSync = field(factory=SharedSync)
+    #: Files of the directory that a save may write over in place of making one.
+    spares: SpareFiles | None = None
     #: What was loaded or saved last; None before, and after a delete.
     identity: Identity | None = field(default=None, init=False)
 
@@ -118,11 +100,15 @@ class DurableFile:
             if self._look(self.name, dir_fd) != self.identity:
                 raise FileChanged(str(self.directory.path(self.name)))
             temporary, made = self._write_temporary(data, dir_fd)
+            before, spare = self.identity, False
             try:
-                self._put(temporary, made, dir_fd)
+                spare = self._put(temporary, made, dir_fd)
             finally:
                 # Invariant: the old content goes only after the new one is durable.
-                steps.drop(temporary, dir_fd)
+                if spare and before is not None and self.spares is not None:
+                    self.spares.give(temporary, before, dir_fd)
+                else:
+                    steps.drop(temporary, dir_fd)
         self.identity = made
 
     def delete(self) -> bool:
@@ -136,11 +122,12 @@ class DurableFile:
             self._sync_names(dir_fd)
         return True
 
-    def _put(self, temporary: str, made: Identity, dir_fd: int) -> None:
+    def _put(self, temporary: str, made: Identity, dir_fd: int) -> bool:
+        """Give the name to the new content; whether `temporary` has the old one now."""
         if not steps.exchange(temporary, self.name, dir_fd):
             self.identity = made  # the old content is gone: the next save has to expect this one
             self._sync_names(dir_fd)
-            return
+            return False
         if self._look(temporary, dir_fd) != self.identity:
             self._put_back(temporary, made, dir_fd)
             raise FileChanged(str(self.directory.path(self.name)))
@@ -151,6 +138,7 @@ class DurableFile:
             self._put_back(temporary, made, dir_fd)
             self._sync_undone(dir_fd)
             raise
+        return True
 
     def _put_back(self, temporary: str, made: Identity, dir_fd: int) -> None:
         """Give the name back to what came out; then `temporary` is ours to drop.
@@ -173,19 +161,25 @@ class DurableFile:
             self.identity = before
 
     def _write_temporary(self, data: bytes, dir_fd: int) -> tuple[str, Identity]:
-        temporary, fd = steps.new_temporary(
-            dir_fd, self.name.rpartition(".")[0] or self.name, _MODE
-        )
+        temporary = self._temporary(dir_fd)
         try:
             try:
-                steps.write_all(fd, data, 0)
-                self._sync(fd)
-                return temporary, identity_of(os.fstat(fd))
+                steps.write_all(temporary.fd, data, 0)
+                if temporary.size_bytes > len(data):
+                    effects.current.truncate(temporary.fd, len(data))
+                self._sync(temporary.fd)
+                return temporary.name, identity_of(os.fstat(temporary.fd))
             finally:
-                os.close(fd)
+                os.close(temporary.fd)
         except BaseException:
-            steps.drop(temporary, dir_fd)
+            steps.drop(temporary.name, dir_fd)
             raise
+
+    def _temporary(self, dir_fd: int) -> Temporary:
+        stem = self.name.rpartition(".")[0] or self.name
+        if self.spares is not None:
+            return self.spares.open(stem, _MODE, dir_fd)
+        return Temporary(*steps.new_temporary(dir_fd, stem, _MODE))
 
     def _descriptor(self) -> AbstractContextManager[int]:
         if self.dir_fd is None:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from signal import SIGURG
 from typing import BinaryIO
 
 from attrs import field, frozen
 
 from . import effects, steps
 from .directory import OWN_STEM, open_regular
-
-_SETLEASE: int | None = getattr(fcntl, "F_SETLEASE", None)  # Linux has it, and macOS has not
 
 #: The names from a directory down to what is meant. Any names that the system allows.
 Parts = tuple[str, ...]
@@ -203,22 +199,3 @@ def _move_after_a_look(src: str, dst: str, src_fd: int, dst_fd: int) -> None:
         os.stat(dst, dir_fd=dst_fd, follow_symlinks=False)
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), dst)
     effects.current.replace(src, dst, src_dir_fd=src_fd, dst_dir_fd=dst_fd)
-
-
-def has_writer(file: BinaryIO) -> bool:
-    """Whether anybody on this machine has the file open for writing, as far as that can be known.
-
-    A read lease is only given on a file that nobody writes. It is given back at once: whoever
-    opens the file for writing meanwhile waits for that instant. Not known on macOS, on most
-    network file systems, and of other people's files where we are not root: False.
-    """
-    if _SETLEASE is None:
-        return False
-    try:
-        # The signal for whoever holds a lease would end the process; this one is ignored.
-        fcntl.fcntl(file, fcntl.F_SETSIG, SIGURG)
-        fcntl.fcntl(file, _SETLEASE, fcntl.F_RDLCK)
-    except OSError as error:
-        return error.errno == errno.EAGAIN
-    fcntl.fcntl(file, _SETLEASE, fcntl.F_UNLCK)
-    return False

@@ -50,6 +50,12 @@ def new_file(name: str, dir_fd: int, mode: int) -> int:
     return effects.current.open(name, flags, mode, dir_fd=dir_fd)
 
 
+def open_again(name: str, dir_fd: int) -> int:
+    """A descriptor to write and read a file that is there: no link is followed."""
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
+    return effects.current.open(name, flags, dir_fd=dir_fd)
+
+
 def is_temporary(name: str, stem: str) -> bool:
     """Whether `new_temporary` makes such names for `stem`."""
     numbers = name.removeprefix(f".{stem}.")

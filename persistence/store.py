@@ -15,7 +15,15 @@ from ..errors import (
     TaskFileDeleted,
     TaskFileEdited,
 )
-from ..files import Directory, DurableFile, Identity, SharedSync, read_whole, written_at
+from ..files import (
+    Directory,
+    DurableFile,
+    Identity,
+    SharedSync,
+    SpareFiles,
+    read_whole,
+    written_at,
+)
 from ..statemachine import Task
 from .converter import TASK_ID, TaskConverter
 
@@ -167,6 +175,8 @@ class TaskStore:
     dir_fd: int | None = None
     #: Tasks that are saved at the same time share the fsync of the directory.
     shared: SharedSync = field(factory=SharedSync, eq=False, repr=False)
+    #: What saves have left over; only the owner, whose the descriptor is, writes over it.
+    spares: SpareFiles = field(factory=SpareFiles, init=False, eq=False, repr=False)
 
     def task_file(self, task_id: str) -> TaskFile:
         """The file of this task, there or not.
@@ -179,7 +189,8 @@ class TaskStore:
 
     def _durable_file(self, task_id: str) -> DurableFile:
         name, durable = task_id + _SUFFIX, self.directory.durable
-        return DurableFile(self.directory, name, durable, self.dir_fd, self.shared)
+        spares = None if self.dir_fd is None else self.spares
+        return DurableFile(self.directory, name, durable, self.dir_fd, self.shared, spares)
 
     def _read(self, task_id: str) -> tuple[bytes, Identity]:
         """The content of a task's file, and which state of it that is; `task_id` is one."""
@@ -238,6 +249,11 @@ class TaskStore:
     def sweep(self) -> list[str]:
         """Remove what killed runs left half written; only the owner may. Returns the names."""
         return self.directory.remove_where("", lambda name: bool(_TEMPORARY.fullmatch(name)), ".")
+
+    def close(self) -> None:
+        """Remove what saves have left over; only the owner may, as long as it is the owner."""
+        if self.dir_fd is not None:
+            self.spares.close(self.dir_fd)
 
     def _stems(self) -> list[str]:
         names = [name for name in self.directory.names() if name.endswith(_SUFFIX)]

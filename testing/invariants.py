@@ -69,7 +69,7 @@ class Invariants(World):
         if not hasattr(self.stepped, "engine"):
             return
         settings = self.stepped.settings
-        files = {*settings.tasks.iterdir()} - self._damaged.keys()
+        files = {*settings.tasks.iterdir()} - self._damaged.keys() - self._spare_files()
         assert files <= {self._file(task) for task in tasks}, f"files of no task: {files}"
         uploads = {*settings.uploads.iterdir()} - self._orphans
         assert uploads <= {self._own(task) for task in tasks}, f"data of no task: {uploads}"

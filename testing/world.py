@@ -232,10 +232,16 @@ class World(RuleBasedStateMachine):
         self._let_workers_end()
         settings = self.stepped.settings
         files = {*settings.tasks.iterdir(), *settings.uploads.iterdir()} - self._orphans
-        left = [*files, *self.engine.tasks(), *self.leftovers()]
+        left = [*files - self._spare_files(), *self.engine.tasks(), *self.leftovers()]
         self.stepped.kill()
         self._heard_what_was_told()
         assert not left, f"left behind: {left}"
+
+    def _spare_files(self) -> set[Path]:
+        """What the engine keeps for the next saves."""
+        return {
+            self.stepped.settings.tasks / name for name in self.engine._table.store.spares.names
+        }
 
     def _let_workers_end(self) -> None:
         self.stepped.settle()

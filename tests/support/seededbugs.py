@@ -27,6 +27,7 @@ MANY_ERRORS = f"{_MANY}::test_an_error_at_every_effect_of_many[many]"
 _KILLED = "tests/integration/killed/test_killed_tasks.py"
 _INTERRUPTS = "tests/unit/test_interrupts.py"
 _SYNCING = "tests/unit/files/test_files_syncing.py"
+_SPARES = "tests/unit/files/test_files_spares.py"
 _DISPATCHER = "tests/unit/engine/test_dispatcher.py"
 LEFTOVERS = (
     "tests/unit/files/test_files_durable.py"
@@ -51,8 +52,8 @@ BUGS = (
     Bug(
         "save: the file is not synced",
         "files/durable.py",
-        "steps.write_all(fd, data, 0)\n                self._sync(fd)\n",
-        "steps.write_all(fd, data, 0)\n",
+        "                self._sync(temporary.fd)\n",
+        "",
         (IMAGES,),
     ),
     Bug(
@@ -63,6 +64,56 @@ BUGS = (
         "        try:\n            pass\n        except BaseException:\n"
         "            # The file must",
         (IMAGES,),
+    ),
+    Bug(
+        "spare files: one is written over that a reader has open",
+        "files/spares.py",
+        "                check_alone(fd)\n",
+        "",
+        (f"{_SPARES}::test_what_a_reader_has_open_stays_as_it_was",),
+    ),
+    Bug(
+        "spare files: one is written over that has another name",
+        "files/spares.py",
+        "                found.st_nlink == 1\n                and ",
+        "                ",
+        (f"{_SPARES}::test_a_hard_link_keeps_its_content",),
+    ),
+    Bug(
+        "spare files: one that somebody replaced is written over",
+        "files/spares.py",
+        "                and identity_of(found) == identity\n",
+        "",
+        (f"{_SPARES}::test_a_spare_file_that_is_not_as_it_was_is_not_used",),
+    ),
+    Bug(
+        "spare files: a mode that a person gave goes to another task",
+        "files/spares.py",
+        "                and _kind_of(found) == self._kind\n",
+        "",
+        (f"{_SPARES}::test_a_mode_that_a_person_gave_goes_to_no_other_file",),
+    ),
+    Bug(
+        "spare files: the end of a longer record stays",
+        "files/durable.py",
+        "                if temporary.size_bytes > len(data):\n"
+        "                    effects.current.truncate(temporary.fd, len(data))\n",
+        "",
+        (f"{_SPARES}::test_a_shorter_content_leaves_nothing_of_a_longer_one",),
+    ),
+    Bug(
+        "spare files: one is given whose names are not synced",
+        "files/durable.py",
+        "            before, spare = self.identity, False\n",
+        "            before, spare = self.identity, True\n",
+        (f"{_SPARES}::test_a_file_whose_names_could_not_be_synced_is_no_spare_one",),
+    ),
+    Bug(
+        "spare files: they stay behind when the engine is closed",
+        "persistence/store.py",
+        "            self.spares.close(self.dir_fd)\n",
+        "            pass\n",
+        (KILL,),
     ),
     Bug(
         "create: the directory is not synced",
@@ -153,12 +204,12 @@ BUGS = (
     Bug(
         "a descriptor leaks when a save fails",
         "files/durable.py",
-        "                return temporary, identity_of(os.fstat(fd))\n"
+        "                return temporary.name, identity_of(os.fstat(temporary.fd))\n"
         "            finally:\n"
-        "                os.close(fd)\n",
-        "                made = identity_of(os.fstat(fd))\n"
-        "                os.close(fd)\n"
-        "                return temporary, made\n"
+        "                os.close(temporary.fd)\n",
+        "                made = identity_of(os.fstat(temporary.fd))\n"
+        "                os.close(temporary.fd)\n"
+        "                return temporary.name, made\n"
         "            finally:\n"
         "                pass\n",
         (ERRORS,),
@@ -317,12 +368,14 @@ BUGS = (
     Bug(
         "group commit: the exchange comes before the sync of the temporary",
         "files/durable.py",
-        "            temporary, made = self._write_temporary(data, dir_fd)\n            try:\n"
-        "                self._put(temporary, made, dir_fd)\n",
+        "            temporary, made = self._write_temporary(data, dir_fd)\n"
+        "            before, spare = self.identity, False\n            try:\n"
+        "                spare = self._put(temporary, made, dir_fd)\n",
         "            durable, self.durable = self.durable, False\n"
         "            temporary, made = self._write_temporary(data, dir_fd)\n"
-        "            self.durable = durable\n            try:\n"
-        "                self._put(temporary, made, dir_fd)\n"
+        "            self.durable = durable\n"
+        "            before, spare = self.identity, False\n            try:\n"
+        "                spare = self._put(temporary, made, dir_fd)\n"
         "                fd = open_regular(self.name, dir_fd, self.name)\n"
         "                self._sync(fd)\n                os.close(fd)\n",
         (IMAGES,),
@@ -388,8 +441,8 @@ BUGS = (
     Bug(
         "many at once: what a failed sync undoes is not synced",
         "files/durable.py",
-        "            self._sync_undone(dir_fd)\n            raise\n\n    def _put_back",
-        "            raise\n\n    def _put_back",
+        "            self._sync_undone(dir_fd)\n            raise\n        return True\n",
+        "            raise\n        return True\n",
         (MANY_REFUSED,),
     ),
     Bug(

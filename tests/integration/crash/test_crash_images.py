@@ -12,15 +12,15 @@ from crashprogram import program
 
 #: Fewer different disks than these would mean that effects are not recorded any more.
 LEAST_IMAGES = {
-    "song": 1500,
-    "unannounced": 1500,
-    "without links": 1500,
+    "song": 1100,
+    "unannounced": 1100,
+    "without links": 1100,
     "artwork": 1000,
-    "album": 600,
-    "detours": 1500,
+    "album": 380,
+    "detours": 1000,
     "archive": 2000,
     "archive detours": 2000,
-    "take-over": 800,
+    "take-over": 600,
 }
 
 

@@ -14,7 +14,7 @@ import pytest
 from crashprogram import program
 
 #: Fewer effect calls than these would mean that not all tasks go their whole way any more.
-LEAST_CALLS = 280
+LEAST_CALLS = 240
 #: Fewer different disks would mean that effects are not recorded any more.
 LEAST_IMAGES = {"many": 8000, "many mixed": 6000}
 DRAWN = ["many drawn 1", "many drawn 2", "many drawn 3", "many drawn 4"]
