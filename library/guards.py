@@ -46,6 +46,8 @@ class GuardedFile:
 
     file: BinaryIO
     size_bytes: int = field(init=False)
+    #: Where it stands: `file.tell()` would be a call of the system for each read.
+    _at: int = field(default=0, init=False)
     _bytes_left: int = field(default=READ_LIMIT_BYTES, init=False)
     _calls_left: int = field(default=READ_LIMIT_CALLS, init=False)
     #: The disk's own error: mutagen turns it into one about the content.
@@ -56,23 +58,26 @@ class GuardedFile:
         self.file.seek(0)
 
     def read(self, size: int = -1) -> bytes:
-        rest_bytes = max(0, self.size_bytes - self.file.tell())
+        rest_bytes = max(0, self.size_bytes - self._at)
         wanted_bytes = rest_bytes if size < 0 else min(size, rest_bytes)
         self._bytes_left -= wanted_bytes
         self._calls_left -= 1
         if self._bytes_left < 0 or self._calls_left < 0:
             raise Refused("its tags are too large")
         try:
-            return self.file.read(wanted_bytes)
+            data = self.file.read(wanted_bytes)
         except OSError as error:
             self.disk_error = error
             raise
+        self._at += len(data)
+        return data
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self.file.seek(offset, whence)
+        self._at = self.file.seek(offset, whence)
+        return self._at
 
     def tell(self) -> int:
-        return self.file.tell()
+        return self._at
 
 
 class GuardedID3(mutagen.id3.ID3):

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .door import Door
 from .hosts import host_allowed, is_foreign, through_proxies
+from .pauses import Pauses
 from .problems import Problem, problem_response
 from .tus.headers import VERSION as TUS_VERSION
 
@@ -179,6 +180,8 @@ class _Exchange:
     begun: bool = field(default=False, init=False)
     #: It is refused, and longer than is read.
     lingers: bool = field(default=False, init=False)
+    #: How long its body may pause; None before the first piece was waited for.
+    pauses: Pauses | None = field(default=None, init=False)
 
     async def run(self, refusal: Problem | Response | None) -> None:
         if isinstance(refusal, Problem):
@@ -196,17 +199,20 @@ class _Exchange:
             await problem_response(Problem(500, "ServerError", detail))(
                 self.scope, self.receive, self._send
             )
+        finally:
+            if self.pauses is not None:
+                self.pauses.close()
 
     async def _receive(self) -> Message:
         """The next piece of the body, which may not be waited for for ever."""
         if self.whole:
             return await self.receive()
-        pause_s = self.gate.door.settings.body_pause_s
+        if self.pauses is None:
+            self.pauses = Pauses(self.gate.door.settings.body_pause_s)
         try:
-            async with asyncio.timeout(pause_s):
-                message = await self.receive()
+            message = await self.pauses.bound(self.receive())
         except TimeoutError:
-            detail = f"nothing came for {pause_s:g} s"
+            detail = f"nothing came for {self.pauses.pause_s:g} s"
             raise Problem(408, "BodyTooSlow", detail, headers={"Connection": "close"}) from None
         self.begun, self.whole = True, not message.get("more_body", False)
         self.gate.door.metrics.received(len(message.get("body", b"")))

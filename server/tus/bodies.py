@@ -12,6 +12,7 @@ from typing import Self
 from attrs import define, field
 from starlette.types import Receive
 
+from ..pauses import Pauses
 from ..problems import Problem
 
 #: So many bytes are written at once.
@@ -49,6 +50,7 @@ class Body:
     _changed: asyncio.Event = field(factory=asyncio.Event, init=False)
     _room: asyncio.Event = field(factory=asyncio.Event, init=False)
     _pump: asyncio.Task[None] | None = field(default=None, init=False)
+    _patience: Pauses = field(factory=lambda: Pauses(_PATIENCE_S), init=False)
 
     async def __aenter__(self) -> Self:
         if not self._asks_first:
@@ -65,6 +67,7 @@ class Body:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._patience.close()
         if self._pump is not None:
             self._pump.cancel()
             with suppress(asyncio.CancelledError):
@@ -87,8 +90,21 @@ class Body:
 
     async def is_empty(self) -> bool:
         """Waits for the first byte, or for the end."""
-        await self._wait_for(1, None)
+        await self._wait_for(1)
         return not self._size
+
+    async def comes_soon(self, most_bytes: int) -> bool:
+        """Waits for a little while; whether all of it is there then, and no more than wanted."""
+        if not self._asks_first:
+            await self._wait_a_while(PIECE_BYTES)
+        is_whole = self._ended and not (self.dropped or self.superseded or self.error)
+        return is_whole and 0 < self._size <= most_bytes
+
+    def take(self) -> list[bytes]:
+        """What is there."""
+        parts, self._parts, self._size = self._parts, [], 0
+        self._room.set()
+        return parts
 
     async def pieces(self, most_bytes: int) -> AsyncIterator[list[bytes]]:
         """Its bytes, about 1 MiB at once, in as many parts as they came in; the last that may come
@@ -98,28 +114,28 @@ class Body:
             Problem: 413, there are more; those of them that were not yielded are dropped.
         """
         while True:
-            await self._wait_for(PIECE_BYTES, _PATIENCE_S)
+            await self._wait_for(1)
+            await self._wait_a_while(PIECE_BYTES)
             if self._size == most_bytes and not self._ended:
-                await self._wait_for(most_bytes + 1, None)
+                await self._wait_for(most_bytes + 1)
             if self._size > most_bytes:
                 raise Problem(413, "TooLong", "the body is longer than what is left of the upload")
             if not self._size:
                 if self._ended:
                     return
                 continue
-            parts = self._parts
             most_bytes -= self._size
-            self._parts, self._size = [], 0
-            self._room.set()
-            yield parts
+            yield self.take()
 
-    async def _wait_for(self, size: int, patience_s: float | None) -> None:
-        """Waits until so many bytes are there, until the end, or (with any byte) for so long."""
+    async def _wait_for(self, size: int) -> None:
+        """Waits until so many bytes are there, or until the end."""
         self._start()
-        await self._until(1)
+        await self._until(size)
+
+    async def _wait_a_while(self, size: int) -> None:
+        """As `_wait_for`, but not for long."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(patience_s):
-                await self._until(size)
+            await self._patience.bound(self._wait_for(size))
 
     async def _until(self, size: int) -> None:
         while not self._ended and self._size < size:

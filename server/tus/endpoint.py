@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from anyio import to_thread
@@ -19,7 +21,7 @@ from ..door import Door
 from ..problems import ANSWERED, Problem, problem_response
 from ..unfinished import Unfinished
 from . import headers as tus
-from .bodies import Body
+from .bodies import PIECE_BYTES, Body
 from .creation import METADATA_KEY, Announcement
 from .receiving import Receiving, refused
 from .running import Running
@@ -103,11 +105,18 @@ class TusEndpoint:
         has_body = await self._has_body(given, body)
         if (tus.body_size(given) or 0) > size:
             raise Problem(413, "TooLong", "the body is longer than Upload-Length")
-        record = await self._begin(announced)
-        location = f"{_base(request)}/{record.id}"
-        said = {"Location": location}
-        if has_body:
-            record, offset = await self._first_bytes(record, body, expected, location)
+        task_id = announced.task_id
+        if task_id is None:
+            task_id = self._door.engine.new_id()
+        said = {"Location": f"{_base(request)}/{task_id}"}
+        if not has_body:
+            record = await self._begin(announced, task_id)
+        elif await self._may_be_at_once(announced, expected, given, body):
+            record = await self._begin_with_all(announced, task_id, body, said["Location"])
+            said["Upload-Offset"] = str(self._offset(record))
+        else:
+            record = await self._begin(announced, task_id)
+            record, offset = await self._first_bytes(record, body, expected, said["Location"])
             said["Upload-Offset"] = str(offset)
         said |= await self._expiry(record)
         return Response(status_code=201, headers=said)
@@ -128,27 +137,56 @@ class TusEndpoint:
             raise _wrong_type()
         return True
 
-    async def _begin(self, announced: Announcement) -> Any:
-        task_id = announced.task_id
-        if task_id is None:
-            task_id = self._door.engine.new_id()
+    async def _begin(self, announced: Announcement, task_id: str) -> Any:
+        with self._reserved(announced, task_id):
+            return await to_thread.run_sync(announced.begin, self._door, self._uploads, task_id)
+
+    @contextmanager
+    def _reserved(self, announced: Announcement, task_id: str) -> Iterator[None]:
+        """The block makes the upload, or raises."""
         new = self._unfinished.reserve(task_id, announced.size)
         try:
-            begin = announced.begin
-            record = await to_thread.run_sync(begin, self._door, self._uploads, task_id)
+            yield
         except BaseException:
             if new:
                 self._unfinished.forget(task_id)
             raise
         self._door.removals.discard(task_id)
-        return record
+
+    async def _may_be_at_once(
+        self, announced: Announcement, expected: tus.Checksum | None, given: Headers, body: Body
+    ) -> bool:
+        """Whether a new upload can be made with all its bytes, for they are there."""
+        size = tus.body_size(given)
+        if announced.task_id is not None or expected is not None or size is None:
+            return False
+        return size <= PIECE_BYTES and await body.comes_soon(announced.size)
+
+    async def _begin_with_all(
+        self, announced: Announcement, task_id: str, body: Body, location: str
+    ) -> Any:
+        """As `_begin` and `_first_bytes`, in one turn of a thread: it costs more than the bytes."""
+        parts, begun = body.take(), False
+
+        def act() -> Any:
+            nonlocal begun
+            announced.begin(self._door, self._uploads, task_id)
+            begun = True
+            return self._uploads.receive(task_id, parts, offset=0)
+
+        async with self._running.turn(task_id, body):
+            try:
+                with self._reserved(announced, task_id), self._refusals(task_id):
+                    return self._judged(await to_thread.run_sync(act))
+            except Problem as error:
+                if begun:
+                    await self._end_wrong(error, task_id, body, location)
+                raise
 
     async def _first_bytes(
         self, record: Any, body: Body, expected: tus.Checksum | None, location: str
     ) -> tuple[Any, int]:
-        """Takes the bytes that came with the announcement; a client that sends wrong ones would
-        not know where the upload is, so it goes.
-        """
+        """Takes the bytes that came with the announcement."""
         try:
             async with self._running.turn(record.id, body):
                 record = self._find(record.id)
@@ -156,11 +194,17 @@ class TusEndpoint:
                     return record, record.offset  # it goes on: the client is told where
                 return await self._take(record, 0, body, expected)
         except Problem as error:
-            if error.kind == "UploadFailed":
-                error.headers["Location"] = location
-            elif error.kind != "UploadLocked" and not (body.dropped or body.error):
-                await self._terminate(record.id)
+            await self._end_wrong(error, record.id, body, location)
             raise
+
+    async def _end_wrong(self, error: Problem, task_id: str, body: Body, location: str) -> None:
+        """A client that sends wrong bytes with the announcement would not know where the upload
+        is, so it goes.
+        """
+        if error.kind == "UploadFailed":
+            error.headers["Location"] = location
+        elif error.kind != "UploadLocked" and not (body.dropped or body.error):
+            await self._terminate(task_id)
 
     # -- HEAD ---------------------------------------------------------------------------------
 
@@ -193,10 +237,7 @@ class TusEndpoint:
             raise self._gone(task_id, was_there=True)
         if not isinstance(record, UploadTask) or record.file_size is None:
             raise self._gone(task_id)
-        if self._uploads.has_failed(record):
-            message = record.history[-1].message or "its bytes are not those that were announced"
-            raise Problem(460, "UploadFailed", message, state=record.state)
-        return record
+        return self._judged(record)
 
     def _gone(self, task_id: str, *, was_there: bool = False) -> Problem:
         """Of what a client removed, 404; of what ended by itself, 410."""
@@ -252,17 +293,27 @@ class TusEndpoint:
                 raise Problem(413, "TooLong", "the upload is complete")
             return record, at
         receiving = Receiving(self._uploads, record.id, at, record.file_size, body)
-        try:
+        with self._refusals(record.id):
             after, at = await receiving.run(expected)
+        return (record if after is None else self._judged(after)), at
+
+    @contextmanager
+    def _refusals(self, task_id: str) -> Iterator[None]:
+        """What the engine has against bytes, as a client is told."""
+        try:
+            yield
         except ChunkRefused as error:
-            self._find(record.id)  # it may be gone by now
+            self._find(task_id)  # it may be gone by now
             raise refused(error) from error
         except TaskNotFound:
-            raise self._gone(record.id) from None
-        if after is not None and self._uploads.has_failed(after):
-            message = after.history[-1].message or "its bytes are not those that were announced"
-            raise Problem(460, "UploadFailed", message, state=after.state)
-        return after or record, at
+            raise self._gone(task_id) from None
+
+    def _judged(self, record: Any) -> Any:
+        """The record after bytes came, unless they were the wrong ones."""
+        if self._uploads.has_failed(record):
+            message = record.history[-1].message or "its bytes are not those that were announced"
+            raise Problem(460, "UploadFailed", message, state=record.state)
+        return record
 
     # -- DELETE -------------------------------------------------------------------------------
 
