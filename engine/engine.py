@@ -25,6 +25,7 @@ from .notifications import (
     EntryCallback,
     Follower,
     Notifier,
+    Observer,
     Unsubscribe,
     Wanted,
 )
@@ -190,6 +191,18 @@ class Engine(Generic[T]):
         """
         self.check_open()
         return self._notifier.follow(callback, wanted)
+
+    def observe(self, observer: Observer) -> Unsubscribe:
+        """Calls `observer(notification)` at once, in the thread that changes the task.
+
+        For programs that keep count of all that happens, and would pay more for a thread of their
+        own than for what they do: the task is locked meanwhile, so the observer must take
+        microseconds, and must not call the engine. What it raises is logged. Notifications of one
+        task come in order; those of several tasks come from several threads at once. Returns a
+        function that ends it.
+        """
+        self.check_open()
+        return self._notifier.observe(observer)
 
     def on_enter(self, state: str, callback: EntryCallback) -> Unsubscribe:
         """Calls `callback(task)` after a task has entered `state` and the notification is out.

@@ -32,6 +32,8 @@ Unsubscribe = Callable[[], None]
 Follower = Callable[["Notification"], object]
 #: Whether a follower wants a notification.
 Wanted = Callable[["Notification"], bool]
+#: Gets each notification at once, in the thread that changes the task.
+Observer = Callable[["Notification"], object]
 
 #: So long entry callbacks wait for subscribers to have the notification first; then those are
 #: slow, and nobody waits for them until they have caught up.
@@ -173,6 +175,7 @@ class Notifier:
         self._lock = threading.Lock()
         # Replaced, never changed: read without the lock.
         self._subscribers: tuple[_Lane, ...] = ()
+        self._observers: tuple[Observer, ...] = ()
         self._on_enter: Mapping[str, tuple[_Lane, ...]] = {}
         self._on_refresh: tuple[_Lane, ...] = ()
 
@@ -181,6 +184,17 @@ class Notifier:
 
     def follow(self, callback: Follower, wanted: Wanted) -> Unsubscribe:
         return self._take_in(_Lane(_callable(callback), _callable(wanted)))
+
+    def observe(self, observer: Observer) -> Unsubscribe:
+        _callable(observer)
+        with self._lock:
+            self._observers = (*self._observers, observer)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._observers = tuple(one for one in self._observers if one is not observer)
+
+        return unsubscribe
 
     def _take_in(self, lane: _Lane) -> Unsubscribe:
         with self._lock:
@@ -232,12 +246,17 @@ class Notifier:
         """Puts a notification in every subscriber's line, then the callbacks that follow it."""
         followers = self._on_enter.get(entered, ()) if entered else ()
         refreshers = self._on_refresh if refresh else ()
-        subscribers = self._subscribers
-        if not (subscribers or followers or refreshers):
+        subscribers, observers = self._subscribers, self._observers
+        if not (subscribers or observers or followers or refreshers):
             return
         notification = Notification(
             name, record, message, self._chunk_size, self._gone, entered is not None
         )
+        for observer in observers:
+            try:
+                observer(notification)
+            except Exception:
+                _log.exception("the observer %r raised; the others go on", observer)
         subscribers = [one for one in subscribers if one.wanted is None or one.wanted(notification)]
         waited_for = [lane for lane in subscribers if not lane.slow]
         latch = _Latch(waited_for) if waited_for and (followers or refreshers) else None
@@ -259,6 +278,7 @@ class Notifier:
             entered = [lane for lanes in self._on_enter.values() for lane in lanes]
             lanes = [*self._subscribers, *entered, *self._on_refresh]
             self._subscribers, self._on_enter, self._on_refresh = (), {}, ()
+            self._observers = ()
         until_s = time.monotonic() + timeout_s
         for lane in lanes:
             lane.end()

@@ -47,7 +47,7 @@ def make_app(
     feed = Feed(settings.kept_events, settings.kept_event_bytes, write)
     metrics = Metrics(engine)
     feed.listen(metrics.noted)
-    feed.follow(engine)
+    feed.observe(engine)
     door = Door(
         engine=engine,
         settings=settings,

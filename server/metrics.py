@@ -11,9 +11,8 @@ from attrs import define, field
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from ..engine import Engine
-from ..statemachine import Role
-from .feed import Event
+from ..engine import Engine, Notification
+from ..statemachine import Role, Task
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 
@@ -65,15 +64,16 @@ class Metrics:
         """So many bytes of a body or a packet came in."""
         self._bytes.inc(size_bytes)
 
-    def noted(self, event: Event) -> None:
+    def noted(self, notification: Notification) -> None:
         """A listener of the feed."""
-        self._notifications.labels(event.name).inc()
-        if not getattr(event.status, "entered", False):
+        self._notifications.labels(notification.name).inc()
+        if not notification.entered:
             return
-        self._entries.labels(event.status["state"]).inc()
-        history = (event.status["task"] or {}).get("history") or []
-        if len(history) >= 2 and (stage := self._stages.get(history[-1]["from"])):
-            worked_s = history[-1]["time"] - history[-2]["time"]
+        self._entries.labels(notification.state).inc()
+        record = notification.record
+        history = record.history if isinstance(record, Task) else ()
+        if len(history) >= 2 and (stage := self._stages.get(history[-1].source)):
+            worked_s = history[-1].time - history[-2].time
             self._seconds.labels(stage).observe(max(worked_s, 0))
 
 

@@ -233,8 +233,10 @@ class _Client:
             if batch is None:
                 raise _Ended(_TOO_SLOW)
             for event in batch:
-                if event.name == CHUNK_REQUEST and event.status["taskid"] is not None:
-                    self._asked.put(event.status["taskid"], event.status["offset"] or 0)
+                if event.name == CHUNK_REQUEST:
+                    status = event.status
+                    if status["taskid"] is not None:
+                        self._asked.put(status["taskid"], status["offset"] or 0)
                 for packet in await self.hub.notices.packets(event):
                     await self._send(packet)
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from attrs import define, field
 
-from ..engine import Engine
+from ..engine import Engine, Notification
 from ..errors import InvalidTaskFile, TaskNotFound
 from ..statemachine import UploadTask
 from ..uploads import Uploads
-from .feed import Event, Feed
+from .feed import Feed
 from .problems import Problem
 from .settings import ServerSettings
 
@@ -33,15 +33,15 @@ class Unfinished:
             if task.state == self._uploads.state and isinstance(task, UploadTask):
                 self._sizes[task.id] = task.file_size or 0
 
-    def _noted(self, event: Event) -> None:
-        task = event.status.get("task")
-        if task is None:
-            return
+    def _noted(self, notification: Notification) -> None:
+        record = notification.record
+        if not isinstance(record, UploadTask):
+            return  # a program says something of a task
         with self._lock:
-            if task.get("state") == self._uploads.state:
-                self._sizes[task["id"]] = task.get("filesize") or 0
+            if record.state == self._uploads.state:
+                self._sizes[record.id] = record.file_size or 0
             else:
-                self._sizes.pop(task.get("id"), None)
+                self._sizes.pop(record.id, None)
 
     def reserve(self, task_id: str, size: int) -> bool:
         """Counts an upload that is about to be made; False where it counts already.

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 from enginekit import PLAYED, begin, upload, wait_gone
+from musictasks.engine import Notification
 from musictasks.engine.entry import Waiter
 from musictasks.errors import (
     EngineClosed,
@@ -522,6 +523,31 @@ def test_a_follower_gets_the_notifications_that_it_wants(opened: Open):
     assert {one.state for _, one in chunks if isinstance(one, MusicTask)} == {"waitforchunk"}
     assert told == ("StateUpdate", ready)
     assert last == ("entered", "readyforintegration")
+
+
+def test_an_observer_hears_at_once(opened: Open, caplog: pytest.LogCaptureFixture):
+    """In the thread that changes the task, before the call returns; its errors are its own."""
+    told: list[tuple[str, str | None, int]] = []
+
+    def fails(one: Notification) -> None:
+        raise RuntimeError(one.name)
+
+    engine = opened()
+    engine.observe(fails)
+    end = engine.observe(lambda one: told.append((one.name, one.state, threading.get_ident())))
+    task, here = begin(engine), threading.get_ident()
+    assert told == [("ChunkRequest", "waitforchunk", here)]
+    assert "the others go on" in caplog.text
+    engine.annotate(task.id, {"artist": "A"})
+    assert told[1:] == [("StateUpdate", "waitforchunk", here)]
+    end()
+    engine.annotate(task.id, {"artist": "B"})
+    assert len(told) == 2
+    with pytest.raises(TypeError, match="a callback is a function"):
+        engine.observe(None)  # pyright: ignore[reportArgumentType]
+    engine.close()
+    with pytest.raises(EngineClosed):
+        engine.observe(fails)
 
 
 def test_on_enter_comes_after_the_notification(opened: Open):
