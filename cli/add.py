@@ -95,15 +95,22 @@ def carry_out(
         return Report()
     # What was imported stays: else each full collection of garbage would look at all of it.
     gc.freeze()
-    with display:
-        engine = open_engine(settings)
-        try:
-            if watch is not None:
-                watch.follow(engine)  # before it starts: what it recovers is seen, too
-            with engine:
-                return bring(plan, engine, display, exclusive=True)
-        finally:
-            engine.close()
+    try:
+        with display:
+            return _bring(plan, settings, display, watch)
+    finally:
+        gc.unfreeze()  # of the caller, who may go on
+
+
+def _bring(plan: Plan, settings: Settings, display: Display, watch: Watch | None) -> Report:
+    engine = open_engine(settings)
+    try:
+        if watch is not None:
+            watch.follow(engine)  # before it starts: what it recovers is seen, too
+        with engine:
+            return bring(plan, engine, display, exclusive=True)
+    finally:
+        engine.close()
 
 
 def _show_plan(console: Console, plan: Plan) -> None:

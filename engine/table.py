@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 
 #: So many of the tasks that were removed last are kept, in memory, for `wait`.
 _REMOVED_KEPT = 1000
+#: From so many tasks on, the garbage collector is spared the look through them after the start.
+_MANY = 1000
 
 #: Gets each record that was loaded, and returns the one that counts.
 TakeOver = Callable[[Task], Task]
@@ -150,7 +152,7 @@ class Table:
         """Takes in all tasks of the directory, once, before the start."""
         self.store.sweep()
         self.watch.begin(time.monotonic())
-        with _no_collection():
+        with _no_collection(self.entries):
             for loaded in self.store.load_all():
                 if isinstance(loaded, InvalidTaskFile):
                     self.refuse(loaded)
@@ -218,7 +220,7 @@ class Table:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def _no_collection(loaded: Sized) -> Iterator[None]:
     """All that is loaded stays: to look through it for garbage, again and again, finds nothing."""
     enabled = gc.isenabled()
     gc.disable()
@@ -227,7 +229,8 @@ def _no_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-            if gc.get_freeze_count() == 0:
+            # To ask for the count, all that is frozen is counted: a few tasks are not worth it.
+            if len(loaded) >= _MANY and gc.get_freeze_count() == 0:
                 # Both together make all that there is old; else the next two collections of what
                 # is young would look through all tasks.
                 gc.freeze()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import shutil
 import signal
@@ -84,6 +85,13 @@ def test_again(library, album, add):
     assert library.content == content
     changed = [path for path, stamp in stamps.items() if path.stat().st_mtime_ns != stamp]
     assert changed == []
+
+
+def test_a_caller_who_goes_on_has_its_garbage_collected(album, add):
+    """Nothing stays frozen: else each later start of an engine would count all of it."""
+    before = gc.get_freeze_count()
+    assert add(album)[0] == 0
+    assert (before, gc.get_freeze_count()) == (0, 0)
 
 
 def test_one_file_later(library, album, add):
