@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import logging
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from os import PathLike
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -20,12 +24,18 @@ from .app import make_app
 from .connections import Listener, watched
 from .settings import ServerSettings
 
+_log = logging.getLogger(__name__)
+
 #: So long requests under way may go on when the server stops.
 GRACE_S = 5
 
 
 class DoorServer(uvicorn.Server):
-    """A server of one app; it ends streams of events itself, which would otherwise never end."""
+    """A server of one app; it ends streams of events itself, which would otherwise never end.
+
+    It stops at once. Uvicorn looks ten times a second whether it shall, and then waits at least
+    0.1 s for its connections.
+    """
 
     def __init__(
         self,
@@ -37,6 +47,7 @@ class DoorServer(uvicorn.Server):
     ) -> None:
         self._door = app.state.door
         self._listeners: list[Listener] = []
+        self._wake: Callable[[], object] = int
         config = uvicorn.Config(
             app,
             http=watched(settings.body_pause_s, self._established),
@@ -69,9 +80,40 @@ class DoorServer(uvicorn.Server):
         for listener in self._listeners:
             listener.established(fd)
 
+    def stop(self) -> None:
+        """Ends `run`, from any thread; requests under way have `GRACE_S`."""
+        self.should_exit = True
+        with suppress(RuntimeError):  # its loop has ended
+            self._wake()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self.stop()
+
+    async def main_loop(self) -> None:
+        loop, woken = asyncio.get_running_loop(), asyncio.Event()
+        self._wake = partial(loop.call_soon_threadsafe, woken.set)
+        while not await self.on_tick(0):  # which makes the header `Date` anew, each second
+            with suppress(TimeoutError):
+                await asyncio.wait_for(woken.wait(), 1)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._door.feed.close()
-        await super().shutdown(sockets)
+        for listening in (*self.servers, *(sockets or ())):
+            listening.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        try:
+            async with asyncio.timeout(GRACE_S):
+                while (state.connections or state.tasks) and not self.force_exit:
+                    await asyncio.sleep(0.005)
+                for server in self.servers:
+                    await server.wait_closed()
+        except TimeoutError:
+            _log.warning("%d requests were cut off, as the server stops", len(state.tasks))
+            for task in state.tasks:
+                task.cancel("the server stops")
 
 
 def serve(

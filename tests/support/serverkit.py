@@ -75,7 +75,7 @@ def serving(
             wait_until(lambda: server.started or not thread.is_alive())
             yield Served(address_of(listener).rstrip("/"), engine, app)
         finally:
-            server.should_exit = True
+            server.stop()
             thread.join(30)
             assert not thread.is_alive(), "the server does not stop"
 
