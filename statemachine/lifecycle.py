@@ -70,10 +70,17 @@ class Lifecycle:
     def check(self) -> None:
         """Checks the whole: every state can be reached, and from every state one gets out.
 
+        It is looked at once; a lifecycle never changes.
+
         Raises:
             LifecycleError: It names the state.
         """
+        _ = self._is_whole
+
+    @cached_property
+    def _is_whole(self) -> bool:
         _check_ways(self)
+        return True
 
     @cached_property
     def edges(self) -> tuple[Edge, ...]:
