@@ -9,6 +9,7 @@ SQLite's own writes are not recorded: the database is taken as it was at that mo
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import stat
@@ -87,6 +88,7 @@ class Recording(Struck):
         self._database, self._told = database, told
         self._nodes: dict[int, int] = {}
         self._numbers = itertools.count()
+        self._disks = set[tuple[object, ...]]()
         self.root = self._scan(root)
         self.base = dict(self.contents)
 
@@ -197,7 +199,10 @@ class Recording(Struck):
         self._put(dir_fd, {name: None})
 
     def images(self, cut: Cut) -> Iterator[Image]:
-        """The disks that a power cut at this instant could leave; some may be the same."""
+        """The disks that a power cut at this instant could leave.
+
+        Not those that another cut left at which as much was told; still, some may be the same.
+        """
         names: dict[int, dict[str, int | None]] = defaultdict(dict)
         names.update({node: dict(found) for node, found in self.base_names.items()})
         open_names: list[Operation] = []
@@ -220,10 +225,19 @@ class Recording(Struck):
             found = {node: dict(entries) for node, entries in names.items()}
             for operation in itertools.chain(*itertools.compress(undecided, chosen)):
                 found[operation.node].update(operation.names or {})
+            entries = frozenset(
+                (node, name, below)
+                for node, names_there in found.items()
+                for name, below in names_there.items()
+                if below is not None
+            )
             for data in _variants(durable, latest):
-                image = Image()
-                self._fill(image, found, data, self.root, "")
-                yield image
+                disk = (cut.told, cut.database, entries, frozenset(data.items()))
+                if disk not in self._disks:
+                    self._disks.add(disk)
+                    image = Image()
+                    self._fill(image, found, data, self.root, "")
+                    yield image
 
     def _fill(
         self,
@@ -276,10 +290,18 @@ def _variants(durable: dict[int, bytes], latest: dict[int, bytes]) -> Iterator[d
     yield whole
     yield durable
     for node, data in latest.items():
-        old = durable.get(node, b"")
-        # What was durable and is not written over stays: an upload grows at its end.
-        sure = len(os.path.commonprefix([old, data]))  # noqa: RUF071 - of bytes, not of paths
-        half = (sure + len(data)) // 2
-        zeroed = data[:sure] + bytes(len(data) - sure)
-        for torn in (old, data[:half], data[:half] + bytes(len(data) - half), zeroed):
+        for torn in _torn(durable.get(node, b""), data):
             yield {**whole, node: torn}
+
+
+@functools.cache
+def _torn(old: bytes, data: bytes) -> tuple[bytes, ...]:
+    """What there may be of a file that is being written, but for all of it.
+
+    Remembered: it is asked for at each cut until the file is synced.
+    """
+    # What was durable and is not written over stays: an upload grows at its end.
+    sure = len(os.path.commonprefix([old, data]))  # noqa: RUF071 - of bytes, not of paths
+    half = (sure + len(data)) // 2
+    zeroed = data[:sure] + bytes(len(data) - sure)
+    return old, data[:half], data[:half] + bytes(len(data) - half), zeroed

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -56,6 +56,11 @@ def _sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
+@functools.cache
+def _sha1(data: bytes) -> str:
+    return hashlib.sha1(data).hexdigest()
+
+
 @define
 class Power:
     """One recorded way, and its judge."""
@@ -68,10 +73,17 @@ class Power:
     recording: Recording = field(init=False)
     room: Room = field(init=False)
 
+    #: Reads a task file. Remembered: most are the same on most of the disks.
+    load: Callable[[bytes, str], Any] = field(init=False)
+
     #: The effect that the disk refuses, once; what it should have made durable is not.
     refused: int | None = None
     #: The fsyncs that several saves shared.
     shared: list[int] = field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        uploads = RelativePaths(self.lane.root / "data/uploads")
+        self.load = functools.cache(make_converter(MUSIC, uploads).load)
 
     def record(self) -> None:
         room = self.room = self.lane.room()
@@ -130,15 +142,15 @@ class Power:
         """What such a disk must not hold, or must."""
         wrong: list[str] = []
         tasks: dict[str, Any] = {}
-        converter = make_converter(MUSIC, RelativePaths(self.lane.root / "data/uploads"))
         for name, data in image.files.items():
-            place = Path(name)
-            if place.parent == Path("data/tasks") and place.suffix == ".json":
+            directory, _, base = name.rpartition("/")
+            hidden = base.startswith(".")
+            if directory == "data/tasks" and base.endswith(".json"):
+                task_id = base.removesuffix(".json")
                 try:
-                    tasks[place.stem] = converter.load(data, place.stem)
+                    tasks[task_id] = self.load(data, task_id)
                 except InvalidTaskFile as error:
                     wrong.append(f"{error}: {data[:60]!r} of {len(data)} bytes")
-            hidden = place.name.startswith(".")
             in_music = name.startswith(("music/", "data/webdata/"))
             if in_music and not hidden and data != self.final.get(name, data):
                 wrong.append(f"{name} is torn: {len(data)} bytes")
@@ -159,7 +171,7 @@ class Power:
         """What a task's record says there is, and is not."""
         if task.state in _DATA_NEEDED and task.upload_path is not None:
             data = image.files.get(self._place(image, task, task.upload_path), b"")
-            if hashlib.sha1(data).hexdigest() != task.source_checksum:
+            if _sha1(data) != task.source_checksum:
                 yield f"{task.state}, but the upload's data are {len(data)} other bytes"
         if kept := self.lane.way.kept(task):
             data = image.files.get(self._place(image, task, str(task.upload_path)), b"")
