@@ -15,6 +15,7 @@ import shutil
 import sqlite3
 import stat
 import time
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing, suppress
 from functools import partial
@@ -318,6 +319,10 @@ def with_names(record: dict[str, Any], names: Mapping[str, str]) -> dict[str, An
     return record | {"state": other(record.get("state")), "history": history}
 
 
+#: By their lengths, the last contents of files that were looked at, with their hashes.
+_KNOWN: defaultdict[int, deque[tuple[bytes, str]]] = defaultdict(lambda: deque(maxlen=8))
+
+
 def tree(root: Path, of: str | None = None) -> dict[str, tuple[str, str]]:
     """Mode and SHA-256 of every file below, by relative path; directories have no hash.
 
@@ -335,8 +340,19 @@ def _look(path: str, name: str, found: dict[str, tuple[str, str]]) -> None:
     status, digest = os.stat(path), ""  # noqa: PTH116
     if stat.S_ISREG(status.st_mode):
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123
-            digest = hashlib.sha256(file.read()).hexdigest()
+            digest = _sha256(file.read())
     found[name] = (stat.filemode(status.st_mode), digest)
+
+
+def _sha256(data: bytes) -> str:
+    """Most are the same each time: to compare them takes a tenth of hashing them."""
+    known = _KNOWN[len(data)]
+    for other, digest in known:
+        if other == data:
+            return digest
+    digest = hashlib.sha256(data).hexdigest()
+    known.append((data, digest))
+    return digest
 
 
 def _look_below(path: str, name: str, found: dict[str, tuple[str, str]]) -> None:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from attrs import Factory, define, evolve, frozen
-from crashkit import Room, Struck, descriptors, differences, fresh_copy, half, in_child, tree
+from attrs import Factory, define
+from crashkit import Room, Struck, descriptors, differences, fresh_copy, half, tree
 from crashways import FirstStart, Way
 from musictasks.engine.notifications import INTERNAL_ERROR
 from musictasks.files import using
 
-_KILLED = 77
 #: Who was told before a kill: task, state, keys of its annotations.
 Told = list[tuple[str, str, list[str]]]
 #: What each effect can be refused with; `short` takes half of the bytes, `full` refuses the rest.
@@ -29,12 +26,16 @@ _ERRORS = {
 _OTHER_ERRORS = ("EIO", "ENOSPC")
 
 
-@frozen
+@define(eq=False)
 class Remains:
     """What a process leaves that is killed: the library, and what it had told."""
 
     library: Path
     told: Told
+    #: As `_exactly` has it: where no effect changes anything, a kill after it leaves the same.
+    exactly: dict[str, tuple[object, ...]] = Factory(dict)
+    #: What was wrong after it, once that is known.
+    wrong: list[str] | None = None
 
     def shape(self) -> tuple[object, ...]:
         """What is the same of two runs; ids and the numbers in temporary names are not."""
@@ -133,150 +134,6 @@ Run = tuple[str, Callable[[Lane], list[str]]]
 def at_each_call(calls: list[str], run: Callable[[int, Lane], list[str]]) -> Iterator[Run]:
     for at, name in enumerate(calls, 1):
         yield f"{at} {name}", partial(run, at)
-
-
-# -- kill -----------------------------------------------------------------------------------------
-
-
-def kill(at: int, lane: Lane) -> list[str]:
-    """The process is killed at one effect; another one goes on."""
-    room = lane.room()
-    told = _killed(lane, room, at)
-    if isinstance(told, str):
-        return [told]
-    wrong = lane.half(room) + _not_on_disk(room, told)
-    return wrong + _goes_on(lane, lane.reopened())
-
-
-def kill_twice(at: int, lane: Lane) -> list[str]:
-    """The process that goes on is killed, too; the third one ends it."""
-    room = lane.room()
-    told = _killed(lane, room, at)
-    second = 1 + (at * 7) % max(len(lane.calls) - at, 8)
-    told_then = _killed(lane, lane.reopened(), second, may_end=True)
-    if isinstance(told, str) or isinstance(told_then, str):
-        return [str(told), str(told_then)]
-    return lane.half(room) + _goes_on(lane, lane.reopened())
-
-
-def kill_and_remove(at: int, lane: Lane) -> list[str]:
-    """The process is killed at one effect; the next does not try it again, and the task goes."""
-    room = lane.room()
-    told = _killed(lane, room, at)
-    wrong = [told] if isinstance(told, str) else []
-    room = lane.reopened()
-    # As after the last of more attempts: a stage that was at work has failed.
-    room.settings = evolve(room.settings, attempts=1)
-    effects = Struck()
-    effects.before = room.before
-    with using(effects):
-        room.open()
-        room.at_once([partial(room.engine.remove, task.id) for task in room.engine.tasks()])
-        room.close()
-    wrong += [f"left over: {name}" for name in room.leftovers()] + lane.half(room)
-    found = room.library()
-    for part in ("music", "artwork"):
-        files = {(name, digest) for name, (_, digest) in found[part].items() if digest}
-        wanted = {(name, digest) for name, (_, digest) in lane.wanted[part].items()}
-        wrong += [f"{part} holds {name}" for name, _ in files - wanted]
-    return wrong
-
-
-def _killed(lane: Lane, room: Room, at: int, *, may_end: bool = False) -> Told | str:
-    """What was told before the kill; or what went wrong with killing."""
-    if may_end:
-        return _really_killed(lane, room, at, may_end=True)
-    if not lane.remains and (wrong := _gather_remains(lane, at)):
-        return wrong
-    remains = lane.remains.pop(at)
-    shutil.rmtree(lane.root)
-    remains.library.rename(lane.root)
-    return remains.told
-
-
-def _gather_remains(lane: Lane, first: int) -> str | None:
-    """One run, of which what is there before an effect is kept: the same that a kill leaves.
-
-    So not each kill needs a run of its own. Returns what a real one leaves, if it is not the same.
-    """
-    room = lane.room()
-
-    def keep(number: int, name: str) -> None:
-        if number >= first and number in lane.struck:
-            copy = lane.root.with_name(f"{lane.root.name}-{number}")
-            _copy_as_it_is(lane.root, copy)
-            lane.remains[number] = Remains(copy, _told(room))
-
-    lane.run(room, Struck(keep))
-    middle = sorted(lane.remains)[len(lane.remains) // 2]
-    told = _really_killed(lane, lane.room(), middle)
-    if isinstance(told, str):
-        return told
-    real, kept = Remains(lane.root, told).shape(), lane.remains[middle].shape()
-    return None if real == kept else f"a kill before {middle} leaves {real}, and not {kept}"
-
-
-def _copy_as_it_is(library: Path, copy: Path) -> None:
-    """Two names of one file are two names of one file in the copy, too."""
-    copies: dict[int, str] = {}
-
-    def copy_file(source: str, target: str) -> str:
-        first = copies.setdefault(Path(source).stat().st_ino, target)
-        if first == target:
-            return shutil.copy2(source, target)
-        os.link(first, target)
-        return target
-
-    shutil.copytree(library, copy, copy_function=copy_file)
-
-
-def _told(room: Room) -> Told:
-    records = [task for _, task in room.told]
-    return [(r.id, r.state, sorted(r.annotations.keys() - {"progress"})) for r in records]
-
-
-def _really_killed(lane: Lane, room: Room, at: int, *, may_end: bool = False) -> Told | str:
-    said = lane.root.with_suffix(".told")
-    said.unlink(missing_ok=True)
-
-    def die(number: int, name: str) -> None:
-        if number == at:
-            said.write_text(json.dumps(_told(room)))
-            os._exit(_KILLED)
-
-    status = in_child(lambda: lane.run(room, Struck(die)), said)
-    if status == 0 and may_end:
-        return []
-    if status != _KILLED:
-        return f"no kill, but status {status}: {said.exists() and said.read_text()}"
-    return [tuple(one) for one in json.loads(said.read_text())]
-
-
-def _not_on_disk(room: Room, told: Told) -> list[str]:
-    """The states and annotations that a client was told of, and that the disk does not know."""
-    if not room.settings.tasks.is_dir():
-        return [f"told, but there are no tasks: {told}"] if told else []
-    on_disk, wrong = room.records_on_disk(), []
-    removed = {task_id for task_id, state, _ in told if state == "remove"}
-    for task_id, state, noted in told:
-        record = on_disk.get(task_id)
-        if record is None:
-            if task_id not in removed:
-                wrong.append(f"told of {state}, but there is no task file")
-        elif state not in {entry["to"] for entry in record["history"]}:
-            wrong.append(f"told of {state}, but the disk has {record['state']}")
-        elif not set(noted) <= set(record["annotations"]):
-            wrong.append(f"told of {noted}, but the disk has {record['annotations']}")
-    return wrong
-
-
-def _goes_on(lane: Lane, room: Room) -> list[str]:
-    ahead: list[str] = []
-    lane.run(room, Struck(), rested=lambda: ahead.extend(room.ahead_of_disk()))
-    raised = [f"raised: {error!r}" for error in room.raised]
-    told = {task.state for _, task in room.told}
-    detours = [f"went to {state}, as it need not" for state in told - lane.states]
-    return raised + detours + ahead[:1] + lane.wrong(room)
 
 
 # -- errors ---------------------------------------------------------------------------------------

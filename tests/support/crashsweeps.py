@@ -20,8 +20,9 @@ from typing import Any
 
 from attrs import frozen
 from crashactors import delete, delete_one, edit, garbage, rival
+from crashkills import kill, kill_and_remove, kill_twice
 from crashkit import PATIENCE_S, Room
-from crashruns import Lane, Run, at_each_call, errors, kill, kill_and_remove, kill_twice
+from crashruns import Lane, Run, at_each_call, errors
 from crashtakeover import WAYS
 from crashways import FirstStart, Way
 
