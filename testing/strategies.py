@@ -11,9 +11,10 @@ import attrs
 from attrs import evolve
 from hypothesis import strategies as st
 
-from ..persistence import TASK_ID, make_converter
+from ..persistence import TASK_ID, TaskConverter, make_converter
 from ..statemachine import (
     HISTORY_LIMIT,
+    Edge,
     HistoryEntry,
     JSONObject,
     Lifecycle,
@@ -44,6 +45,11 @@ _JSON = st.recursive(
 )
 _OBJECTS = st.dictionaries(_TEXT, _JSON, max_size=4)
 _IDS = st.from_regex(TASK_ID, fullmatch=True)
+_MAYBE_TEXT = st.none() | _TEXT
+_MAYBE_NUMBER = st.none() | _NUMBERS
+_ATTEMPTS = st.integers(1, 3)
+_COINS = st.booleans()
+_UNKNOWN = st.dictionaries(_TEXT.map("x-{}".format), _JSON, max_size=2)
 
 
 def events(lifecycle: Lifecycle) -> st.SearchStrategy[str]:
@@ -51,56 +57,81 @@ def events(lifecycle: Lifecycle) -> st.SearchStrategy[str]:
     return st.sampled_from((*lifecycle.events, "undeclared"))
 
 
-@st.composite
 def histories(
-    draw: st.DrawFn, lifecycle: Lifecycle, max_size: int = 12
-) -> tuple[HistoryEntry, ...]:
+    lifecycle: Lifecycle, max_size: int = 12
+) -> st.SearchStrategy[tuple[HistoryEntry, ...]]:
     """Walks in the declared graph from its beginning, as a record keeps them.
 
     They end in a state that can be stored, and are empty only where none can be reached.
     """
-    state, walk = lifecycle.initial, []
-    for _ in range(draw(st.integers(1, max_size))):
-        ways = [
+    ways = {
+        state.name: [
             edge
-            for edge in lifecycle.edges_from(state)
+            for edge in lifecycle.edges_from(state.name)
             if edge.target is not None and edge.target in lifecycle.storable
         ]
-        if not ways:
+        for state in lifecycle.states
+    }
+    edges = {name: st.sampled_from(found) for name, found in ways.items() if found}
+    return _walks(lifecycle.initial, edges, st.integers(1, max_size))
+
+
+# What is drawn from is made once, not for each example: that would take a fourth of its time.
+@st.composite
+def _walks(
+    draw: st.DrawFn,
+    initial: str,
+    edges: Mapping[str, st.SearchStrategy[Edge]],
+    sizes: st.SearchStrategy[int],
+) -> tuple[HistoryEntry, ...]:
+    state, walk = initial, []
+    for _ in range(draw(sizes)):
+        if state not in edges:
             break
-        edge = draw(st.sampled_from(ways))
+        edge = draw(edges[state])
         assert edge.target is not None
-        message = draw(st.none() | _TEXT)
+        message = draw(_MAYBE_TEXT)
         walk.append(HistoryEntry(draw(_TIMES), edge.event, state, edge.target, message))
         state = edge.target
     return tuple(walk[-HISTORY_LIMIT:])
 
 
-@st.composite
-def tasks(draw: st.DrawFn, lifecycle: Lifecycle, **fixed: Any) -> Any:
+def tasks(lifecycle: Lifecycle, **fixed: Any) -> st.SearchStrategy[Any]:
     """Records that can be stored: any state with a history that leads to it, any own fields.
 
     The fields of the lifecycle's record class hold what their types and their `in_file` allow.
     Fields can be fixed by name.
     """
-    history = draw(histories(lifecycle))
+    own = st.fixed_dictionaries(dict(own_values(lifecycle.record)))
+    return _tasks(lifecycle, histories(lifecycle), own, fixed)
+
+
+@st.composite
+def _tasks(
+    draw: st.DrawFn,
+    lifecycle: Lifecycle,
+    walks: st.SearchStrategy[tuple[HistoryEntry, ...]],
+    fields_of_its_own: st.SearchStrategy[dict[str, Any]],
+    fixed: Mapping[str, Any],
+) -> Any:
+    history = draw(walks)
     state = history[-1].target
     working = lifecycle.role(state) is Role.WORKING
     annotations = draw(_OBJECTS)
     task_id = draw(_IDS)
-    own = draw(st.fixed_dictionaries(dict(own_values(lifecycle.record))))
+    own = draw(fields_of_its_own)
     if own.get("upload_path") is not None and issubclass(lifecycle.record, UploadTask):
         own["upload_path"] = f"{task_id}/{own['upload_path']}"
     task = lifecycle.record(
         id=task_id,
         state=state,
         annotations=annotations,
-        initialization_time=draw(st.none() | _NUMBERS),
-        update_time=draw(st.none() | _NUMBERS),
-        attempts=draw(st.integers(1, 3)) if working else 0,
+        initialization_time=draw(_MAYBE_NUMBER),
+        update_time=draw(_MAYBE_NUMBER),
+        attempts=draw(_ATTEMPTS) if working else 0,
         history=history,
-        handler_keys=tuple(key for key in annotations if draw(st.booleans())),
-        unknown=draw(st.dictionaries(_TEXT.map("x-{}".format), _JSON, max_size=2)),
+        handler_keys=tuple(key for key in annotations if draw(_COINS)),
+        unknown=draw(_UNKNOWN),
         **own,
     )
     return evolve(task, **fixed)
@@ -154,13 +185,18 @@ _OF_TYPE: Mapping[Any, st.SearchStrategy[Any]] = {
 }
 
 
-@st.composite
-def task_files(draw: st.DrawFn, lifecycle: Lifecycle) -> tuple[str, bytes]:
+def task_files(lifecycle: Lifecycle) -> st.SearchStrategy[tuple[str, bytes]]:
     """A task id and what its file holds: valid, damaged or hostile."""
-    task = draw(tasks(lifecycle))
-    converter = make_converter(lifecycle)
+    return _task_files(make_converter(lifecycle), tasks(lifecycle))
+
+
+@st.composite
+def _task_files(
+    draw: st.DrawFn, converter: TaskConverter, records: st.SearchStrategy[Any]
+) -> tuple[str, bytes]:
+    task = draw(records)
     valid = converter.dump(task)
-    kind = draw(st.sampled_from(["valid", "cut", "flipped", "changed", "hostile", "bytes"]))
+    kind = draw(_KINDS)
     if kind == "cut":
         return task.id, valid[: draw(st.integers(0, len(valid) - 1))]
     if kind == "flipped":
@@ -170,10 +206,11 @@ def task_files(draw: st.DrawFn, lifecycle: Lifecycle) -> tuple[str, bytes]:
         key = draw(st.sampled_from(sorted(converter.format.keys.values())))
         return task.id, valid.replace(f'"{key}":'.encode(), f'"{key}": {draw(_ODD)}, "x":'.encode())
     if kind == "hostile":
-        return task.id, draw(st.sampled_from(_HOSTILE))
+        return task.id, draw(_HOSTILE)
     return task.id, draw(st.binary(max_size=200)) if kind == "bytes" else valid
 
 
+_KINDS = st.sampled_from(["valid", "cut", "flipped", "changed", "hostile", "bytes"])
 _ODD = st.sampled_from(
     [
         "null",
@@ -190,7 +227,7 @@ _ODD = st.sampled_from(
         "1" * 30,
     ]
 )
-_HOSTILE = (
+_HOSTILE_BYTES = (
     b"",
     b"null",
     b"[" * 100_000,
@@ -201,3 +238,4 @@ _HOSTILE = (
     b"9" * 10_000,
     b"\x00" * 100,
 )
+_HOSTILE = st.sampled_from(_HOSTILE_BYTES)
