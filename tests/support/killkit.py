@@ -8,6 +8,7 @@ moment costs a run, and not half a second of imports. (The server has no threads
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import importlib
 import itertools
@@ -20,7 +21,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -305,11 +306,28 @@ def _be_the_run(job: dict[str, Any]) -> None:
             os.dup2(log, fd)
         signal.alarm(PATIENCE_S)
         moment = Moment(**job["moment"]) if job["moment"] else None
+        if job["strace"]:
+            _be_traced(job["strace"])
         code = _run(job["program"], job["config"], job["arguments"], moment)
         sys.stdout.flush()
         Path(job["imported"]).write_text(json.dumps(sorted(set(sys.modules) - known)))
     finally:
         os._exit(code)
+
+
+#: `prctl`: any process may trace the calling one, also where it is no ancestor.
+_SET_PTRACER, _ANY = 0x59616D61, ctypes.c_ulong(-1)
+
+
+def _be_traced(options: list[str]) -> None:
+    """Returns when `strace` looks at this process, and at all threads that it will start."""
+    ctypes.CDLL(None).prctl(_SET_PTRACER, _ANY)
+    strace = ["strace", "-f", "-qq", "-o", os.devnull, "-p", str(os.getpid()), *options]
+    nothing = subprocess.DEVNULL
+    tracer = subprocess.Popen(strace, stdin=nothing, stdout=nothing, stderr=nothing)
+    while "TracerPid:\t0\n" in Path("/proc/self/status").read_text():
+        assert tracer.poll() is None, f"strace ended with {tracer.returncode}"
+        time.sleep(0.001)
 
 
 class Server:
@@ -322,9 +340,14 @@ class Server:
         )
 
     def run(
-        self, program: str, config: Path, *arguments: str, moment: Moment | None = None
+        self,
+        program: str,
+        config: Path,
+        *arguments: str,
+        moment: Moment | None = None,
+        strace: Sequence[str] = (),
     ) -> Ended:
-        """One run to its end, or to its moment."""
+        """One run to its end, or to its moment; with options for `strace` this one looks on."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         job = {
@@ -332,6 +355,7 @@ class Server:
             "config": str(config),
             "arguments": arguments,
             "moment": None if moment is None else asdict(moment),
+            "strace": strace,
             "log": str(self._log),
             "imported": str(self._log.with_suffix(".imported")),
         }

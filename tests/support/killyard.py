@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count
@@ -17,7 +16,7 @@ from typing import Any, TypeVar
 import killprograms
 from attrs import field, frozen
 from crashkit import half, tree
-from killkit import PATIENCE_S, Ended, Moment, Server, counted
+from killkit import Ended, Moment, Server, counted
 from killlibraries import lies, make_config, snapshot
 from musictasks.music import Settings, read_tasks
 
@@ -98,10 +97,16 @@ class Yard:
     _numbers: Iterator[int] = field(factory=count)
     _undisturbed: dict[Errand, Undisturbed] = field(factory=dict)
 
-    def run(self, errand: Errand, config: Path, moment: Moment | None = None) -> Ended:
-        server = self.servers.get()
+    def run(
+        self,
+        errand: Errand,
+        config: Path,
+        moment: Moment | None = None,
+        strace: Sequence[str] = (),
+    ) -> Ended:
+        server, arguments = self.servers.get(), errand.arguments
         try:
-            return server.run(errand.program, config, *errand.arguments, moment=moment)
+            return server.run(errand.program, config, *arguments, moment=moment, strace=strace)
         finally:
             self.servers.put(server)
 
@@ -185,11 +190,10 @@ class Yard:
         """
         file = config.parent / "data" / database
         journal = file.with_name(f"{database}-journal")
-        strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", str(file), "-P", str(journal)]
-        inject = ["-e", f"inject={call}:signal=SIGKILL:when={when}"]
-        traced = [*strace, *inject, *command(undisturbed.errand, config)]
-        with subprocess.Popen(traced, stdout=subprocess.DEVNULL) as run:
-            assert run.wait(PATIENCE_S) == -signal.SIGKILL, (call, when)
+        inject = f"inject={call}:signal=SIGKILL:when={when}"
+        strace = ["-P", str(file), "-P", str(journal), "-e", inject]
+        ended = self.run(undisturbed.errand, config, strace=strace)
+        assert ended.killed, (call, when, ended)
         assert states_in(config) & states
         left = journal.exists()
         assert lies(config.parent) == []
