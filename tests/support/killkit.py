@@ -282,6 +282,9 @@ def _serve() -> None:
         process_id = os.fork()
         if process_id == 0:
             _be_the_run(job)
+        if job["after_s"] is not None:
+            time.sleep(job["after_s"])
+            os.kill(process_id, signal.SIGKILL)
         _, status = os.waitpid(process_id, 0)
         _import_what_it_imported(job["imported"])
         print(os.waitstatus_to_exitcode(status), flush=True)
@@ -345,9 +348,13 @@ class Server:
         config: Path,
         *arguments: str,
         moment: Moment | None = None,
+        after_s: float | None = None,
         strace: Sequence[str] = (),
     ) -> Ended:
-        """One run to its end, or to its moment; with options for `strace` this one looks on."""
+        """One run to its end, to its moment, or until it is killed from outside after a while.
+
+        With options for `strace` this one looks on.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         job = {
@@ -355,6 +362,7 @@ class Server:
             "config": str(config),
             "arguments": arguments,
             "moment": None if moment is None else asdict(moment),
+            "after_s": after_s,
             "strace": strace,
             "log": str(self._log),
             "imported": str(self._log.with_suffix(".imported")),

@@ -1,14 +1,13 @@
 """What the processes do that are killed: each goes on with whatever the one before it left.
 
 A program is called with the path of the `musicdb.ini` and its own arguments; it returns the exit
-status. Run as `python killprograms.py PROGRAM CONFIG ARGUMENT...`.
+status.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,6 +107,3 @@ PROGRAMS: dict[str, Callable[..., int]] = {
     program.__name__: program
     for program in (add, watch, verify, verify_anew, accept, upload, scan, *killtasks.PROGRAMS)
 }
-
-if __name__ == "__main__":
-    sys.exit(PROGRAMS[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:]))

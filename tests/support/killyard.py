@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-import killprograms
 from attrs import field, frozen
 from crashkit import half, tree
 from killkit import Ended, Moment, Server, counted
@@ -97,16 +94,11 @@ class Yard:
     _numbers: Iterator[int] = field(factory=count)
     _undisturbed: dict[Errand, Undisturbed] = field(factory=dict)
 
-    def run(
-        self,
-        errand: Errand,
-        config: Path,
-        moment: Moment | None = None,
-        strace: Sequence[str] = (),
-    ) -> Ended:
-        server, arguments = self.servers.get(), errand.arguments
+    def run(self, errand: Errand, config: Path, **how: Any) -> Ended:
+        """As `Server.run`."""
+        server = self.servers.get()
         try:
-            return server.run(errand.program, config, *arguments, moment=moment, strace=strace)
+            return server.run(errand.program, config, *errand.arguments, **how)
         finally:
             self.servers.put(server)
 
@@ -116,7 +108,7 @@ class Yard:
             template = make_config(self._new_directory())
             errand.prepare(template.parent)
             config = self._copy(template)
-            ended = self.run(errand, config, Moment("none", 0))
+            ended = self.run(errand, config, moment=Moment("none", 0))
             assert ended.returncode == 0, ended.output
             found, music = snapshot(config.parent), tree(config.with_name("music"))
             self._undisturbed[errand] = Undisturbed(errand, template, found, music, ended.counts)
@@ -134,7 +126,7 @@ class Yard:
 
     def kill(self, undisturbed: Undisturbed, config: Path, moment: Moment) -> Death:
         """One run that is killed; what it leaves is not half of anything."""
-        ended = self.run(undisturbed.errand, config, moment)
+        ended = self.run(undisturbed.errand, config, moment=moment)
         assert ended.killed or ended.returncode == 0, ended
         music, whole = config.with_name("music"), undisturbed.errand.whole
         assert half(music, whole, undisturbed.music) == []
@@ -168,11 +160,8 @@ class Yard:
     def killed_after(self, undisturbed: Undisturbed, after_s: float) -> None:
         """Killed by somebody else after a while, then run to the end."""
         config = self.new_library(undisturbed)
-        line = command(undisturbed.errand, config)
-        with subprocess.Popen(line, stdout=subprocess.DEVNULL) as run:
-            with suppress(subprocess.TimeoutExpired):
-                run.wait(after_s)
-            run.kill()
+        ended = self.run(undisturbed.errand, config, after_s=after_s)
+        assert ended.killed or ended.returncode == 0, ended
         self.ends_like(undisturbed, config)
 
     def killed_in_commit(
@@ -199,11 +188,6 @@ class Yard:
         assert lies(config.parent) == []
         self.ends_like(undisturbed, config)
         return left
-
-
-def command(errand: Errand, config: Path) -> list[str]:
-    program = [sys.executable, killprograms.__file__, errand.program]
-    return [*program, str(config), *errand.arguments]
 
 
 def may_trace() -> bool:

@@ -58,7 +58,7 @@ def test_a_process_killed_from_outside_at_any_time_is_mended_by_the_next(
     yard: Yard, undisturbed: Undisturbed
 ) -> None:
     """The command itself, killed by somebody else after a while, leaves nothing behind either."""
-    side_by_side(yard.killed_after, [(undisturbed, 0.3 + 0.1 * number) for number in range(6)])
+    side_by_side(yard.killed_after, [(undisturbed, 0.01 + 0.015 * number) for number in range(6)])
 
 
 #: Moments in SQLite's commit: its journal's and its own file's writes and syncs, and the end.

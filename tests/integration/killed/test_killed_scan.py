@@ -183,7 +183,7 @@ def test_a_scan_that_was_killed_from_outside_is_mended_by_the_next(
     yard: Yard, undisturbed: Undisturbed
 ) -> None:
     """Whenever somebody else kills the process, the next one finds what there is."""
-    side_by_side(yard.killed_after, [(undisturbed, 0.4 + 0.1 * number) for number in range(3)])
+    side_by_side(yard.killed_after, [(undisturbed, 0.015 + 0.015 * number) for number in range(3)])
 
 
 @pytest.mark.long
