@@ -102,8 +102,7 @@ def tasks(lifecycle: Lifecycle, **fixed: Any) -> st.SearchStrategy[Any]:
     The fields of the lifecycle's record class hold what their types and their `in_file` allow.
     Fields can be fixed by name.
     """
-    own = st.fixed_dictionaries(dict(own_values(lifecycle.record)))
-    return _tasks(lifecycle, histories(lifecycle), own, fixed)
+    return _tasks(lifecycle, histories(lifecycle), fields_of(lifecycle.record), fixed)
 
 
 @st.composite
@@ -135,6 +134,12 @@ def _tasks(
         **own,
     )
     return evolve(task, **fixed)
+
+
+@cache
+def fields_of(record: type[Task], base: type[Task] = Task) -> st.SearchStrategy[dict[str, Any]]:
+    """All fields that a record class has and its base has not, as its arguments."""
+    return st.fixed_dictionaries(dict(own_values(record, base)))
 
 
 @cache

@@ -36,7 +36,7 @@ from ..statemachine import (
 from .bench import walk_to
 from .faults import FaultInjector
 from .stepping import SteppedEngine
-from .strategies import own_values
+from .strategies import fields_of
 
 
 class World(RuleBasedStateMachine):
@@ -101,7 +101,7 @@ class World(RuleBasedStateMachine):
     def fields(self, draw: st.DataObject) -> dict[str, Any]:
         """Fields of a record, as a client gives them: any values of those that are yours."""
         base = UploadTask if issubclass(self.lifecycle.record, UploadTask) else Task
-        return draw.draw(st.fixed_dictionaries(dict(own_values(self.lifecycle.record, base))))
+        return draw.draw(fields_of(self.lifecycle.record, base))
 
     def upload(self, data: bytes, *, announced: bool, **fields: Any) -> Task:
         """Begins an upload, with or without its SHA-1."""
