@@ -79,7 +79,7 @@ def test_documents_go_on_after_a_kill(directory: Path):
     kill = "import documents, os, pathlib; documents.read = lambda *_: os._exit(9); "
     command = [sys.executable, "-c", kill + "documents.main(pathlib.Path('work'))"]
     assert subprocess.run(command, cwd=directory, check=False).returncode == 9
-    (task,) = (directory / "work" / "tasks").iterdir()
+    (task,) = (directory / "work" / "tasks").glob("*.json")
     assert '"state": "reading"' in task.read_text()
     assert without_ids(run([sys.executable, "documents.py", "work"], directory)) == PRINTED
     assert '"state": "review"' in task.read_text()
@@ -158,7 +158,7 @@ def test_transcoding_goes_on_after_a_kill(directory: Path):
     kill += "transcoding.os = types.SimpleNamespace(fsync=lambda _: os._exit(9)); "
     command = [sys.executable, "-c", kill + "transcoding.main(pathlib.Path('work'))"]
     assert subprocess.run(command, cwd=directory, check=False).returncode == 9
-    (task,) = (directory / "work" / "data" / "tasks").iterdir()
+    (task,) = (directory / "work" / "data" / "tasks").glob("*.json")
     assert '"state": "transcoding"' in task.read_text()
     printed = run([sys.executable, "transcoding.py", "work"], directory)
     assert printed.startswith(TRANSCODED)

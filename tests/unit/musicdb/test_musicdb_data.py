@@ -166,7 +166,7 @@ def test_a_new_task_whose_data_cannot_be_moved_is_not_made(opened: Open, setting
         save(engine, NEW | {"preprocessedpath": "other.flac"})
     with pytest.raises(TaskNotFound):
         engine.get("new")
-    assert list(settings.tasks.iterdir()) == []
+    assert list(settings.tasks.glob("*.json")) == []
     assert files(settings) == {"other.flac"}
 
 
