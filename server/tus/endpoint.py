@@ -149,7 +149,8 @@ class TusEndpoint:
             yield
         except BaseException:
             if new:
-                self._unfinished.forget(task_id)
+                # It may have been made, and wait for its bytes again.
+                self._unfinished.forget_unless_waiting(task_id)
             raise
         self._door.removals.discard(task_id)
 
@@ -174,14 +175,15 @@ class TusEndpoint:
             begun = True
             return self._uploads.receive(task_id, parts, offset=0)
 
-        async with self._running.turn(task_id, body):
-            try:
+        try:
+            async with self._running.turn(task_id, body):
                 with self._reserved(announced, task_id), self._refusals(task_id):
                     return self._judged(await to_thread.run_sync(act))
-            except Problem as error:
-                if begun:
-                    await self._end_wrong(error, task_id, body, location)
-                raise
+        except Problem as error:
+            if begun:
+                # Invariant: after the turn, for whose end this waits.
+                await self._end_wrong(error, task_id, body, location)
+            raise
 
     async def _first_bytes(
         self, record: Any, body: Body, expected: tus.Checksum | None, location: str

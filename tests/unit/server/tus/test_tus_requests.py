@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from musictasks.files import Effects, using
+from musictasks.testing import Struck
 from rawhttp import BODY_TYPE, TUS, Tus, checksum, chunked, encoded, head
 from serverkit import Served, wait_until
 from socketkit import Client
@@ -702,3 +703,31 @@ def test_a_full_disk_loses_nothing(serve: Callable[..., Served]):
     assert tus.offset(target) == 5
     assert tus.patch(target, 5, DATA[5:], Upload_Checksum=checksum(DATA[5:])).status == 204
     assert content(served, target) == DATA
+
+
+@pytest.mark.parametrize("missing", [0, 3])
+def test_a_disk_that_refuses_a_new_upload_with_its_bytes(
+    serve: Callable[..., Served], missing: int
+):
+    """At any call of the system: 507; what counts as unfinished is what waits for bytes."""
+    served = serve(engine={"durability": "fsync"})
+    tus, engine = Tus(served.port), served.engine
+    calls = list[str]()
+    for at in range(1, 99):
+
+        def refuse(number: int, name: str, at: int = at) -> None:
+            if number == at:
+                calls.append(name)
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+        with using(Struck(refuse)):
+            answer = with_body(tus, len(DATA) + missing, DATA)
+        if answer.status == 201:
+            break
+        assert answer.status == 507
+        waiting = {one.id: one.file_size for one in engine.tasks() if one.state == "receiving"}
+        assert served.app.state.door.unfinished._sizes == waiting
+        for task_id in waiting:
+            assert tus.ask("DELETE", f"/uploads/{task_id}").status == 204
+        wait_until(lambda: not engine.tasks())
+    assert {"rename_noreplace", "mkdir", "write"} <= {*calls}
