@@ -7,6 +7,7 @@ where a plain rename brings back 22 to 24 % under stress), and an edit is seen i
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import AbstractContextManager, nullcontext, suppress
 
@@ -21,6 +22,12 @@ from .spares import SpareFiles, Temporary
 from .syncing import SharedSync
 
 _MODE = 0o664
+#: So often a save begins again whose temporary file somebody has removed.
+_TRIES_MOST = 20
+
+
+class _TemporaryRemoved(Exception):
+    """Somebody has removed a temporary file before it had its name."""
 
 
 # Without the hooks that attrs calls at each assignment: one is made for each save.
@@ -97,18 +104,24 @@ class DurableFile:
                 next save then writes over it.
         """
         with self._descriptor() as dir_fd:
-            if self._look(self.name, dir_fd) != self.identity:
-                raise FileChanged(str(self.directory.path(self.name)))
-            temporary, made = self._write_temporary(data, dir_fd)
-            before, spare = self.identity, False
-            try:
-                spare = self._put(temporary, made, dir_fd)
-            finally:
-                # Invariant: the old content goes only after the new one is durable.
-                if spare and before is not None and self.spares is not None:
-                    self.spares.give(temporary, before, dir_fd)
-                else:
-                    steps.drop(temporary, dir_fd)
+            for _ in range(_TRIES_MOST):
+                with suppress(_TemporaryRemoved):
+                    return self._save(data, dir_fd)
+        raise OSError(errno.EBUSY, "somebody removes temporary files all the time", self.name)
+
+    def _save(self, data: bytes, dir_fd: int) -> None:
+        if self._look(self.name, dir_fd) != self.identity:
+            raise FileChanged(str(self.directory.path(self.name)))
+        temporary, made = self._write_temporary(data, dir_fd)
+        before, spare = self.identity, False
+        try:
+            spare = self._put(temporary, made, dir_fd)
+        finally:
+            # Invariant: the old content goes only after the new one is durable.
+            if spare and before is not None and self.spares is not None:
+                self.spares.give(temporary, before, dir_fd)
+            else:
+                steps.drop(temporary, dir_fd)
         self.identity = made
 
     def delete(self) -> bool:
@@ -124,11 +137,12 @@ class DurableFile:
 
     def _put(self, temporary: str, made: Identity, dir_fd: int) -> bool:
         """Give the name to the new content; whether `temporary` has the old one now."""
-        if not steps.exchange(temporary, self.name, dir_fd):
+        came_out = self._exchange(temporary, dir_fd)
+        if came_out is None:
             self.identity = made  # the old content is gone: the next save has to expect this one
             self._sync_names(dir_fd)
             return False
-        if self._look(temporary, dir_fd) != self.identity:
+        if came_out != self.identity:
             self._put_back(temporary, made, dir_fd)
             raise FileChanged(str(self.directory.path(self.name)))
         try:
@@ -139,6 +153,25 @@ class DurableFile:
             self._sync_undone(dir_fd)
             raise
         return True
+
+    def _exchange(self, temporary: str, dir_fd: int) -> Identity | None:
+        """Swap the names; what came out, None where nothing is left of it.
+
+        Raises:
+            FileNotFoundError: the file is gone; nothing has changed.
+            _TemporaryRemoved: it is there, and `temporary` is not; nothing has changed.
+        """
+        try:
+            if not steps.exchange(temporary, self.name, dir_fd):
+                return None
+        except FileNotFoundError:
+            # Invariant: that a temporary file is gone says nothing of the file.
+            self._look(self.name, dir_fd)
+            raise _TemporaryRemoved from None
+        try:
+            return self._look(temporary, dir_fd)
+        except FileNotFoundError:
+            return None
 
     def _put_back(self, temporary: str, made: Identity, dir_fd: int) -> None:
         """Give the name back to what came out; then `temporary` is ours to drop.
@@ -154,7 +187,8 @@ class DurableFile:
                     return
                 ours = inserted
         except FileNotFoundError:
-            raise  # deleted meanwhile: it stays deleted
+            self._look(self.name, dir_fd)  # deleted meanwhile: it stays deleted
+            self.identity = made  # else `temporary` was removed, and nothing can go back
         except OSError:
             self.identity = made  # until the replace has worked
             effects.current.replace(temporary, self.name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)

@@ -104,8 +104,8 @@ BUGS = (
     Bug(
         "spare files: one is given whose names are not synced",
         "files/durable.py",
-        "            before, spare = self.identity, False\n",
-        "            before, spare = self.identity, True\n",
+        "        before, spare = self.identity, False\n",
+        "        before, spare = self.identity, True\n",
         (f"{_SPARES}::test_a_file_whose_names_could_not_be_synced_is_no_spare_one",),
     ),
     Bug(
@@ -133,9 +133,16 @@ BUGS = (
     Bug(
         "save: what came out of the exchange is not looked at",
         "files/durable.py",
-        "if self._look(temporary, dir_fd) != self.identity:",
+        "if came_out != self.identity:",
         "if False:",
         (EDIT,),
+    ),
+    Bug(
+        "save: whoever removes temporary files deletes the task",
+        "files/durable.py",
+        "            raise _TemporaryRemoved from None\n",
+        "            raise\n",
+        (f"{_SPARES}::test_whoever_removes_temporary_files_deletes_no_task",),
     ),
     Bug(
         "save: after a failed sync the new content stays in force",
@@ -368,16 +375,16 @@ BUGS = (
     Bug(
         "group commit: the exchange comes before the sync of the temporary",
         "files/durable.py",
-        "            temporary, made = self._write_temporary(data, dir_fd)\n"
-        "            before, spare = self.identity, False\n            try:\n"
-        "                spare = self._put(temporary, made, dir_fd)\n",
-        "            durable, self.durable = self.durable, False\n"
-        "            temporary, made = self._write_temporary(data, dir_fd)\n"
-        "            self.durable = durable\n"
-        "            before, spare = self.identity, False\n            try:\n"
-        "                spare = self._put(temporary, made, dir_fd)\n"
-        "                fd = open_regular(self.name, dir_fd, self.name)\n"
-        "                self._sync(fd)\n                os.close(fd)\n",
+        "        temporary, made = self._write_temporary(data, dir_fd)\n"
+        "        before, spare = self.identity, False\n        try:\n"
+        "            spare = self._put(temporary, made, dir_fd)\n",
+        "        durable, self.durable = self.durable, False\n"
+        "        temporary, made = self._write_temporary(data, dir_fd)\n"
+        "        self.durable = durable\n"
+        "        before, spare = self.identity, False\n        try:\n"
+        "            spare = self._put(temporary, made, dir_fd)\n"
+        "            fd = open_regular(self.name, dir_fd, self.name)\n"
+        "            self._sync(fd)\n            os.close(fd)\n",
         (IMAGES,),
     ),
     Bug(

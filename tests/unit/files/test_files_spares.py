@@ -118,6 +118,58 @@ def test_a_mode_that_a_person_gave_goes_to_no_other_file(
         assert path.stat().st_mode & 0o777 != 0o600
 
 
+@pytest.mark.parametrize("at", range(1, len(OVER_A_LONGER) + 1))
+def test_whoever_removes_temporary_files_deletes_no_task(
+    file: DurableFile, root: Directory, path: Path, breaks: Any, at: int
+) -> None:
+    """At any call: the exchange says ENOENT then, as it does where the file is gone."""
+
+    def remove() -> None:
+        for temporary in root.root.glob(".*.tmp"):
+            temporary.unlink()
+
+    with using(breaks.act({at: remove})):
+        file.save(b"x")
+    assert path.read_bytes() == b"x"
+    file.save(b"y")
+    assert path.read_bytes() == file.read(9) == b"y"
+
+
+@pytest.mark.parametrize("at", [5, 6])
+def test_an_edit_that_is_removed_with_the_temporary_files_is_no_deletion(
+    file: DurableFile, path: Path, breaks: Any, at: int
+) -> None:
+    """Whatever is there is the file, and the next save goes by it."""
+
+    def remove() -> None:
+        for temporary in path.parent.glob(".*.tmp"):
+            temporary.unlink()
+
+    with using(breaks.act({4: lambda: path.write_bytes(b"edited"), at: remove})):
+        try:
+            file.save(b"new")
+        except FileChanged:
+            file.read(9)
+    file.save(b"newer")
+    assert path.read_bytes() == b"newer"
+
+
+def test_a_save_whose_temporary_files_are_always_removed_raises(
+    file: DurableFile, root: Directory, path: Path
+) -> None:
+    def remove(_number: int, name: str) -> None:
+        if name == "exchange":
+            for temporary in root.root.glob(".*.tmp"):
+                temporary.unlink()
+
+    with using(Struck(remove)), pytest.raises(OSError, match="removes temporary files"):
+        file.save(b"new")
+    assert path.read_bytes() == b"old"
+    assert root.names() == ["t.json"]
+    file.save(b"new")
+    assert path.read_bytes() == b"new"
+
+
 def replaced(path: Path) -> None:
     other = path.with_name("somebody's")
     other.write_bytes(b"somebody's")
