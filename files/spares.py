@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 
 from attrs import define, field, frozen
 
@@ -17,6 +18,8 @@ from .leases import check_alone
 
 #: As many as threads save at once; more are removed as they come.
 _KEPT_MOST = 16
+#: Mode, owner, group and extended attributes.
+_Kind = tuple[int, int, int, dict[str, bytes]]
 
 
 @frozen(eq=False, repr=False)
@@ -34,16 +37,16 @@ class SpareFiles:
     """The temporary files of one directory, for any number of threads.
 
     A spare file is written over only where nobody can notice: it is the file that was given, with
-    one name and the mode and owner of a new file, and nobody else has it open. A reader that opened
-    a file before it was exchanged, and a hard link to it, so keep what they had. Where that cannot
-    be known (`check_alone`), and in every case of doubt, a new file is made.
+    one name and the mode, owner and attributes of a new file, and nobody else has it open. A reader
+    that opened a file before it was exchanged, and a hard link to it, so keep what they had. Where
+    that cannot be known (`check_alone`), and in every case of doubt, a new file is made.
     """
 
     #: The last given is taken first.
     _kept: list[tuple[str, Identity]] = field(factory=list, init=False)
     _kept_most: int = field(default=_KEPT_MOST, init=False)
-    #: Mode, owner and group that a new file gets here; None before the first.
-    _kind: tuple[int, int, int] | None = field(default=None, init=False)
+    #: What a new file gets here; None before the first.
+    _kind: _Kind | None = field(default=None, init=False)
 
     @property
     def names(self) -> list[str]:
@@ -63,7 +66,7 @@ class SpareFiles:
             steps.drop(name, dir_fd)
         name, fd = steps.new_temporary(dir_fd, stem, mode)
         if self._kind is None:
-            self._kind = _kind_of(os.fstat(fd))
+            self._kind = _kind_of(fd, os.fstat(fd))
         return Temporary(name, fd)
 
     def give(self, name: str, identity: Identity, dir_fd: int) -> None:
@@ -96,7 +99,7 @@ class SpareFiles:
             if (
                 found.st_nlink == 1
                 and identity_of(found) == identity
-                and _kind_of(found) == self._kind
+                and _kind_of(fd, found) == self._kind
             ):
                 check_alone(fd)
                 return Temporary(name, fd, found.st_size)
@@ -110,5 +113,17 @@ class SpareFiles:
         return None
 
 
-def _kind_of(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_mode, status.st_uid, status.st_gid
+def _kind_of(fd: int, status: os.stat_result) -> _Kind:
+    return status.st_mode, status.st_uid, status.st_gid, _attributes(fd)
+
+
+def _attributes(fd: int) -> dict[str, bytes]:
+    """The extended attributes, among them who else may read or write it."""
+    if sys.platform != "linux":
+        return {}
+    try:
+        return {name: os.getxattr(fd, name) for name in os.listxattr(fd)}
+    except OSError as error:
+        if error.errno in steps.UNSUPPORTED:
+            return {}
+        raise

@@ -89,9 +89,16 @@ BUGS = (
     Bug(
         "spare files: a mode that a person gave goes to another task",
         "files/spares.py",
-        "                and _kind_of(found) == self._kind\n",
+        "                and _kind_of(fd, found) == self._kind\n",
         "",
         (f"{_SPARES}::test_a_mode_that_a_person_gave_goes_to_no_other_file",),
+    ),
+    Bug(
+        "spare files: who may read one besides its owner goes to another task",
+        "files/spares.py",
+        "status.st_gid, _attributes(fd)",
+        "status.st_gid, {}",
+        (f"{_SPARES}::test_an_attribute_that_a_person_gave_goes_to_no_other_file",),
     ),
     Bug(
         "spare files: the end of a longer record stays",

@@ -118,6 +118,19 @@ def test_a_mode_that_a_person_gave_goes_to_no_other_file(
         assert path.stat().st_mode & 0o777 != 0o600
 
 
+def test_an_attribute_that_a_person_gave_goes_to_no_other_file(
+    file: DurableFile, root: Directory, dir_fd: int, spares: SpareFiles, path: Path
+) -> None:
+    """As of an access list that `setfacl` makes."""
+    os.setxattr(path, "user.mine", b"1")
+    other = DurableFile(root, "other.json", dir_fd=dir_fd, spares=spares)
+    other.create(b"x")
+    file.save(b"new")
+    for number in range(5):
+        other.save(b"%d" % number)
+        assert os.listxattr(root.root / "other.json") == []
+
+
 @pytest.mark.parametrize("at", range(1, len(OVER_A_LONGER) + 1))
 def test_whoever_removes_temporary_files_deletes_no_task(
     file: DurableFile, root: Directory, path: Path, breaks: Any, at: int
