@@ -117,12 +117,14 @@ class Feed:
     def _wake(self) -> None:
         """Wakes all readers soon; the lock is taken."""
         for readers in list(self._readers.values()):
-            if not readers.is_called:
-                readers.is_called = True
-                try:
-                    readers.loop.call_soon_threadsafe(readers.wake)
-                except RuntimeError:  # the loop has ended
-                    del self._readers[readers.loop]
+            # One that ended before it has woken them is still called.
+            if readers.is_called and not readers.loop.is_closed():
+                continue
+            readers.is_called = True
+            try:
+                readers.loop.call_soon_threadsafe(readers.wake)
+            except RuntimeError:  # the loop has ended
+                del self._readers[readers.loop]
 
     def _keep(self, number: int, written: bytes) -> None:
         with self._lock:

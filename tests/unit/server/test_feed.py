@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -55,3 +56,21 @@ def test_what_json_cannot_hold_is_nothing(engine: MusicEngine):
     engine.notify("InternalError", None, "odd")
     wait_until(lambda: feed.last == 1)
     assert [feed.written(event) for event in feed.since(0) or []] == [b""]
+
+
+@pytest.mark.parametrize("called", [False, True])
+def test_a_loop_that_has_ended_is_forgotten(engine: MusicEngine, called: bool):
+    """Whose readers nobody has ended; also one that was to wake them still."""
+    feed = Feed(100, 10**6)
+    feed.observe(engine)
+    loop = asyncio.new_event_loop()
+    reader = feed.events()
+    waits = loop.create_task(anext(reader))
+    loop.run_until_complete(asyncio.sleep(0))
+    if called:
+        engine.notify("InternalError", None, "before the end")
+    loop.close()
+    assert list(feed._readers) == [loop]
+    engine.notify("InternalError", None, "after the end")
+    assert not feed._readers
+    waits._log_destroy_pending = False  # pyright: ignore[reportAttributeAccessIssue]
