@@ -139,7 +139,10 @@ class TusEndpoint:
 
     async def _begin(self, announced: Announcement, task_id: str) -> Any:
         with self._reserved(announced, task_id):
-            return await to_thread.run_sync(announced.begin, self._door, self._uploads, task_id)
+            begin = announced.begin
+            record = await to_thread.run_sync(begin, self._door, self._uploads, task_id)
+        self._door.removals.discard(task_id)
+        return record
 
     @contextmanager
     def _reserved(self, announced: Announcement, task_id: str) -> Iterator[None]:
@@ -152,7 +155,6 @@ class TusEndpoint:
                 # It may have been made, and wait for its bytes again.
                 self._unfinished.forget_unless_waiting(task_id)
             raise
-        self._door.removals.discard(task_id)
 
     async def _may_be_at_once(
         self, announced: Announcement, expected: tus.Checksum | None, given: Headers, body: Body

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from musictasks.files import Effects, using
 from musictasks.testing import Struck
+from musictasks.uploads import Uploads
 from rawhttp import BODY_TYPE, TUS, Tus, checksum, chunked, encoded, head
 from serverkit import Served, wait_until
 from socketkit import Client
@@ -630,6 +631,26 @@ def test_what_any_client_removed_is_not_found(music: Served):
     tus.create(3, taskid="removed")
     music.engine.discard("removed")  # by itself, as when it expires
     assert tus.ask("HEAD", "/uploads/removed").status == 410
+
+
+def test_what_another_client_removed_before_it_was_answered_is_not_found(
+    music: Served, monkeypatch: pytest.MonkeyPatch
+):
+    """One that came with all its bytes: who listens to events knows it before who sent it."""
+    receive = Uploads.receive
+
+    def received_and_removed(self: Uploads, task_id: str, *args: Any, **options: Any) -> Any:
+        record = receive(self, task_id, *args, **options)
+        with music.client() as api:
+            api.delete(f"/api/tasks/{task_id}").raise_for_status()
+        return record
+
+    monkeypatch.setattr(Uploads, "receive", received_and_removed)
+    tus = Tus(music.port)
+    answer = with_body(tus, len(DATA), DATA[:5])
+    assert (answer.status, answer.offset()) == (201, 5)
+    target = "/uploads/" + answer.headers["location"].rpartition("/")[2]
+    assert tus.ask("HEAD", target).status == 404
 
 
 def test_a_complete_upload_can_be_deleted(papers: Served, tus: Tus):
