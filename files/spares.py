@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections import deque
 
 from attrs import define, field, frozen
 
@@ -16,8 +17,10 @@ from . import steps
 from .identity import Identity, identity_of
 from .leases import check_alone
 
-#: As many as threads save at once; more are removed as they come.
-_KEPT_MOST = 16
+#: A spare file is written over after so many more were given.
+_RESTING = 16
+#: Besides those that rest, as many as threads save at once; more are removed as they come.
+_KEPT_MOST = _RESTING + 16
 #: Mode, owner, group and extended attributes.
 _Kind = tuple[int, int, int, dict[str, bytes]]
 
@@ -40,10 +43,13 @@ class SpareFiles:
     one name and the mode, owner and attributes of a new file, and nobody else has it open. A reader
     that opened a file before it was exchanged, and a hard link to it, so keep what they had. Where
     that cannot be known (`check_alone`), and in every case of doubt, a new file is made.
+
+    Whoever is just opening a file, or linking it, has found it by its name and is not seen yet. So
+    spare files rest: the first given is taken first, after others were given.
     """
 
-    #: The last given is taken first.
-    _kept: list[tuple[str, Identity]] = field(factory=list, init=False)
+    #: The oldest first.
+    _kept: deque[tuple[str, Identity]] = field(factory=deque, init=False)
     _kept_most: int = field(default=_KEPT_MOST, init=False)
     #: What a new file gets here; None before the first.
     _kind: _Kind | None = field(default=None, init=False)
@@ -51,15 +57,15 @@ class SpareFiles:
     @property
     def names(self) -> list[str]:
         """Those that are kept now."""
-        return [name for name, _ in self._kept]
+        return [name for name, _ in tuple(self._kept)]
 
     def open(self, stem: str, mode: int, dir_fd: int) -> Temporary:
         """A spare file, or a new one as by `steps.new_temporary`."""
-        while self._kept:
+        while len(self._kept) > _RESTING:
             try:
-                name, identity = self._kept.pop()
+                name, identity = self._kept.popleft()
             except IndexError:
-                break  # another thread has the last one
+                break  # other threads have the last ones
             spare = self._open_spare(name, identity, dir_fd)
             if spare is not None:
                 return spare
@@ -105,7 +111,7 @@ class SpareFiles:
                 return Temporary(name, fd, found.st_size)
         except OSError as error:
             if error.errno != errno.EAGAIN:
-                self._kept_most = 0  # nothing of the kind can be known here
+                self.close(dir_fd)  # nothing of the kind can be known here
         except BaseException:
             os.close(fd)
             raise

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from musictasks import files
 from musictasks.errors import FileChanged
 from musictasks.files import Directory, DurableFile, SpareFiles, using
 from musictasks.testing import Struck
@@ -21,6 +22,12 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 MAKING = ["open", "write", "fsync", "exchange", "fsync"]
 OVER = MAKING
 OVER_A_LONGER = ["open", "write", "truncate", "fsync", "exchange", "fsync"]
+
+
+@pytest.fixture(autouse=True)
+def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare files are written over at once, but in tests that say else."""
+    monkeypatch.setattr(files.spares, "_RESTING", 0)
 
 
 @pytest.fixture
@@ -67,6 +74,27 @@ def test_a_save_writes_over_what_the_last_one_left(
         assert calls in (OVER, OVER_A_LONGER)
         assert path.read_bytes() == file.read(99) == content
         assert {path.stat().st_ino, spare_path(root, spares).stat().st_ino} == inodes
+
+
+def test_who_is_just_opening_a_file_finds_nothing_of_another(
+    root: Directory, dir_fd: int, spares: SpareFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have found it by its name, and do not count as having it open for an instant: as a
+    descriptor of the kind does that only names a file.
+    """
+    monkeypatch.undo()
+    task, other = (
+        DurableFile(root, name, dir_fd=dir_fd, spares=spares) for name in ("t.json", "other.json")
+    )
+    task.create(b"of the task")
+    other.create(b"of the other")
+    found = os.open(root.root / "t.json", os.O_PATH)
+    task.save(b"the task's next")
+    for number in range(16):
+        other.save(b"%d of the other" % number)
+    assert Path(f"/proc/self/fd/{found}").read_bytes() == b"of the task"
+    os.close(found)
+    assert len(spares.names) == 17
 
 
 def test_a_shorter_content_leaves_nothing_of_a_longer_one(
@@ -296,7 +324,7 @@ def test_no_more_are_kept_than_save_at_once(
         name = f".x.1.{number}.tmp"
         (root.root / name).write_bytes(b"")
         spares.give(name, b"", dir_fd)  # pyright: ignore[reportArgumentType]
-    assert len(spares.names) == 16
+    assert len(spares.names) == 32
     assert sorted(spares.names) == root.names()
 
 
@@ -304,6 +332,7 @@ def test_no_more_are_kept_than_save_at_once(
 def test_without_leases_each_save_makes_a_file(
     file: DurableFile,
     root: Directory,
+    spares: SpareFiles,
     path: Path,
     breaks: Any,
     monkeypatch: pytest.MonkeyPatch,
@@ -316,6 +345,10 @@ def test_without_leases_each_save_makes_a_file(
         asked.append(command)
         raise OSError(code, os.strerror(code))
 
+    other = root.root / ".x.1.1.tmp"
+    other.write_bytes(b"")
+    spares._kept.appendleft((other.name, b""))  # pyright: ignore[reportArgumentType]
+    spares._kept.rotate()
     monkeypatch.setattr(fcntl, "fcntl", refused)
     file.save(b"one")
     assert root.names() == ["t.json"]
