@@ -29,7 +29,7 @@ class _Round:
     ended: bool = False
     synced: bool = False
     error: OSError | None = None
-    #: Those who wait for its end, or for the one before it.
+    #: Those whom it is for: they wait for its end, or for the one before it.
     waiting: list[SimpleQueue[None]] = field(factory=list)
 
 
@@ -72,11 +72,10 @@ class SharedSync:
             with self._lock:
                 # Invariant: an fsync that has begun already proves nothing for this call.
                 mine = self._next
+                mine.waiting.append(woken)
                 leads = self._running is None
                 if leads:
                     self._running, self._next = mine, fresh
-                else:
-                    mine.waiting.append(woken)
             while not leads and not mine.ended:
                 with suppress(Empty):
                     woken.get(timeout=_LOOK_AGAIN_S)
