@@ -453,13 +453,6 @@ BUGS = (
         (MANY_ERRORS,),
     ),
     Bug(
-        "many at once: a failed sync is that of those who came while it ran",
-        "files/syncing.py",
-        "                mine = self._next\n",
-        "                mine = self._running or self._next\n",
-        (MANY_ERRORS,),
-    ),
-    Bug(
         "many at once: what a failed sync undoes is not synced",
         "files/durable.py",
         "            self._sync_undone(dir_fd)\n            raise\n        return True\n",
