@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from forking import fork_server
+from musictasks.files import spares
 
 
 def program(module: str, *arguments: object) -> dict[str, Any]:
@@ -35,5 +36,7 @@ def program(module: str, *arguments: object) -> dict[str, Any]:
 def _run(module: str, arguments: list[str], output: Path, complaints: Path) -> None:
     for path, fd in ((output, 1), (complaints, 2)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), fd)
+    # Spare files do not rest: in so few saves as these, none would be written over.
+    spares._RESTING = 0
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__")
