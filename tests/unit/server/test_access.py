@@ -356,20 +356,21 @@ def test_a_body_beyond_the_bound_is_not_read(tmp_path: Path, chunked):
 
     def pieces() -> Iterator[bytes]:
         nonlocal sent
-        for _ in range(1000):
+        for _ in range(10_000):
             sent += 100_000
             yield b" " * 100_000
 
     headers = {"Content-Type": "application/json"}
     if not chunked:
-        headers["Content-Length"] = str(100_000_000)
+        headers["Content-Length"] = str(1_000_000_000)
     with served_library(tmp_path, json_bytes=1000) as served, served.client() as client:
         try:
             status = client.post(SCANS, content=pieces(), headers=headers).status_code
         except httpx.WriteError:  # closed before all was sent
             status = 413
         assert status == 413
-        assert sent < 50_000_000
+        # What the system holds for both ends is sent, too: tens of megabytes.
+        assert sent < 200_000_000
         assert served.engine.tasks() == []
 
 
