@@ -18,6 +18,7 @@ from ..intake import (
     bring,
     moved_from,
     plan_imports,
+    unfinished_scan,
 )
 from ..music import Settings
 from .opening import open_engine
@@ -38,8 +39,9 @@ def run_import(arguments: argparse.Namespace, settings: Settings, console: Conso
     engine = open_engine(settings)
     try:
         watch.follow(engine)
+        cut_off = unfinished_scan(engine)
         with engine:
-            found = shown_scan(engine, console) if arguments.new else None
+            found = shown_scan(engine, console, cut_off) if arguments.new else None
             plan = plan_imports(arguments.paths, engine, found=found)
             display = _Lines(console, moved_from(found) if found else {})
             report = bring(plan, engine, display, exclusive=True)

@@ -13,8 +13,9 @@ from attrs import frozen
 from rich.console import Console
 from rich.tree import Tree
 
-from ..intake import Found, Watch, scanned
+from ..intake import Found, Watch, scanned, unfinished_scan
 from ..music import MusicEngine, Settings
+from ..statemachine import MusicTask
 from .opening import open_engine
 from .output import count, say, text
 
@@ -24,8 +25,9 @@ def run_scan(arguments: argparse.Namespace, settings: Settings, console: Console
     engine = open_engine(settings)
     try:
         watch.follow(engine)
+        cut_off = unfinished_scan(engine)
         with engine:
-            found = shown_scan(engine, None if arguments.json else console)
+            found = shown_scan(engine, None if arguments.json else console, cut_off)
     finally:
         engine.close()
     if arguments.json:
@@ -35,13 +37,13 @@ def run_scan(arguments: argparse.Namespace, settings: Settings, console: Console
     return 0
 
 
-def shown_scan(engine: MusicEngine, console: Console | None) -> Found:
+def shown_scan(engine: MusicEngine, console: Console | None, cut_off: MusicTask | None) -> Found:
     """What a scan finds (`scanned`); shows how far it is if the console is a terminal."""
     with ExitStack() as stack:
         if console is not None and console.is_terminal:
             status = stack.enter_context(console.status(text("reading the Music Directory")))
             stack.callback(engine.subscribe(_shower(status.update)))
-        return scanned(engine, exclusive=True)
+        return scanned(engine, cut_off=cut_off)
 
 
 def _shower(update: Callable[..., object]) -> Callable[[str, dict[str, Any]], None]:

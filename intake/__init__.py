@@ -38,7 +38,7 @@ from .plans import (
 )
 from .proposals import Proposal, placed, propose, propose_album
 from .report import FileReport, ImportReport, Report
-from .scan import Found, scanned
+from .scan import Found, scanned, unfinished_scan
 from .shelf import Shelf
 from .sources import LeftOut, Refusal, Why
 from .upload_job import UploadJob
@@ -96,6 +96,7 @@ __all__ = [
     "propose",
     "propose_album",
     "scanned",
+    "unfinished_scan",
 ]
 
 

@@ -13,26 +13,34 @@ from ..statemachine import MusicTask, Role
 Found = dict[str, Any]
 
 
-def scanned(engine: MusicEngine, *, exclusive: bool = False) -> Found:
+def scanned(engine: MusicEngine, *, cut_off: MusicTask | None = None) -> Found:
     """What a scan finds, as the annotations of its task.
 
-    One that is under way is waited for. The task is removed if it was made here; with `exclusive`
-    (nobody else works with the engine) also one that an earlier run was cut off in.
+    One that is under way is waited for, and left to whoever made it. What was made here is removed.
+
+    Args:
+        engine: Where it scans; it is started.
+        cut_off: A scan of an earlier run (`unfinished_scan`) to go on with, and to remove.
 
     Raises:
         TaskFailed: The scan has failed, or somebody else removed its task.
         EngineClosed: The engine was closed meanwhile.
     """
     with ExitStack() as stack:
-        earlier = _earlier(engine)
-        task = earlier or engine.scan()
-        if earlier is None or exclusive:
+        others = None if cut_off else unfinished_scan(engine)
+        task = cut_off or others or engine.scan()
+        if others is None:
             # Also a scan that failed, or that Ctrl-C ends, is of no use to anybody.
             stack.callback(_remove, engine, task.id)
         return engine.wait(task.id, "fsscancomplete").annotations
 
 
-def _earlier(engine: MusicEngine) -> MusicTask | None:
+def unfinished_scan(engine: MusicEngine) -> MusicTask | None:
+    """A scan that waits or works.
+
+    Before the engine is started it is one that an earlier run was cut off in; once started, the
+    engine goes on with it by itself, and it may be complete before anybody asks.
+    """
     scans = (task for task in engine.tasks() if task.content_type == "any")
     at_work = {Role.QUEUED, Role.WORKING}
     return next((task for task in scans if engine.lifecycle.role(task.state) in at_work), None)

@@ -32,6 +32,7 @@ from musictasks.intake import (
     plan,
     plan_imports,
     scanned,
+    unfinished_scan,
     upload_job,
 )
 from musictasks.library import MusicDatabase
@@ -476,6 +477,34 @@ def test_what_is_there_goes_into_the_database(library: Library, album: Path) -> 
     row = MusicDatabase(library.settings.database).album(ALBUM)
     assert row is not None
     assert row["numofsongs"] == 3
+
+
+def test_a_scan_of_an_earlier_run_that_ends_before_it_is_asked_for(library: Library) -> None:
+    """It is gone on with all the same, and removed."""
+    engine = open_library(library.settings)
+    (library.settings.music / ALBUM).mkdir(parents=True)
+    begun = engine.scan()
+    engine.close()
+    engine = open_library(library.settings)
+    cut_off = unfinished_scan(engine)
+    assert cut_off is not None
+    assert cut_off.id == begun.id
+    with engine:
+        complete = engine.wait(begun.id, "fsscancomplete")
+        assert scanned(engine, cut_off=cut_off) == complete.annotations
+        assert engine.tasks() == []
+
+
+def test_a_scan_of_somebody_else_stays(library: Library) -> None:
+    library.settings.music.mkdir(parents=True, exist_ok=True)
+    engine = open_library(library.settings)
+    theirs = engine.scan()
+    with ThreadPoolExecutor() as pool:
+        found = pool.submit(scanned, engine)
+        time.sleep(0.1)  # it waits by now
+        with engine:
+            assert found.result(20)["newpaths"]["songs"] == []
+            assert [task.id for task in engine.tasks()] == [theirs.id]
 
 
 def test_more_imports_than_go_side_by_side(library: Library, album: Path) -> None:
