@@ -7,7 +7,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -203,14 +203,10 @@ class Remote:
         self, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[dict[str, str], bytes]:
         """One request, once; headers, by names in lower case, and body of the answer."""
-        said = dict(headers)
-        if self.token is not None:
-            said["Authorization"] = f"Bearer {self.token}"
-        above = urlsplit(self.url).path.rstrip("/")
         try:
-            connection = self._connected()
-            connection.request(method, above + path, body, said)
-            answer = connection.getresponse()
+            if self._connection is None:
+                self._connection = self.connection(_TIMEOUT_S)
+            answer = self.ask(self._connection, method, path, headers, body)
             content = answer.read()
         except BaseException:
             self.close()
@@ -220,12 +216,26 @@ class Remote:
             return found, content
         raise _refusal(answer.status, found, content)
 
-    def _connected(self) -> HTTPConnection:
-        if self._connection is None:
-            parts = urlsplit(self.url)
-            kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-            self._connection = kind(parts.hostname or "", parts.port, timeout=_TIMEOUT_S)
-        return self._connection
+    def connection(self, timeout_s: float) -> HTTPConnection:
+        """One more connection to the server."""
+        parts = urlsplit(self.url)
+        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+        return kind(parts.hostname or "", parts.port, timeout=timeout_s)
+
+    def ask(
+        self,
+        connection: HTTPConnection,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> HTTPResponse:
+        """Makes one request; the answer, whose body is still to be read."""
+        said = dict(headers or {})
+        if self.token is not None:
+            said["Authorization"] = f"Bearer {self.token}"
+        connection.request(method, urlsplit(self.url).path.rstrip("/") + path, body, said)
+        return connection.getresponse()
 
     def close(self) -> None:
         """Closes the connection; the next request makes another."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
-import time
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -28,10 +27,10 @@ from ..library import decode_name, encode_name, parse_album
 from ..library.audio_formats import AudioFormats
 from ..music import Settings
 from .display import spelling_text
+from .following import Following
 from .output import count, near, say, text
 from .remote import Remote, ServerRefused
 
-_LOOK_AGAIN_S = 0.1
 _FAILED = {"uploadfailed", "invalidcontent", "integrationfailed", "importfailed"}
 _OUT = {"readyforimport", "importcomplete", "remove"}
 
@@ -67,8 +66,8 @@ def send(
     Returns:
         How many files came in, how many were there already, and how many failed.
     """
-    with closing(Remote(url, token)) as remote:
-        sender = _Sender(remote, console, overrides, formats)
+    with closing(Remote(url, token)) as remote, closing(Following(remote)) as following:
+        sender = _Sender(remote, following, console, overrides, formats)
         for album in plan.albums:
             say(console, text(album.path.path, "bold"))
             for path in sender.bring_album(album.files):
@@ -83,6 +82,7 @@ def send(
 @define
 class _Sender:
     remote: Remote
+    following: Following
     console: Console
     overrides: Overrides
     formats: AudioFormats
@@ -156,18 +156,17 @@ class _Sender:
 
     def _known(self, task_id: str) -> dict[str, Any] | None:
         """The task, unless nothing more is to be done with it; then it goes."""
-        known = self.remote.task(task_id)
-        if known is None or known["state"] not in {*_FAILED, "importcomplete", "remove"}:
-            return known
-        if known["state"] != "remove":
-            # Of an earlier run: what was wrong then may be mended; what came in may be gone.
-            try:
-                self.remote.call("DELETE", f"tasks/{task_id}")
-            except ServerRefused as error:
-                if error.status not in {404, 409}:
-                    raise
-                # An answer was lost, or the server removed it meanwhile.
-        self._wait_until_gone(task_id)
+        for known in self.following.looks(task_id):
+            if known["state"] not in {*_FAILED, "importcomplete", "remove"}:
+                return known
+            if known["state"] != "remove":
+                # Of an earlier run: what was wrong then may be mended; what came in may be gone.
+                try:
+                    self.remote.call("DELETE", f"tasks/{task_id}")
+                except ServerRefused as error:
+                    if error.status not in {404, 409}:
+                        raise
+                    # An answer was lost, or somebody else was quicker.
         return None
 
     def _place_or_task(
@@ -192,7 +191,6 @@ class _Sender:
             if other is not None and other["state"] in {"waitforchunk", "readyforintegration"}:
                 return None, found["task_id"]
             self._ended(found["task_id"])  # then it is there, or not
-            time.sleep(_LOOK_AGAIN_S)
 
     def _counts(
         self, file: PlannedUpload, target: str | None, homes: Collection[str], path: str
@@ -269,15 +267,12 @@ class _Sender:
         Raises:
             ServerRefused: It has failed.
         """
-        while (task := self.remote.task(task_id)) is not None and task["state"] not in _OUT:
+        for task in self.following.looks(task_id):
+            if task["state"] in _OUT:
+                return
             if task["state"] in _FAILED:
                 raise ServerRefused(409, f"{_message(task)} (task {task_id}, {task['state']})", {})
             yield task
-            time.sleep(_LOOK_AGAIN_S)
-
-    def _wait_until_gone(self, task_id: str) -> None:
-        while self.remote.task(task_id) is not None:
-            time.sleep(_LOOK_AGAIN_S)
 
 
 def _task_id(file: PlannedUpload) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import shutil
+import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from hashlib import sha1
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,9 @@ from clikit import (
     start,
 )
 from damagingwire import DamagingWire
-from musictasks.cli import main
+from musictasks.cli import following, main
+from musictasks.cli.following import Following
+from musictasks.cli.remote import Remote
 from musictasks.library import MusicDatabase, verify
 from musictasks.music import ledger, music_directory
 from relaykit import relay
@@ -294,3 +298,50 @@ def test_it_goes_on_whatever_is_killed(album: Path, tmp_path: Path, kills: int):
 def large_upload(root: Path) -> int:
     sizes = [path.stat().st_size for path in (root / "data/uploads").glob("*/albumfile-*.pdf")]
     return max(sizes, default=0)
+
+
+def test_it_waits_for_what_the_server_tells(
+    served: Served, add: Callable[..., Any], album: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A task is looked at when it has changed, however long that takes."""
+    looks: list[str | None] = []
+    look = Remote.task
+
+    def counted(self: Remote, task_id: str) -> dict[str, Any] | None:
+        task = look(self, task_id)
+        looks.append(None if task is None else task["state"])
+        return task
+
+    monkeypatch.setattr(Remote, "task", counted)
+    monkeypatch.setattr(following, "time", None)  # nothing waits for the clock
+    slow = served.engine.observe(
+        lambda told: time.sleep(0.5) if told.state == "integrating" else None
+    )
+    status, output = add(album / FLAC)
+    slow()
+    assert (status, output.splitlines()[-1]) == (0, "1 file sent.")
+    assert len(looks) < 20, looks
+
+
+@pytest.mark.parametrize("why", ["all streams are taken", "a proxy holds the stream back"])
+def test_without_the_events_it_looks_again(
+    add: Callable[..., Any],
+    album: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    why: str,
+):
+    monkeypatch.setattr(following, "_LOOK_AGAIN_S", 0.05)
+    with (
+        served_library(tmp_path / "one", token=TOKEN, event_streams=1) as served,
+        ExitStack() as stack,
+    ):
+        if why == "all streams are taken":
+            client = stack.enter_context(served.client(headers=BEARER))
+            taken = stack.enter_context(client.stream("GET", "/api/events"))
+            assert taken.status_code == 200
+        else:
+            monkeypatch.setattr(following, "_SILENT_S", 0.05)
+            monkeypatch.setattr(Following, "_concerns", lambda *_: False)
+        status, output = add(album, url=served.url)
+    assert (status, output.splitlines()[-1]) == (0, "5 files sent.")
