@@ -53,13 +53,15 @@ class Following:
     def _begin(self) -> None:
         if self._stream is not None:
             return
+        self._connection = self.remote.connection(_SILENT_S)
         try:
-            self._connection = self.remote.connection(_SILENT_S)
             stream = self.remote.ask(self._connection, "GET", "/api/events")
-            if stream.status != 200:
-                raise HTTPException(stream.status)  # too many streams are open, or it just stops
-            self._stream = stream
         except (OSError, HTTPException):
+            self.close()
+            return
+        if stream.status == 200:
+            self._stream = stream
+        else:  # too many streams are open, or it just stops
             self.close()
 
     def _wait(self, task_id: str) -> None:

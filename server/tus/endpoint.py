@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from anyio import to_thread
@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from ...errors import ChunkRefused, TaskNotFound
+from ...errors import ChunkRefused, TaskNotFound, TaskNotSaved
 from ...statemachine import Role, UploadTask
 from ...uploads import Uploads
 from ..door import Door
@@ -181,7 +181,7 @@ class TusEndpoint:
             async with self._running.turn(task_id, body):
                 with self._reserved(announced, task_id), self._refusals(task_id):
                     return self._judged(await to_thread.run_sync(act))
-        except Problem as error:
+        except (Problem, TaskNotSaved) as error:
             if begun:
                 # Invariant: after the turn, for whose end this waits.
                 await self._end_wrong(error, task_id, body, location)
@@ -197,18 +197,23 @@ class TusEndpoint:
                 if record.offset:
                     return record, record.offset  # it goes on: the client is told where
                 return await self._take(record, 0, body, expected)
-        except Problem as error:
+        except (Problem, TaskNotSaved) as error:
             await self._end_wrong(error, record.id, body, location)
             raise
 
-    async def _end_wrong(self, error: Problem, task_id: str, body: Body, location: str) -> None:
-        """A client that sends wrong bytes with the announcement would not know where the upload
+    async def _end_wrong(
+        self, error: Problem | TaskNotSaved, task_id: str, body: Body, location: str
+    ) -> None:
+        """A client whose bytes were refused with the announcement would not know where the upload
         is, so it goes.
         """
-        if error.kind == "UploadFailed":
+        kind = error.kind if isinstance(error, Problem) else None
+        if isinstance(error, Problem) and kind == "UploadFailed":
             error.headers["Location"] = location
-        elif error.kind != "UploadLocked" and not (body.dropped or body.error):
-            await self._terminate(task_id)
+        elif kind != "UploadLocked" and not (body.dropped or body.error):
+            # A disk that refuses the removal, too: then the upload goes when it has expired.
+            with suppress(TaskNotSaved):
+                await self._terminate(task_id)
 
     # -- HEAD ---------------------------------------------------------------------------------
 

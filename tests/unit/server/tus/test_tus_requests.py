@@ -727,17 +727,21 @@ def test_a_full_disk_loses_nothing(serve: Callable[..., Served]):
 
 
 @pytest.mark.parametrize("missing", [0, 3])
+@pytest.mark.parametrize("once", [True, False], ids=["once", "from then on"])
 def test_a_disk_that_refuses_a_new_upload_with_its_bytes(
-    serve: Callable[..., Served], missing: int
+    serve: Callable[..., Served], missing: int, once: bool
 ):
-    """At any call of the system: 507; what counts as unfinished is what waits for bytes."""
+    """At any call of the system: 507, and the upload goes, as its client was not told where it is.
+
+    What a disk keeps that refuses the removal, too, counts as unfinished.
+    """
     served = serve(engine={"durability": "fsync"})
     tus, engine = Tus(served.port), served.engine
-    calls = list[str]()
+    calls, kept = list[str](), 0
     for at in range(1, 99):
 
         def refuse(number: int, name: str, at: int = at) -> None:
-            if number == at:
+            if number == at or (number > at and not once):
                 calls.append(name)
                 raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -748,7 +752,9 @@ def test_a_disk_that_refuses_a_new_upload_with_its_bytes(
         assert answer.status == 507
         waiting = {one.id: one.file_size for one in engine.tasks() if one.state == "receiving"}
         assert served.app.state.door.unfinished._sizes == waiting
+        kept += len(waiting)
         for task_id in waiting:
             assert tus.ask("DELETE", f"/uploads/{task_id}").status == 204
         wait_until(lambda: not engine.tasks())
     assert {"rename_noreplace", "mkdir", "write"} <= {*calls}
+    assert (kept == 0) is once
