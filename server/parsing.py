@@ -16,6 +16,8 @@ HEADER_BYTES = 32
 PIPELINED = 100
 #: The heads of all that wait may together be so large.
 WAITING_BYTES = 4 * HEAD_BYTES
+#: Where so much of a body is still to come, it is not parsed.
+UNPARSED_BYTES = 64 * 1024
 
 
 class BoundedRequests(HttpToolsProtocol):
@@ -36,11 +38,14 @@ class BoundedRequests(HttpToolsProtocol):
     _refusal: str | None = None
     #: The request that the application has; later ones wait for its answer.
     _running: RequestResponseCycle | None = None
+    #: Bytes that are missing of a body whose length is known.
+    _missing_bytes = 0
+    #: They come past the parser, which would copy them.
+    _is_unparsed = False
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.parser = _Parser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+        self._begin_parsing()
         #: The sizes of the heads that are in `pipeline`, in its order.
         self._waiting: deque[int] = deque()
 
@@ -53,13 +58,34 @@ class BoundedRequests(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._refusal is not None:
+        if self._refusal is None and self._is_unparsed:
+            data = self._take_body(data)
+        if self._refusal is not None or not data:
             return
         self._has_moved = False
         super().data_received(data)
         self._kept_bytes = 0 if self._has_moved else self._kept_bytes + len(data)
         if self._kept_bytes > HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("The head of the request is too large.")
+        if self._missing_bytes >= UNPARSED_BYTES and self.parser is not None:
+            # After a request with `Connection: close` the parser takes in whatever comes: a new one
+            # would find a request there.
+            self._is_unparsed = self.parser.should_keep_alive()
+
+    def _take_body(self, data: bytes) -> bytes:
+        """Passes on what belongs to the body; the rest is the next request's."""
+        self._unset_keepalive_if_required()
+        rest = data[self._missing_bytes :]
+        self.on_body(data[: self._missing_bytes] if rest else data)
+        if not self._missing_bytes:
+            self._is_unparsed = False
+            self._begin_parsing()
+            self.on_message_complete()
+        return rest
+
+    def _begin_parsing(self) -> None:
+        self.parser = _Parser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
 
     def send_400_response(self, msg: str) -> None:
         self._refusal = msg
@@ -120,6 +146,8 @@ class BoundedRequests(HttpToolsProtocol):
             if not self._should_upgrade():
                 return  # it comes again as a request without an upgrade
         super().on_headers_complete()
+        lengths = [value for name, value in self.headers if name == b"content-length"]
+        self._missing_bytes = int(lengths[0]) if lengths else 0  # the parser has checked it
         if len(self.pipeline) > len(self._waiting):
             self._waiting.appendleft(self._head_bytes)
 
@@ -131,6 +159,7 @@ class BoundedRequests(HttpToolsProtocol):
             raise ValueError("the answers to earlier requests would be sent into the WebSocket")
 
     def on_message_complete(self) -> None:
+        self._missing_bytes = 0
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
@@ -153,6 +182,7 @@ class BoundedRequests(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._has_moved = True
+        self._missing_bytes -= len(body)
         cycle: Any = self.cycle
         if cycle is not None:
             if not cycle.body:
