@@ -80,9 +80,9 @@ class Following:
         fields: dict[str, str] = {}
         while line := stream.readline().decode():
             name, _, value = line.rstrip("\r\n").partition(":")
-            if name:
+            if name:  # else it is a comment, or the empty line behind an event
                 fields[name] = value.removeprefix(" ")
-            elif fields:
+            elif fields and line.isspace():
                 return fields
         raise ConnectionError("the stream has ended")
 
