@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from enginekit import upload
 from executorkit import COUNTING, DiesOnce, count, die, refuse
+from forking import fork_server
 from musictasks.engine import EngineSettings, open_engine
 from musictasks.errors import ChunkRefused, TaskFailed
 from musictasks.library import MusicDatabase, sample_album
@@ -28,10 +29,13 @@ MakeExecutor = Callable[[], Executor]
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[MakeExecutor]:
     """A Dask cluster of two processes on this machine; what makes executors of it."""
+    dask = pytest.importorskip("dask")
     distributed = pytest.importorskip(
         "distributed", reason="no Dask here: pip install 'musictasks[dask]'"
     )
+    fork_server()  # or Dask starts one that has to import all of ours in each process
     with (
+        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}),
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
         ) as cluster,
