@@ -47,16 +47,16 @@ def add(library, capsys):
     """Adds in this process; returns the exit status and the output."""
 
     def add(*arguments: object) -> tuple[int, str]:
-        status = main(["add", "--library", str(library.root), *map(str, arguments)])
+        status = main(["add", "--config", str(settings_file(library)), *map(str, arguments)])
         return status, capsys.readouterr().out
 
     return add
 
 
-def test_album(library, album, add):
+def test_album(library, album, capsys):
     """All files are at their place, the songs in the database, with artwork; nothing is left."""
-    status, output = add(album)
-    assert status == 0
+    assert main(["add", "--library", str(library.root), str(album)]) == 0
+    output = capsys.readouterr().out
     assert output.endswith("5 files added, 0 there already.\n")
     assert set(library.music) == set(TARGETS.values())
     songs = {row["path"]: row for row in database_of(library).songs(ALBUM)}
@@ -337,7 +337,9 @@ def undisturbed(tmp_path_factory) -> tuple[object, ...]:
     """What a library holds after a run that nothing disturbed."""
     root = tmp_path_factory.mktemp("undisturbed")
     library = Library(root / "library")
-    assert main(["add", "--library", str(library.root), str(copy_album(root / "album"))]) == 0
+    assert (
+        main(["add", "--config", str(settings_file(library)), str(copy_album(root / "album"))]) == 0
+    )
     return library.content
 
 

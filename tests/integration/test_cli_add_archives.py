@@ -50,7 +50,7 @@ def add(library: Library, capsys: pytest.CaptureFixture[str]) -> Add:
     """Adds in this process; returns the exit status and the output."""
 
     def add(*arguments: object) -> tuple[int, str]:
-        status = main(["add", "--library", str(library.root), *map(str, arguments)])
+        status = main(["add", "--config", str(settings_file(library)), *map(str, arguments)])
         return status, capsys.readouterr().out
 
     return add
@@ -61,7 +61,9 @@ def from_a_folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ...
     """What a library holds that the same album was added to as a folder."""
     root = tmp_path_factory.mktemp("folder")
     library = Library(root / "library")
-    assert main(["add", "--library", str(library.root), str(copy_album(root / "album"))]) == 0
+    assert (
+        main(["add", "--config", str(settings_file(library)), str(copy_album(root / "album"))]) == 0
+    )
     return library.content
 
 

@@ -30,8 +30,9 @@ RENAMED = f"{ARTIST}/2020 - Deluxe"
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("template")
-    assert main(["add", str(sample_album()), "--library", str(root / "library")]) == 0
-    return root / "library"
+    library = Library(root / "library")
+    assert add(library, sample_album()) == 0
+    return library.root
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def library(template: Path, tmp_path: Path) -> Library:
 
 
 def add(library: Library, *arguments: object) -> int:
-    return main(["add", *map(str, arguments), "--library", str(library.root)])
+    return main(["add", *map(str, arguments), "--config", str(settings_file(library))])
 
 
 def rename(library: Library) -> None:

@@ -46,7 +46,7 @@ def add(library: Library, capsys: pytest.CaptureFixture[str]) -> Add:
     """Adds in this process; returns the exit status, the output and the complaints."""
 
     def add(*arguments: object) -> tuple[int, str]:
-        status = main(["add", "--library", str(library.root), *map(str, arguments)])
+        status = main(["add", "--config", str(settings_file(library)), *map(str, arguments)])
         captured = capsys.readouterr()
         return status, captured.out + captured.err
 
@@ -217,7 +217,7 @@ def frames_begun(data: Path) -> bool:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Library:
     root = tmp_path_factory.mktemp("undisturbed")
     library = Library(root / "library")
-    assert main(["add", "--library", str(library.root), str(make_clip(root))]) == 0
+    assert main(["add", "--config", str(settings_file(library)), str(make_clip(root))]) == 0
     return library
 
 

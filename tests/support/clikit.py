@@ -126,11 +126,16 @@ def run(*arguments: object, anew: bool = False) -> tuple[int, str, str]:
 
 
 def settings_file(library: Library, *lines: str) -> Path:
-    """A musicdb.ini for the library, with these lines in [tasks]."""
-    library.root.mkdir(parents=True, exist_ok=True)
+    """A musicdb.ini for the library, with these lines in [tasks].
+
+    Its artwork is scaled to few pixels: to scale all is half of the work to add an album.
+    """
     path = library.root.parent / "musicdb.ini"
     directories = f"[directories]\nmusic={library.root}/music\ndata={library.root}/data\n"
-    path.write_text("\n".join([directories, "[tasks]", *lines, ""]), encoding="utf-8")
+    path.write_text(
+        "\n".join([directories, "[albumcover]", "scales=16", "[tasks]", *lines, ""]),
+        encoding="utf-8",
+    )
     return path
 
 
