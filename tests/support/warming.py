@@ -22,7 +22,7 @@ def warm() -> None:
         config = Path(directory, "musicdb.ini")
         config.write_text(
             "[directories]\nmusic = music\ndata = data\n"
-            "[albumcover]\nscales = 16\n[tasks]\ndurability = none\n"
+            "[albumcover]\nscales = 16, 32\n[tasks]\ndurability = none\n"
         )
         status = main(["add", str(sample_album()), "--config", str(config)])
     assert status == 0, said.getvalue()
