@@ -1,4 +1,4 @@
-"""Waiting for what a server does with a task: its stream of events tells of each change."""
+"""Waiting for what a server does with a task, by its stream of events."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from attrs import define, field
 
 from .remote import Remote
 
-#: The stream says that it is alive every 15 s. Behind a proxy that holds it back nothing comes.
+#: The stream says that it is alive every 15 s: where nothing comes, a proxy holds it back.
 _SILENT_S = 20.0
 #: Where there is no stream, a task is looked at so often.
 _LOOK_AGAIN_S = 1.0
+#: Nothing tells of the end of a removal, which is near.
+_REMOVED_S = 0.1
 
 
 @define(eq=False)
@@ -23,15 +25,17 @@ class Following:
     """The events of a server, read only while somebody waits for one.
 
     What comes meanwhile is kept by the system and by the server. Where that is too much, or the
-    stream breaks, the task is looked at once more.
+    stream breaks, the task is looked at again.
     """
 
     remote: Remote
     _connection: HTTPConnection | None = field(default=None, init=False)
     _stream: HTTPResponse | None = field(default=None, init=False)
+    #: Nothing came of it: it is not asked for any more.
+    _is_held_back: bool = field(default=False, init=False)
 
     def looks(self, task_id: str) -> Iterator[dict[str, Any]]:
-        """A task as it is now, and again after each change, until it is gone.
+        """A task as it is now, and again whenever it may have changed, until it is gone.
 
         Raises:
             ServerRefused, ServerUnreachable: It cannot be looked at.
@@ -42,7 +46,10 @@ class Following:
             if task is None:
                 return
             yield task
-            self._wait(task_id)
+            if task["state"] == "remove":
+                time.sleep(_REMOVED_S)
+            else:
+                self._wait(task_id)
 
     def close(self) -> None:
         """Ends the stream; the next look begins another."""
@@ -51,43 +58,49 @@ class Following:
         self._connection = self._stream = None
 
     def _begin(self) -> None:
-        if self._stream is not None:
+        if self._stream is not None or self._is_held_back:
             return
-        self._connection = self.remote.connection(_SILENT_S)
         try:
+            self._connection = self.remote.connection(_SILENT_S)
             stream = self.remote.ask(self._connection, "GET", "/api/events")
-        except (OSError, HTTPException):
-            self.close()
+        except (OSError, HTTPException) as error:
+            self._end(error)
             return
         if stream.status == 200:
             self._stream = stream
-        else:  # too many streams are open, or it just stops
+        else:  # too many streams are open, or the server just stops
             self.close()
 
     def _wait(self, task_id: str) -> None:
-        """Returns when the task may have changed since the last event that was read."""
-        if self._stream is None:
-            time.sleep(_LOOK_AGAIN_S)
-            return
-        try:
-            while not self._concerns(self._next(self._stream), task_id):
-                pass
-        except (OSError, HTTPException, ValueError):
-            self.close()
+        """Returns when the task may have changed, and after a second where no stream tells."""
+        if self._stream is not None:
+            try:
+                while not self._concerns(self._next(self._stream), task_id):
+                    pass
+            except (OSError, HTTPException, ValueError, LookupError, TypeError) as error:
+                self._end(error)
+            else:
+                return
+        time.sleep(_LOOK_AGAIN_S)
+
+    def _end(self, error: Exception) -> None:
+        self._is_held_back = isinstance(error, TimeoutError)
+        self.close()
 
     def _next(self, stream: HTTPResponse) -> dict[str, str]:
         """The fields of the next event."""
         fields: dict[str, str] = {}
         while line := stream.readline().decode():
             name, _, value = line.rstrip("\r\n").partition(":")
-            if name:  # else it is a comment, or the empty line behind an event
+            if name:
                 fields[name] = value.removeprefix(" ")
-            elif fields and line.isspace():
+            elif fields and line.isspace():  # the end of an event, where a comment is none
                 return fields
         raise ConnectionError("the stream has ended")
 
     def _concerns(self, event: dict[str, str], task_id: str) -> bool:
-        if event.get("event") == "reset":  # some were left out
+        # Some were left out; or it is long since the last look, and this makes sure.
+        if event.get("event") in {"reset", "alive"}:
             return True
         if event.get("event") != "task":
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
+import time
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -31,6 +32,8 @@ from .following import Following
 from .output import count, near, say, text
 from .remote import Remote, ServerRefused
 
+#: Until the server is asked again for bytes that another task had.
+_ASK_AGAIN_S = 0.1
 _FAILED = {"uploadfailed", "invalidcontent", "integrationfailed", "importfailed"}
 _OUT = {"readyforimport", "importcomplete", "remove"}
 
@@ -191,6 +194,7 @@ class _Sender:
             if other is not None and other["state"] in {"waitforchunk", "readyforintegration"}:
                 return None, found["task_id"]
             self._ended(found["task_id"])  # then it is there, or not
+            time.sleep(_ASK_AGAIN_S)
 
     def _counts(
         self, file: PlannedUpload, target: str | None, homes: Collection[str], path: str

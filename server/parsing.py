@@ -40,7 +40,7 @@ class BoundedRequests(HttpToolsProtocol):
     _running: RequestResponseCycle | None = None
     #: Bytes that are missing of a body whose length is known.
     _missing_bytes = 0
-    #: They come past the parser, which would copy them.
+    #: The rest of this body comes past the parser, which would copy it.
     _is_unparsed = False
 
     def __init__(self, *arguments: Any, **options: Any) -> None:

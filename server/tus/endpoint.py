@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from ...errors import ChunkRefused, TaskNotFound, TaskNotSaved
+from ...errors import ChunkRefused, InvalidTaskFile, TaskNotFound, TaskNotSaved
 from ...statemachine import Role, UploadTask
 from ...uploads import Uploads
 from ..door import Door
@@ -116,7 +116,10 @@ class TusEndpoint:
             said["Upload-Offset"] = str(self._offset(record))
         else:
             record = await self._begin(announced, task_id)
-            record, offset = await self._first_bytes(record, body, expected, said["Location"])
+            is_named = announced.task_id is not None
+            record, offset = await self._first_bytes(
+                record, body, expected, said["Location"], is_named=is_named
+            )
             said["Upload-Offset"] = str(offset)
         said |= await self._expiry(record)
         return Response(status_code=201, headers=said)
@@ -188,17 +191,27 @@ class TusEndpoint:
             raise
 
     async def _first_bytes(
-        self, record: Any, body: Body, expected: tus.Checksum | None, location: str
+        self,
+        record: Any,
+        body: Body,
+        expected: tus.Checksum | None,
+        location: str,
+        *,
+        is_named: bool,
     ) -> tuple[Any, int]:
-        """Takes the bytes that came with the announcement."""
+        """Takes the bytes that came with the announcement, which may have named the upload."""
         try:
             async with self._running.turn(record.id, body):
                 record = self._find(record.id)
                 if record.offset:
                     return record, record.offset  # it goes on: the client is told where
                 return await self._take(record, 0, body, expected)
-        except (Problem, TaskNotSaved) as error:
+        except Problem as error:
             await self._end_wrong(error, record.id, body, location)
+            raise
+        except TaskNotSaved as error:
+            if not is_named:  # else the client knows it, and goes on
+                await self._end_wrong(error, record.id, body, location)
             raise
 
     async def _end_wrong(
@@ -211,8 +224,8 @@ class TusEndpoint:
         if isinstance(error, Problem) and kind == "UploadFailed":
             error.headers["Location"] = location
         elif kind != "UploadLocked" and not (body.dropped or body.error):
-            # A disk that refuses the removal, too: then the upload goes when it has expired.
-            with suppress(TaskNotSaved):
+            # If it cannot be removed, it goes when it has expired.
+            with suppress(Problem, TaskNotSaved, InvalidTaskFile):
                 await self._terminate(task_id)
 
     # -- HEAD ---------------------------------------------------------------------------------

@@ -34,6 +34,8 @@ from musictasks.library import MusicDatabase, verify
 from musictasks.music import ledger, music_directory
 from relaykit import relay
 from serverkit import BEARER, TOKEN, Served, ServerProcess, served_library, wait_until
+from starlette.responses import Response
+from starlette.routing import Route
 
 
 @pytest.fixture
@@ -314,13 +316,55 @@ def test_it_waits_for_what_the_server_tells(
 
     monkeypatch.setattr(Remote, "task", counted)
     monkeypatch.setattr(following, "time", None)  # nothing waits for the clock
-    slow = served.engine.observe(
-        lambda told: time.sleep(0.5) if told.state == "integrating" else None
-    )
+    served.engine.observe(lambda told: time.sleep(0.5) if told.state == "integrating" else None)
     status, output = add(album / FLAC)
-    slow()
     assert (status, output.splitlines()[-1]) == (0, "1 file sent.")
     assert len(looks) < 20, looks
+
+
+def test_a_removal_that_takes_its_time_is_waited_for(
+    served: Served, add: Callable[..., Any], tmp_path: Path
+):
+    """Nothing tells of its end."""
+    packed = tmp_path / "album.zip"
+    packed.write_bytes(make_zip(album_files()))
+    assert add(packed)[0] == 0
+    shutil.rmtree(tmp_path / "served/music" / ARTIST)
+    served.engine.observe(lambda told: time.sleep(0.5) if told.state == "remove" else None)
+    assert add(packed)[1].splitlines()[-1] == "1 file sent."
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b"",
+        b"<html>log in</html>",
+        b"event: task\n\n",
+        b"event: task\ndata: {}\n\n",
+        b"event: task\ndata: [1]\n\n",
+        b"event: task\ndata: \xff\n\n",
+    ],
+)
+def test_a_stream_of_something_else_is_none(
+    served: Served,
+    add: Callable[..., Any],
+    album: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stream: bytes,
+):
+    """And is not asked for without a pause."""
+    routes, asked = served.app.router.routes, []
+
+    def answer(_: Any) -> Response:
+        asked.append(stream)
+        return Response(stream, media_type="text/event-stream")
+
+    (place,) = (at for at, one in enumerate(routes) if getattr(one, "path", "") == "/api/events")
+    routes[place] = Route("/api/events", answer)
+    monkeypatch.setattr(following, "_LOOK_AGAIN_S", 0.1)
+    served.engine.observe(lambda told: time.sleep(0.5) if told.state == "integrating" else None)
+    assert add(album / FLAC)[1].splitlines()[-1] == "1 file sent."
+    assert 1 < len(asked) < 40
 
 
 @pytest.mark.parametrize("why", ["all streams are taken", "a proxy holds the stream back"])
@@ -341,7 +385,7 @@ def test_without_the_events_it_looks_again(
             taken = stack.enter_context(client.stream("GET", "/api/events"))
             assert taken.status_code == 200
         else:
-            monkeypatch.setattr(following, "_SILENT_S", 0.05)
+            monkeypatch.setattr(following, "_SILENT_S", 0.2)  # nothing comes before 15 s
             monkeypatch.setattr(Following, "_concerns", lambda *_: False)
         status, output = add(album, url=served.url)
     assert (status, output.splitlines()[-1]) == (0, "5 files sent.")

@@ -96,14 +96,15 @@ def _gather_remains(lane: Lane, first: int) -> str | None:
 
     So not each kill needs a run of its own. Returns what a real one leaves, if it is not the same.
     """
-    room, last = lane.room(), Remains(lane.root, [])
+    room = lane.room()
+    last: Remains | None = None
 
     def keep(number: int, name: str) -> None:
         nonlocal last
         if number < first or number not in lane.struck:
             return
         told, exactly = _told(room), _exactly(lane.root)
-        if (told, exactly) != (last.told, last.exactly):
+        if last is None or (told, exactly) != (last.told, last.exactly):
             copy = lane.root.with_name(f"{lane.root.name}-{number}")
             _copy_as_it_is(lane.root, copy)
             last = Remains(copy, told, exactly)
