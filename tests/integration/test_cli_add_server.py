@@ -30,6 +30,7 @@ from damagingwire import DamagingWire
 from musictasks.cli import following, main
 from musictasks.cli.following import Following
 from musictasks.cli.remote import Remote
+from musictasks.files import Effects, using
 from musictasks.library import MusicDatabase, verify
 from musictasks.music import ledger, music_directory
 from relaykit import relay
@@ -322,6 +323,14 @@ def test_it_waits_for_what_the_server_tells(
     assert len(looks) < 20, looks
 
 
+class SlowRemoval(Effects):
+    """A disk that takes its time to remove a directory."""
+
+    def rmdir(self, name: str, *, dir_fd: int) -> None:
+        time.sleep(0.5)
+        super().rmdir(name, dir_fd=dir_fd)
+
+
 def test_a_removal_that_takes_its_time_is_waited_for(
     served: Served, add: Callable[..., Any], tmp_path: Path
 ):
@@ -330,8 +339,8 @@ def test_a_removal_that_takes_its_time_is_waited_for(
     packed.write_bytes(make_zip(album_files()))
     assert add(packed)[0] == 0
     shutil.rmtree(tmp_path / "served/music" / ARTIST)
-    served.engine.observe(lambda told: time.sleep(0.5) if told.state == "remove" else None)
-    assert add(packed)[1].splitlines()[-1] == "1 file sent."
+    with using(SlowRemoval()):
+        assert add(packed)[1].splitlines()[-1] == "1 file sent."
 
 
 @pytest.mark.parametrize(
