@@ -324,11 +324,11 @@ def test_it_waits_for_what_the_server_tells(
 
 
 class SlowRemoval(Effects):
-    """A disk that takes its time to remove a directory."""
+    """A disk that takes its time to remove a task's file."""
 
-    def rmdir(self, name: str, *, dir_fd: int) -> None:
-        time.sleep(0.5)
-        super().rmdir(name, dir_fd=dir_fd)
+    def unlink(self, name: str, *, dir_fd: int) -> None:
+        time.sleep(0.5 if name.endswith(".json") else 0)
+        super().unlink(name, dir_fd=dir_fd)
 
 
 def test_a_removal_that_takes_its_time_is_waited_for(
