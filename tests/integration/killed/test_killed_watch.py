@@ -14,6 +14,7 @@ from clikit import copy_album, retag
 from killkit import EFFECT, LEAVING, Moment
 from killlibraries import lies, snapshot
 from killyard import Death, Errand, Undisturbed, Yard, side_by_side
+from musictasks.music import Settings, open_library
 
 
 def make_inbox(directory: Path) -> None:
@@ -75,6 +76,9 @@ def killed_at(yard: Yard, undisturbed: Undisturbed, *moments: Moment) -> list[De
         assert archive in now or unpacked, f"{moment}: the archive is lost"
     ended = yard.run(WATCH, config)
     assert ended.returncode == 0, ended.output
+    if config.with_name("data").joinpath("tasks.owner.json").exists():
+        # It was killed as it closed: nothing was to be done any more, so no library was opened.
+        open_library(Settings.from_file(config)).close()
     assert lies(config.parent) == []
     found, wanted = without_ids(snapshot(config.parent)), without_ids(undisturbed.library)
     assert {name: found.get(name) for name in found.keys() | wanted.keys()} == wanted
