@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from changebugs import CHANGE_BUGS
+from doorbugs import DOOR_BUGS
 from formatbugs import FORMAT_BUGS
 from inboxbugs import INBOX_BUGS
 from librarybugs import LIBRARY_BUGS
@@ -25,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 SEEDED = (
     *BUGS,
     *CHANGE_BUGS,
+    *DOOR_BUGS,
     *FORMAT_BUGS,
     *INBOX_BUGS,
     *LIBRARY_BUGS,
