@@ -288,8 +288,11 @@ def _patch(served: Served, path: str, size: int) -> None:
 
 
 def _of_patch(size: int) -> dict[str, str]:
-    of_body = {"Content-Type": "application/offset+octet-stream", "Content-Length": str(size)}
-    return {**TUS, **of_body, "Upload-Offset": "0"}
+    return {**TUS, **_of_body(size), "Upload-Offset": "0"}
+
+
+def _of_body(size: int) -> dict[str, str]:
+    return {"Content-Type": "application/offset+octet-stream", "Content-Length": str(size)}
 
 
 def _pieces(size: int) -> Iterator[bytes]:
@@ -388,8 +391,7 @@ def _songs_served(directory: Path, songs: list[bytes], checksums: list[str]) -> 
 def _song_head(size: int, checksum: str) -> bytes:
     """Made before, as the work of a client is none of the server's, but shares its cores."""
     metadata = {"filename": "song.flac", "checksum": f"sha1 {checksum}"}
-    of_body = {"Content-Type": "application/offset+octet-stream", "Content-Length": str(size)}
-    headers = {"Host": "127.0.0.1", **_of_upload(size, metadata), **of_body}
+    headers = {"Host": "127.0.0.1", **_of_upload(size, metadata), **_of_body(size)}
     lines = ["POST /uploads/ HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode()
 

@@ -58,9 +58,9 @@ class BoundedRequests(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._refusal is None and self._is_unparsed:
-            data = self._take_body(data)
-        if self._refusal is not None or not data:
+        if self._refusal is not None:
+            return
+        if self._is_unparsed and not (data := self._take_body(data)):
             return
         self._has_moved = False
         super().data_received(data)

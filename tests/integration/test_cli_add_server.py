@@ -217,14 +217,20 @@ def test_a_lost_answer_to_the_announcement_makes_no_second_upload(
     assert len({task_id for task_id in made if task_id.startswith("add-")}) == 1
 
 
-def test_a_lost_answer_to_the_removal_of_an_ended_upload_is_no_failure(
-    served: Served, add: Callable[..., Any], tmp_path: Path
-):
-    """The second request for it meets a task that is being removed, or gone."""
+def added_and_lost(add: Callable[..., Any], tmp_path: Path) -> Path:
+    """An archive that was added: its task is still there, and finished; the album is not."""
     packed = tmp_path / "album.zip"
     packed.write_bytes(make_zip(album_files()))
     assert add(packed)[0] == 0
     shutil.rmtree(tmp_path / "served/music" / ARTIST)
+    return packed
+
+
+def test_a_lost_answer_to_the_removal_of_an_ended_upload_is_no_failure(
+    served: Served, add: Callable[..., Any], tmp_path: Path
+):
+    """The second request for it meets a task that is being removed, or gone."""
+    packed = added_and_lost(add, tmp_path)
     with relay(served.port) as wire:
         wire.lose_answer_to = b"DELETE /api/tasks"
         assert add(packed, url=wire.url)[1].splitlines()[-1] == "1 file sent."
@@ -335,10 +341,7 @@ def test_a_removal_that_takes_its_time_is_waited_for(
     served: Served, add: Callable[..., Any], tmp_path: Path
 ):
     """Nothing tells of its end."""
-    packed = tmp_path / "album.zip"
-    packed.write_bytes(make_zip(album_files()))
-    assert add(packed)[0] == 0
-    shutil.rmtree(tmp_path / "served/music" / ARTIST)
+    packed = added_and_lost(add, tmp_path)
     with using(SlowRemoval()):
         assert add(packed)[1].splitlines()[-1] == "1 file sent."
 
