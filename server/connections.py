@@ -13,6 +13,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .parsing import BoundedRequests
+from .reads import Reads
 
 #: So long a client that was answered in the middle of its body has for reading that.
 LINGER_S = 2.0
@@ -106,6 +107,8 @@ def watched(pause_s: float, established: Callable[[int], None]) -> type[asyncio.
             self.lingering: Any = _Lingering(transport, self)
             super().connection_made(self.lingering)
             self.flow = _Flow(self.lingering)
+            if transport.get_extra_info("sslcontext") is None:  # else the system counts other bytes
+                self.reads = Reads(transport)
             established(transport.get_extra_info("socket").fileno())
             self._watch()
 

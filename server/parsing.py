@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+from attrs import define, field
 from httptools import HttpParserUpgrade, HttpRequestParser
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from .reads import Reads
 
 #: The head of a request may be so large; of tus it holds the tags of a song, lyrics among them.
 HEAD_BYTES = 64 * 1024
@@ -16,6 +21,8 @@ HEADER_BYTES = 32
 PIPELINED = 100
 #: The heads of all that wait may together be so large.
 WAITING_BYTES = 4 * HEAD_BYTES
+#: Pieces of a body that wait are joined up to so many bytes: chunks may be of one byte each.
+JOINED_BYTES = 64 * 1024
 #: Where so much of a body is still to come, it is not parsed.
 UNPARSED_BYTES = 64 * 1024
 
@@ -38,10 +45,14 @@ class BoundedRequests(HttpToolsProtocol):
     _refusal: str | None = None
     #: The request that the application has; later ones wait for its answer.
     _running: RequestResponseCycle | None = None
+    #: The body of the request that came last.
+    _arriving: _Arriving | None = None
     #: Bytes that are missing of a body whose length is known.
     _missing_bytes = 0
     #: The rest of this body comes past the parser, which would copy it.
     _is_unparsed = False
+    #: Is told how much is still to come; None: whatever is there is read.
+    reads: Reads | None = None
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -60,8 +71,14 @@ class BoundedRequests(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refusal is not None:
             return
-        if self._is_unparsed and not (data := self._take_body(data)):
-            return
+        if self._is_unparsed:
+            data = self._take_body(data)
+        if data:
+            self._parse(data)
+        if self.reads is not None:
+            self.reads.expect(self._missing_bytes if self._is_unparsed else 0)
+
+    def _parse(self, data: bytes) -> None:
         self._has_moved = False
         super().data_received(data)
         self._kept_bytes = 0 if self._has_moved else self._kept_bytes + len(data)
@@ -146,6 +163,8 @@ class BoundedRequests(HttpToolsProtocol):
             if not self._should_upgrade():
                 return  # it comes again as a request without an upgrade
         super().on_headers_complete()
+        if not self.parser.should_upgrade():
+            self._arriving = _Arriving.of(self.cycle)
         lengths = [value for name, value in self.headers if name == b"content-length"]
         self._missing_bytes = int(lengths[0]) if lengths else 0  # the parser has checked it
         if len(self.pipeline) > len(self._waiting):
@@ -183,15 +202,65 @@ class BoundedRequests(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         self._has_moved = True
         self._missing_bytes -= len(body)
-        cycle: Any = self.cycle
-        if cycle is not None:
-            if not cycle.body:
-                # Bytes in place of an empty bytearray: the first piece is passed on as it is, where
-                # it would be copied twice.
-                cycle.body = b""
-            elif type(cycle.body) is bytes:  # each further piece would copy all before it
-                cycle.body = bytearray(cycle.body)
-        super().on_body(body)
+        arriving = self._arriving
+        if arriving is None or arriving.is_unwanted:
+            return
+        arriving.append(body)
+        is_whole = self._is_unparsed and not self._missing_bytes
+        if arriving.size > HIGH_WATER_LIMIT and not is_whole:
+            self.flow.pause_reading()
+
+
+@define(eq=False)
+class _Arriving:
+    """The body of a request, for its application: in the pieces in which it came.
+
+    Uvicorn joins all that waits, and copies it twice for that.
+    """
+
+    _cycle: RequestResponseCycle
+    #: Of uvicorn: waits until there is more, or the connection has ended.
+    _wait: Callable[[], Awaitable[Any]]
+    #: Bytes that wait.
+    size: int = field(default=0, init=False)
+    _pieces: deque[bytes | bytearray] = field(factory=deque, init=False)
+
+    @classmethod
+    def of(cls, cycle: Any) -> _Arriving:
+        """Takes the place of what the request would receive else."""
+        arriving = cls(cycle, cycle.receive)
+        cycle.receive = arriving.receive
+        return arriving
+
+    @property
+    def is_unwanted(self) -> bool:
+        """The request is answered already."""
+        return self._cycle.response_complete
+
+    def append(self, piece: bytes) -> None:
+        last = self._pieces[-1] if self._pieces else None
+        if last is None or len(last) + len(piece) > JOINED_BYTES:
+            self._pieces.append(piece)
+        elif isinstance(last, bytearray):
+            last += piece
+        else:
+            self._pieces[-1] = bytearray(last) + piece
+        self.size += len(piece)
+        self._cycle.message_event.set()
+
+    async def receive(self) -> Any:
+        cycle = self._cycle
+        # What came before the connection ended still counts.
+        if not self._pieces or self.is_unwanted:
+            message = await self._wait()
+            if message["type"] != "http.request":
+                return message
+        piece = self._pieces.popleft() if self._pieces else b""
+        self.size -= len(piece)
+        if not self._pieces:
+            cycle.message_event.clear()
+        more = cycle.more_body or bool(self._pieces)
+        return {"type": "http.request", "body": bytes(piece), "more_body": more}
 
 
 class _Parser(HttpRequestParser):

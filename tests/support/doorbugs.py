@@ -20,6 +20,27 @@ DOOR_BUGS = (
         (PARSING,),
     ),
     Bug(
+        "body: what comes slowly waits until there is much",
+        "server/reads.py",
+        "        self._timer = None\n        self._collect(1)\n",
+        "        self._timer = None\n",
+        (f"{PARSING}::test_what_comes_slowly_does_not_wait_for_the_rest",),
+    ),
+    Bug(
+        "body: what came before a cut is lost to who takes it late",
+        "server/parsing.py",
+        "        if not self._pieces or self.is_unwanted:\n",
+        "        if not self._pieces or self.is_unwanted or cycle.disconnected:\n",
+        (f"{PARSING}::test_what_came_before_a_cut_is_passed_on",),
+    ),
+    Bug(
+        "body: each chunk of a byte is a piece",
+        "server/parsing.py",
+        "len(last) + len(piece) > JOINED_BYTES:",
+        "len(last) + len(piece) > 0:",
+        (f"{PARSING}::test_chunks_of_a_byte_are_joined",),
+    ),
+    Bug(
         "add --server: a task is looked at without a pause",
         "cli/following.py",
         "                return\n        time.sleep(_LOOK_AGAIN_S)\n",

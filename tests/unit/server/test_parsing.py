@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import random
+import re
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,6 +17,7 @@ from typing import Any
 import pytest
 import uvicorn
 from musictasks.server import parsing
+from musictasks.server.connections import watched
 from musictasks.server.parsing import BoundedRequests
 from rawhttp import chunked
 
@@ -21,25 +25,46 @@ from rawhttp import chunked
 THROUGH, PAST = 1 << 60, 1
 
 
+#: What came of bodies whose connection ended before them.
+cut: queue.Queue[int] = queue.Queue()
+servers: list[uvicorn.Server] = []
+
+
 async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Answers with what was asked; of `/early` before the body has come."""
-    hashed, size, more = sha1(), 0, scope["path"] != "/early"
-    while more:
+    """Answers with what was asked; of `/early` before the body has come, of `/half` when half of it
+    has, of `/gone` when its client has gone.
+    """
+    path, headers = scope["path"], dict(scope["headers"])
+    most = int(headers.get(b"content-length", 0)) // 2 if path == "/half" else sys.maxsize
+    while path == "/gone" and servers[-1].server_state.connections:
+        await asyncio.sleep(0.01)
+    hashed, size, messages, more = sha1(), 0, 0, path != "/early"
+    while more and size < most:
         message = await receive()
-        more = message.get("more_body", False)
-        hashed.update(message.get("body", b""))
-        size += len(message.get("body", b""))
-    said = f"{scope['method']} {scope['path']} {size} {hashed.hexdigest()};".encode()
+        if message["type"] == "http.disconnect":
+            cut.put(size)
+            return
+        more = message["more_body"]
+        hashed.update(message["body"])
+        size += len(message["body"])
+        messages += 1
+    said = f"{scope['method']} {path} {size} {hashed.hexdigest()};".encode()
+    said += f" {messages} messages".encode() if path == "/messages" else b""
     headers = [(b"content-length", str(len(said)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": said})
 
 
-@pytest.fixture(scope="module")
-def port() -> Iterator[int]:
+@pytest.fixture(
+    scope="module",
+    params=[BoundedRequests, watched(60, lambda fd: None)],
+    ids=["read-as-it-comes", "collected"],
+)
+def port(request: pytest.FixtureRequest) -> Iterator[int]:
     listening = socket.create_server(("127.0.0.1", 0))
-    options: Any = {"http": BoundedRequests, "lifespan": "off", "log_config": None}
+    options: Any = {"http": request.param, "lifespan": "off", "log_config": None}
     server = uvicorn.Server(uvicorn.Config(echo, **options))
+    servers.append(server)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
     thread.start()
     yield listening.getsockname()[1]
@@ -138,3 +163,38 @@ def test_garbage_behind_a_body_is_refused(port: int, monkeypatch: pytest.MonkeyP
     came = answers(port, request("/a", bytes(100_000)) + b"no request\r\n\r\n", [50_000, 99_900])
     assert b"POST /a 100000 " in came
     assert b"HTTP/1.1 400 Bad Request" in came
+
+
+def test_chunks_of_a_byte_are_joined(port: int):
+    """Each would take as much of the event loop's time as a piece of a MiB."""
+    chunks = chunked(*[b"x"] * 20_000)
+    lines = ["POST /messages HTTP/1.1", "Host: x", "Transfer-Encoding: chunked", "", ""]
+    came = answers(port, "\r\n".join(lines).encode() + chunks + END, [])
+    assert f"POST /messages 20000 {sha1(b'x' * 20_000).hexdigest()};".encode() in came
+    match = re.search(rb"; (\d+) messages", came)
+    assert match is not None
+    assert int(match[1]) < 1000
+
+
+@pytest.fixture
+def half(port: int) -> Iterator[socket.socket]:
+    """A connection whose client sends no more than half of a body."""
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=20)) as connection:
+        yield connection
+
+
+def send_half(connection: socket.socket, path: str, size: int) -> None:
+    connection.sendall(request(path, bytes(2 * size))[:-size])
+
+
+def test_what_comes_slowly_does_not_wait_for_the_rest(half: socket.socket):
+    send_half(half, "/half", 700_000)  # more than comes with the first read
+    assert half.recv(15, socket.MSG_WAITALL) == b"HTTP/1.1 200 OK"
+
+
+@pytest.mark.parametrize(("path", "size"), [("/cut", 700_000), ("/gone", 10_000)])
+def test_what_came_before_a_cut_is_passed_on(half: socket.socket, path: str, size: int):
+    """Also to an application that takes it only after the cut."""
+    send_half(half, path, size)
+    half.close()
+    assert cut.get(timeout=20) == size
