@@ -97,6 +97,9 @@ class TusEndpoint:
         given = request.headers
         if "upload-defer-length" in given:
             raise tus.bad_header("Upload-Defer-Length", "the length has to be known: Upload-Length")
+        if "upload-concat" in given:  # a part would be taken for a whole file
+            reason = "parts are not put together here: send the file in one upload"
+            raise tus.bad_header("Upload-Concat", reason)
         size = tus.number(given, "Upload-Length")
         header = tus.single(given, "Upload-Metadata") or ""
         announced = Announcement.of(size, header, music=self._door.music is not None)

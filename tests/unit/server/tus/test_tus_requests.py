@@ -186,6 +186,16 @@ def test_a_length_that_is_not_known_yet_is_refused(tus: Tus):
     assert tus.ask("POST", Upload_Defer_Length=1, Upload_Length=3).status == 400
 
 
+@pytest.mark.parametrize("concat", ["partial", "final;/uploads/a /uploads/b"])
+def test_parts_that_are_to_be_put_together_are_refused(tus: Tus, papers: Served, concat: str):
+    """The extension is not there: each part would be taken for a file."""
+    before = len(papers.engine.tasks())
+    answer = tus.ask("POST", Upload_Length=3, Upload_Concat=concat)
+    assert answer.status == 400
+    assert "in one upload" in problem(answer)["detail"]
+    assert len(papers.engine.tasks()) == before
+
+
 def test_too_large_an_upload_is_refused(tus: Tus, music: Served):
     """The server's limit, and that of a music library."""
     most = 64 * 1024 * 1024
