@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from attrs import define, field
@@ -24,6 +24,8 @@ from .musicdb_tasklist import TaskLists
 
 _log = logging.getLogger(__name__)
 
+_T = TypeVar("_T")
+
 #: After so long a silence a client is told that we are there; by default it gives up after 5 s.
 _HEARTBEAT_S = 1.0
 _HEARTBEAT = written("notification", "sys:heartbeat", None, None)
@@ -38,6 +40,7 @@ _NOT_LET_IN = ""
 _TOO_LARGE = (1009, "the packet is too large")
 _TOO_SLOW = (1013, "too slow: start over")
 _TOO_MANY = (1013, "too many clients")
+_BROKEN = (1011, "an error of the server's own")
 _NO_KEY = (1008, "no packet with the key has come")
 
 
@@ -126,17 +129,21 @@ class _Client:
             async with asyncio.TaskGroup() as group:
                 parts = (self._read, self._notify, self._pass_on, self._beat, self._show_key)
                 for part in parts:
-                    group.create_task(self._until_ended(part))
+                    group.create_task(part())
         except* _Ended as ended:
             await self._say_why(_reasons(ended))
+        except* Exception:
+            _log.exception("a client of MusicDB's WebSocket is let go")
+            await self._say_why([_BROKEN])
         finally:
             for asking in self._asking:
                 asking.cancel()
 
-    async def _until_ended(self, part: Callable[[], Awaitable[None]]) -> None:
+    async def _unless_gone(self, use: Awaitable[_T]) -> _T:
+        """What a use of the socket gives, as long as the client is there."""
         try:
-            await part()
-        except (WebSocketDisconnect, RuntimeError) as error:  # the client has gone
+            return await use
+        except (WebSocketDisconnect, RuntimeError) as error:
             _log.debug("a client of MusicDB's WebSocket has gone: %s", error)
             raise _Ended from None
 
@@ -160,7 +167,7 @@ class _Client:
 
     async def _read(self) -> None:
         while True:
-            message = await self.socket.receive()
+            message = await self._unless_gone(self.socket.receive())
             if message["type"] != "websocket.receive":
                 raise _Ended
             text = message.get("text")
@@ -276,7 +283,7 @@ class _Client:
         async with self._sending:
             try:
                 async with asyncio.timeout(self.hub.door.settings.body_pause_s or None):
-                    await self.socket.send_text(packet)
+                    await self._unless_gone(self.socket.send_text(packet))
             except TimeoutError:
                 raise _Ended(_TOO_SLOW) from None
             self._sent_s = asyncio.get_running_loop().time()

@@ -7,9 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from clikit import ALBUM, copy_album
 from enginekit import begin, upload
 from musictasks.music import MusicEngine, Settings, open_library
+from musictasks.server.musicdb_notices import Notices
 from socketkit import Client, socket_of
 
 #: The documented keys of a status.
@@ -59,6 +61,23 @@ def test_a_failure_is_told_twice(client: Client, engine: MusicEngine):
     assert [packet["arguments"]["state"] for packet in last] == ["uploadfailed"] * 2
     assert last[0]["arguments"]["message"]
     assert last[1]["arguments"]["message"] is None
+
+
+def test_an_error_of_the_server_is_no_client_that_has_gone(
+    client: Client,
+    engine: MusicEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    """Whatever its class is: the log tells of it, and the client can connect again."""
+
+    def broken(*_arguments: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Notices, "packets", broken)
+    begin(engine)
+    assert client.wait_until_closed() == 1011
+    assert "a bug" in caplog.text
 
 
 def test_the_caches_are_refreshed_after_an_import(client: Client, engine: MusicEngine):
