@@ -223,7 +223,7 @@ def _stored(
     if now is None:
         return stored(can=(), does=None, verdict=Verdict.NONE)
     can, does = new.edges_from(now), at_start(new, now)
-    said = [*_state_lines(part), *_edge_lines(name, now, edges)]
+    said = [*_state_lines(part), *_edge_lines(name, can, edges)]
     is_same = not said and at_start(old, name) == does
     if _leads_on(old, name) and not _leads_on(new, now):
         verdict = Verdict.REMOVAL
@@ -236,19 +236,18 @@ def _state_lines(part: Part[StateSpec]) -> list[str]:
     return [str(one) for one in part.differences if one.what not in {*_DECORATION, "name"}]
 
 
-def _edge_lines(name: str, now: str, edges: Iterable[Part[Edge]]) -> list[str]:
+def _edge_lines(name: str, can: Iterable[Edge], edges: Iterable[Part[Edge]]) -> list[str]:
     """What of the edges of a state came, went and changed, otherwise than for the eye."""
+    own = [part for part in edges if part.before is not None and part.before.source == name]
     lines = []
-    for part in edges:
-        if part.before is None:
-            if part.it.source == now:
-                lines.append(str(part))
-            continue
-        if part.before.source == name:
-            counts = [one for one in part.differences if one.what not in _DECORATION]
-            if part.now is None or counts:
-                lines.append(str(attrs.evolve(part, differences=tuple(counts))))
-    return lines
+    for part in own:
+        counts = [one for one in part.differences if one.what not in _DECORATION]
+        if part.now is None or counts:
+            lines.append(str(attrs.evolve(part, differences=tuple(counts))))
+    # Also those that are another state's of before, where both have one name now.
+    known = {id(part.now) for part in own}
+    came = [Part(before=None, now=edge) for edge in can if id(edge) not in known]
+    return [*lines, *map(str, came)]
 
 
 def _leads_on(lifecycle: Lifecycle, state: str) -> bool:

@@ -236,6 +236,17 @@ def test_a_renamed_state_is_the_same_one():
     assert undeclared.of("look").verdict is Verdict.NONE
 
 
+def test_a_state_that_became_another_one_gains_its_edges():
+    """They are no new ones, but new to the tasks that were stored in it."""
+    old = OLD.with_state(StateSpec("rest", "g", Role.WAITING))
+    old = old.with_edge(Edge(event="park", source="unmade", target="rest"))
+    found = compare(old, built(renamed={"rest": "look"}))
+    assert found.of("look").verdict is Verdict.SAME
+    of = found.of("rest")
+    assert (of.now, of.verdict, of.gained) == ("look", Verdict.CHANGED, ("choose",))
+    assert [line[0] for line in of.differences] == ["+", "+", "+"]
+
+
 @frozen(kw_only=True)
 class Before(Task):
     size: int | None = field(default=None, metadata=in_file(count=True))
