@@ -23,12 +23,12 @@ ALBUMS, SONGS = 100, 10
 
 def measure(directory: Path) -> Iterator[Figure]:
     music = directory / "incoming"
-    _make_songs(music)
+    make_songs(music, ALBUMS, SONGS)
     what = f"{ALBUMS * SONGS:,} songs"
     library = directory / "library"
     add = [str(Path(sys.executable).parent / "musictasks"), "add", str(music)]
     add += ["--library", str(library)]
-    added_s = _seconds(add)
+    added_s = seconds(add)
     _expect(library / "music")
     yield Figure(f"musictasks add, {what}, fsync", added_s, "s")
     beet = _beet()
@@ -38,18 +38,18 @@ def measure(directory: Path) -> Iterator[Figure]:
         beet_s = _import_by_beets(beet, directory / "beets", music)
         yield Figure(f"beet import -A -q, {what}", beet_s, "s")
         yield Figure("  musictasks add, times beet", added_s / beet_s, "x", 1)
-    yield Figure("musictasks add again, nothing to do", _seconds(add), "s", 1)
+    yield Figure("musictasks add again, nothing to do", seconds(add), "s", 1)
 
 
-def _make_songs(music: Path) -> None:
+def make_songs(music: Path, albums: int, songs: int) -> None:
     """Real FLACs with tags, each another one by a byte in its padding."""
     import mutagen.flac
 
     source = sample_album() / "01 Morgenroete.flac"
-    for album in range(ALBUMS):
+    for album in range(albums):
         directory = music / f"Artist {album % 20:02}" / f"{2000 + album // 20} - Album {album}"
         directory.mkdir(parents=True)
-        for number in range(1, SONGS + 1):
+        for number in range(1, songs + 1):
             path = directory / f"{number:02} Song {album} {number}.flac"
             shutil.copyfile(source, path)
             song = mutagen.flac.FLAC(path)
@@ -78,12 +78,12 @@ def _import_by_beets(beet: Path, directory: Path, music: Path) -> float:
         "import: {copy: yes, write: no}\n"
     )
     environment = {**os.environ, "BEETSDIR": str(directory)}
-    seconds = _seconds([str(beet), "import", "-A", "-q", str(music)], environment)
+    took_s = seconds([str(beet), "import", "-A", "-q", str(music)], environment)
     _expect(directory / "music")
-    return seconds
+    return took_s
 
 
-def _seconds(command: list[str], environment: dict[str, str] | None = None) -> float:
+def seconds(command: list[str], environment: dict[str, str] | None = None) -> float:
     begun = perf_counter()
     subprocess.run(command, check=True, capture_output=True, env=environment)
     return perf_counter() - begun

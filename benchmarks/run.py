@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 import adding
 import at_rest
+import elsewhere
 import event
 import imports
 import notification
@@ -36,7 +37,17 @@ def main() -> None:
 def _measure() -> Iterator[Figure]:
     """On the file system of the checkout, which is a disk; /tmp often is memory."""
     with TemporaryDirectory(prefix=".bench-", dir=Path(__file__).parent) as directory:
-        for subject in (imports, notification, event, at_rest, way, adding, scan, server):
+        for subject in (
+            imports,
+            notification,
+            event,
+            at_rest,
+            way,
+            adding,
+            elsewhere,
+            scan,
+            server,
+        ):
             yield from subject.measure(Path(directory) / subject.__name__)
 
 

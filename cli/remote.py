@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from threading import Event
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -58,6 +59,8 @@ class Remote:
     patience_s: float = 300
     #: Told of each pause before another try.
     waiting: Callable[[str], object] = lambda _reason: None
+    #: Set: nothing is tried again.
+    stopped: Event = field(factory=Event)
     _connection: HTTPConnection | None = field(default=None, init=False)
 
     def call(
@@ -185,12 +188,14 @@ class Remote:
                     raise
                 reason, last = error.reason, error
             except (OSError, HTTPException) as error:
-                reason = str(error) or type(error).__name__
+                said = error.strerror if isinstance(error, OSError) else None
+                reason = said or str(error) or type(error).__name__
                 last = ServerUnreachable(self.url, reason)
             if time.monotonic() > until_s:
                 raise last
             self.waiting(reason)
-            time.sleep(pause_s)
+            if self.stopped.wait(pause_s):
+                raise last
             pause_s = min(2 * pause_s, _PAUSE_MOST_S)
 
     def _tus(

@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
-import mimetypes
-import time
-from collections.abc import Collection, Iterator
+import threading
+from collections.abc import Callable, Collection
+from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Self, TypeAlias, TypeVar
 from uuid import uuid4
 
 from attrs import define, evolve, field
 from rich.console import Console
 
 from ..errors import MusicTasksError
-from ..intake import (
-    Overrides,
-    Plan,
-    PlannedArchive,
-    PlannedFile,
-    PlannedUpload,
-    Spelling,
-    is_meant,
-)
-from ..library import decode_name, encode_name, parse_album
+from ..intake import Overrides, Plan, PlannedFile, PlannedUpload, Spelling
+from ..library import decode_name, encode_name
 from ..library.audio_formats import AudioFormats
 from ..music import Settings
+from .carrier import Carrier, above
 from .display import spelling_text
-from .following import Following
 from .output import count, near, say, text
-from .remote import Remote, ServerRefused
+from .remote import Remote
 
-#: Until the server is asked again for bytes that another task had.
-_ASK_AGAIN_S = 0.1
-_FAILED = {"uploadfailed", "invalidcontent", "integrationfailed", "importfailed"}
-_OUT = {"readyforimport", "importcomplete", "remove"}
+#: So many songs of an album are on their way at once: while one is sent, the server checks another.
+_AT_ONCE = 4
+
+_T = TypeVar("_T")
+#: Where a file is, if that is known, and whether it was not there before.
+_Coming: TypeAlias = Future[tuple[str | None, bool]]
 
 
 def for_elsewhere(settings: Settings) -> Settings:
@@ -52,7 +47,7 @@ def send(
     overrides: Overrides,
     formats: AudioFormats,
 ) -> tuple[int, int, int]:
-    """Sends what is planned, one file after the other.
+    """Sends what is planned: album by album, the songs of each over some connections at once.
 
     What the server has already is not sent, as `add` does it without a server. It may be cut off
     anywhere: the same plan goes on where it was, as the ids of its uploads are made of what they
@@ -69,8 +64,15 @@ def send(
     Returns:
         How many files came in, how many were there already, and how many failed.
     """
-    with closing(Remote(url, token)) as remote, closing(Following(remote)) as following:
-        sender = _Sender(remote, following, console, overrides, formats)
+    waits = _Waits(console)
+    stopped = threading.Event()
+
+    def carrier() -> Carrier:
+        remote = Remote(url, token, waiting=waits.say, stopped=stopped)
+        return Carrier(remote, overrides, formats)
+
+    with _Carriers(carrier, stopped) as carriers:
+        sender = _Sender(carriers, waits, console, overrides, formats)
         for album in plan.albums:
             say(console, text(album.path.path, "bold"))
             for path in sender.bring_album(album.files):
@@ -82,10 +84,81 @@ def send(
     return sender.added, sender.there, sender.failed
 
 
-@define
+@define(eq=False)
+class _Carriers:
+    """Threads, each with a carrier of its own, inside `with`.
+
+    They end with the process, whatever they wait for: a pool of the standard library would keep
+    somebody who interrupts it waiting for a server that does not answer.
+    """
+
+    _make: Callable[[], Carrier]
+    #: Set: nothing more is tried.
+    _stopped: threading.Event
+    _jobs: SimpleQueue[Callable[[Carrier], None] | None] = field(factory=SimpleQueue, init=False)
+    _threads: list[threading.Thread] = field(factory=list, init=False)
+
+    def __enter__(self) -> Self:
+        for _ in range(_AT_ONCE):
+            thread = threading.Thread(target=self._work, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stopped.set()
+        for _ in self._threads:
+            self._jobs.put(None)
+        if kind is None:  # else they may wait for a server that does not answer
+            for thread in self._threads:
+                thread.join()
+
+    def _work(self) -> None:
+        with closing(self._make()) as carrier:
+            while (job := self._jobs.get()) is not None:
+                job(carrier)
+
+    def do(self, work: Callable[[Carrier], _T]) -> Future[_T]:
+        """Has one of them do it."""
+        future: Future[_T] = Future()
+
+        def job(carrier: Carrier) -> None:
+            try:
+                future.set_result(work(carrier))
+            except BaseException as error:
+                future.set_exception(error)
+
+        self._jobs.put(job)
+        return future
+
+
+@define(eq=False)
+class _Waits:
+    """Says why nothing gets on, once until a file is there."""
+
+    console: Console
+    _said: set[str] = field(factory=set, init=False)
+
+    def say(self, reason: str) -> None:
+        if reason not in self._said:
+            self._said.add(reason)
+            say(self.console, text(f"  … {reason}: trying again", "yellow"))
+
+    def over(self) -> None:
+        self._said.clear()
+
+
+@define(eq=False)
 class _Sender:
-    remote: Remote
-    following: Following
+    """Says what becomes of each file, in the order of the plan."""
+
+    carriers: _Carriers
+    waits: _Waits
     console: Console
     overrides: Overrides
     formats: AudioFormats
@@ -101,25 +174,43 @@ class _Sender:
         Songs first: what is no song often lies in many albums with the same bytes, and counts as
         there only where songs of its album are.
         """
+        songs = [file for file in files if self.formats.is_song(file.target)]
+        # Of the same bytes one at a time: the server takes them once.
+        at_once = list({file.checksum: file for file in reversed(songs)}.values())[::-1]
+        others = [file for file in files if file not in songs]
         homes: dict[str, None] = {}
-        for file in sorted(files, key=lambda file: not self.formats.is_song(file.target)):
-            path = self.bring(file, file.target, homes)
-            if path is not None:
-                homes[_above(path)] = None
+        for file, coming in [(file, self._begin(file)) for file in at_once]:
+            self._add_home(homes, self._ended(coming, file.target))
+        for file in [*(file for file in songs if file not in at_once), *others]:
+            self._add_home(homes, self._ended(self._begin(file, homes), file.target))
         return list(homes)
 
-    def bring(self, file: PlannedUpload, title: str, homes: Collection[str] = ()) -> str | None:
-        """Uploads a file and has it put at its place; says how that ended.
+    def _add_home(self, homes: dict[str, None], path: str | None) -> None:
+        if path is not None:
+            homes[above(path)] = None
 
-        Returns:
-            Where it is; None where that failed, or only the server knows.
-        """
+    def bring(self, file: PlannedUpload, title: str) -> None:
+        """Brings a file that is in no album."""
+        self._ended(self._begin(file), title)
+
+    def _begin(self, file: PlannedUpload, homes: Collection[str] = ()) -> _Coming:
         try:
-            path, is_new = self._bring(file, homes)
+            target = self._spelled(file) if isinstance(file, PlannedFile) else None
+        except MusicTasksError as error:
+            failed: _Coming = Future()
+            failed.set_exception(error)
+            return failed
+        return self.carriers.do(lambda carrier: carrier.bring(file, target, homes))
+
+    def _ended(self, coming: _Coming, title: str) -> str | None:
+        """Says how it ended; where the file is, None where it failed or only the server knows."""
+        try:
+            path, is_new = coming.result()
         except (MusicTasksError, OSError) as error:
             self.failed += 1
             self._say("!", "red", title, str(error))
             return None
+        self.waits.over()
         if is_new:
             self.added += 1
             self._say("+", "green", title, "added")
@@ -131,8 +222,7 @@ class _Sender:
     def import_album(self, path: str) -> None:
         """Brings the songs of an album that are at their place into the database."""
         try:
-            wish = {"contenttype": "album", "path": path, "with_artwork": True}
-            self._ended(self.remote.call("POST", "imports", wish)["id"])
+            self.carriers.do(lambda carrier: carrier.import_album(path)).result()
         except (MusicTasksError, OSError) as error:
             self.failed += 1
             self._say("!", "red", path, str(error))
@@ -142,162 +232,22 @@ class _Sender:
     def _say(self, mark: str, style: str, title: str, what: str) -> None:
         say(self.console, text(f"  {mark} ", style), title, "  ", text(what, style))
 
-    def _bring(self, file: PlannedUpload, homes: Collection[str]) -> tuple[str | None, bool]:
-        """Where the file is then, and whether it was not there before."""
-        target = self._spelled(file) if isinstance(file, PlannedFile) else None
-        task_id = _task_id(file)
-        known = self._known(task_id)
-        if known is None:
-            place, task_id = self._place_or_task(file, target, homes, task_id)
-            if place is not None:
-                return place, False
-            known = self._known(task_id)
-        if known is None or known["state"] == "waitforchunk":
-            self._upload(task_id, file)
-        self._integrate(task_id, file, target)
-        return target, True
-
-    def _known(self, task_id: str) -> dict[str, Any] | None:
-        """The task, unless nothing more is to be done with it; then it goes."""
-        for known in self.following.looks(task_id):
-            if known["state"] not in {*_FAILED, "importcomplete", "remove"}:
-                return known
-            if known["state"] != "remove":
-                # Of an earlier run: what was wrong then may be mended; what came in may be gone.
-                try:
-                    self.remote.call("DELETE", f"tasks/{task_id}")
-                except ServerRefused as error:
-                    if error.status not in {404, 409}:
-                        raise
-                    # An answer was lost, or somebody else was quicker.
-        return None
-
-    def _place_or_task(
-        self, file: PlannedUpload, target: str | None, homes: Collection[str], task_id: str
-    ) -> tuple[str | None, str]:
-        """Where the file is already, or the id of the task that is to bring it.
-
-        That is one of another client, if it waits for the rest of the same bytes.
+    def _spelled(self, file: PlannedFile) -> str:
+        """Its target, under the library's spelling of the artist, unless a person gave it.
 
         Raises:
-            ServerRefused: The upload would be refused.
+            MusicTasksError: The server cannot be reached.
         """
-        while True:
-            found = self.remote.preflight(file.content_type, file.size_bytes, file.checksum)
-            if found["answer"] == "refused":
-                raise ServerRefused(409, str(found["reason"]), {})
-            if found["answer"] == "there" and self._counts(file, target, homes, found["path"]):
-                return found["path"], task_id
-            if found["answer"] != "go on" or found["task_id"] == task_id:
-                return None, task_id
-            other = self.remote.task(found["task_id"])
-            if other is not None and other["state"] in {"waitforchunk", "readyforintegration"}:
-                return None, found["task_id"]
-            self._ended(found["task_id"])  # then it is there, or not
-            time.sleep(_ASK_AGAIN_S)
-
-    def _counts(
-        self, file: PlannedUpload, target: str | None, homes: Collection[str], path: str
-    ) -> bool:
-        """Whether bytes that are at `path` need not come to `target`."""
-        if path == target:
-            return True
-        if isinstance(file, PlannedArchive):
-            return is_meant(file.overrides, parse_album(path))
-        if self.overrides != Overrides(wording=self.overrides.wording):
-            return False  # who says where a file goes gets it there, too
-        if file.content_type == "albumfile" and not self.formats.is_song(path):
-            return _above(path) in {*homes, _above(target or "")}
-        return True
-
-    def _spelled(self, file: PlannedFile) -> str:
-        """Its target, under the library's spelling of the artist, unless a person gave it."""
         artist, slash, rest = file.target.partition("/")
         if self.overrides.artist is not None:
             return file.target
         if artist not in self._artists:
             found = decode_name(artist)
-            used = self.remote.spelling(found)
+            used = self.carriers.do(lambda carrier: carrier.remote.spelling(found)).result()
             self._artists[artist] = encode_name(used)
             if used != found:
                 say(self.console, text(spelling_text(Spelling(found, used)), "dim"))
         return self._artists[artist] + slash + rest
-
-    def _upload(self, task_id: str, file: PlannedUpload) -> None:
-        known = {
-            "contenttype": file.content_type,
-            "checksum": f"sha1 {file.checksum}",
-            "filename": _file_name(file),
-            "filetype": mimetypes.guess_type(file.source.name)[0] or "",
-        }
-        self.remote.begin(task_id, file.size_bytes, known)
-        with file.source.open("rb") as data:
-            self.remote.send(task_id, data, lambda _: None)
-
-    def _integrate(self, task_id: str, file: PlannedUpload, target: str | None) -> None:
-        for task in self._looks(task_id):
-            if task["state"] == "readyforintegration":
-                self._place(task_id, file, target)
-
-    def _place(self, task_id: str, file: PlannedUpload, target: str | None) -> None:
-        # The songs of an album come in one by one: they are imported together at its end.
-        whole = file.content_type != "albumfile"
-        wish = {
-            "target": target or self._target(task_id, file),
-            "then_import": whole,
-            "then_artwork": whole,
-        }
-        try:
-            self.remote.call("POST", f"tasks/{task_id}/integration", wish)
-        except ServerRefused:
-            now = self.remote.task(task_id)
-            if now is not None and now["state"] == "readyforintegration":
-                raise
-            # An answer was lost, and the second request came too late.
-
-    def _target(self, task_id: str, file: PlannedUpload) -> str:
-        assert isinstance(file, PlannedArchive)
-        said = file.overrides
-        asked = {"artist": said.artist, "album": said.album, "year": said.year}
-        return self.remote.target(task_id, asked)
-
-    def _ended(self, task_id: str) -> None:
-        for _ in self._looks(task_id):
-            pass
-
-    def _looks(self, task_id: str) -> Iterator[dict[str, Any]]:
-        """The task again and again, until nothing is left to be done with it.
-
-        Raises:
-            ServerRefused: It has failed.
-        """
-        for task in self.following.looks(task_id):
-            if task["state"] in _OUT:
-                return
-            if task["state"] in _FAILED:
-                raise ServerRefused(409, f"{_message(task)} (task {task_id}, {task['state']})", {})
-            yield task
-
-
-def _task_id(file: PlannedUpload) -> str:
-    """The same for the same file at the same place, in whatever run."""
-    target = file.target if isinstance(file, PlannedFile) else ""
-    known = f"{file.content_type}\0{target}\0{file.checksum}"
-    return f"add-{hashlib.sha256(known.encode()).hexdigest()[:40]}"
-
-
-def _above(path: str) -> str:
-    return path.rpartition("/")[0]
-
-
-def _file_name(file: PlannedUpload) -> str:
-    """The name the file gets, or the one it has: only its extension counts."""
-    return Path(file.target).name if isinstance(file, PlannedFile) else file.source.name
-
-
-def _message(task: dict[str, Any]) -> str:
-    history = task["task"].get("history") or [{}]
-    return history[-1].get("message") or "no reason given"
 
 
 def summary(added: int, there: int, failed: int, refused: int) -> str:

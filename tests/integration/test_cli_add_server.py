@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import random
 import shutil
+import signal
+import socket
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from hashlib import sha1
 from pathlib import Path
@@ -310,6 +313,61 @@ def large_upload(root: Path) -> int:
     except FileNotFoundError:  # a directory of another upload went while it was looked through
         return 0
     return max(sizes, default=0)
+
+
+def test_while_the_server_is_away_it_says_so(album: Path, tmp_path: Path):
+    """Once, and goes on when it is there."""
+    with ServerProcess(tmp_path / "served") as server:
+        server.kill()
+        with start("add", "--server", server.url, album) as adding:
+            assert adding.stdout is not None
+            lines = [adding.stdout.readline(), adding.stdout.readline()]
+            assert lines[1].strip() == "… Connection refused: trying again"
+            server.start()
+            rest, complaints = adding.communicate(timeout=60)
+    assert (adding.returncode, complaints) == (0, "")
+    assert "trying again" not in rest
+    assert rest.splitlines()[-1] == "5 files sent."
+
+
+def test_who_interrupts_it_waits_for_no_server(album: Path):
+    """Not even for one that takes the connection, and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with start("add", "--server", url, album) as adding:
+            taken, _ = silent.accept()
+            with taken:
+                adding.send_signal(signal.SIGINT)
+                _, complaints = adding.communicate(timeout=30)  # an answer is waited for longer
+    assert adding.returncode == 130
+    assert "The same command again goes on" in complaints
+
+
+def test_songs_of_an_album_are_on_their_way_together(
+    add: Callable[..., Any], album: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """None of the three is sent before the last of them is announced."""
+    together, announce = threading.Barrier(3), Remote.begin
+
+    def wait(self: Remote, task_id: str, size: int, metadata: Mapping[str, str]) -> None:
+        announce(self, task_id, size, metadata)
+        if metadata["filename"].endswith((".flac", ".mp3", ".m4a")):
+            together.wait(20)
+
+    monkeypatch.setattr(Remote, "begin", wait)
+    status, output = add(album)
+    assert (status, output.splitlines()[-1]) == (0, "5 files sent.")
+
+
+def test_songs_with_the_same_bytes_are_sent_once(
+    served: Served, add: Callable[..., Any], album: Path, tmp_path: Path
+):
+    """The others are there then."""
+    for name in ("a", "b", "c"):
+        shutil.copy(album / FLAC, album / f"{name}.flac")
+    status, output = add(album)
+    assert (status, output.splitlines()[-1]) == (0, "5 files sent, 3 there already.")
+    assert files_in(tmp_path / "served/music") == local(tmp_path, album)
 
 
 def test_it_waits_for_what_the_server_tells(
