@@ -14,13 +14,14 @@ from attrs import define, field
 from ..intake import Overrides, PlannedArchive, PlannedFile, PlannedUpload, is_meant
 from ..library import parse_album
 from ..library.audio_formats import AudioFormats
+from .answers import ServerRefused
 from .following import Following
-from .remote import Remote, ServerRefused
+from .remote import Remote
 
 #: Until the server is asked again for bytes that another task had.
 _ASK_AGAIN_S = 0.1
 _FAILED = {"uploadfailed", "invalidcontent", "integrationfailed", "importfailed"}
-_OUT = {"readyforimport", "importcomplete", "remove"}
+_IN = {"readyforimport", "importcomplete"}
 
 
 @define(eq=False)
@@ -130,7 +131,7 @@ class Carrier:
             MusicTasksError: They were not, or the server cannot be reached.
         """
         wish = {"contenttype": "album", "path": path, "with_artwork": True}
-        self._ended(self.remote.call("POST", "imports", wish)["id"])
+        self._ended(self.remote.call("POST", "imports", wish, wanted=("id",))["id"])
 
     def _upload(self, task_id: str, file: PlannedUpload) -> None:
         known = {
@@ -145,8 +146,15 @@ class Carrier:
 
     def _integrate(self, task_id: str, file: PlannedUpload, target: str | None) -> None:
         for task in self._looks(task_id):
+            if task["state"] in _IN:
+                return
             if task["state"] == "readyforintegration":
                 self._place(task_id, file, target)
+        # A task goes when its file is at its place, and when somebody removes it.
+        found = self.remote.preflight(file.content_type, file.size_bytes, file.checksum)
+        if found["answer"] not in {"there", "unknown"}:
+            reason = f"its task {task_id} was removed before it was at its place: add it again"
+            raise ServerRefused(410, reason, {})
 
     def _place(self, task_id: str, file: PlannedUpload, target: str | None) -> None:
         # The songs of an album come in one by one: they are imported together at its end.
@@ -171,17 +179,18 @@ class Carrier:
         return self.remote.target(task_id, asked)
 
     def _ended(self, task_id: str) -> None:
-        for _ in self._looks(task_id):
-            pass
+        for task in self._looks(task_id):
+            if task["state"] in _IN:
+                return
 
     def _looks(self, task_id: str) -> Iterator[dict[str, Any]]:
-        """The task again and again, until nothing is left to be done with it.
+        """The task again and again, until it goes.
 
         Raises:
             ServerRefused: It has failed.
         """
         for task in self._following.looks(task_id):
-            if task["state"] in _OUT:
+            if task["state"] == "remove":
                 return
             if task["state"] in _FAILED:
                 raise ServerRefused(409, f"{_message(task)} (task {task_id}, {task['state']})", {})

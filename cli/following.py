@@ -60,8 +60,13 @@ class Following:
     def _begin(self) -> None:
         if self._stream is not None or self._is_held_back:
             return
+        self._connection = self.remote.connection(_SILENT_S)
         try:
-            self._connection = self.remote.connection(_SILENT_S)
+            self._connection.connect()
+        except OSError:  # the look that comes next waits for the server
+            self.close()
+            return
+        try:
             stream = self.remote.ask(self._connection, "GET", "/api/events")
         except (OSError, HTTPException) as error:
             self._end(error)

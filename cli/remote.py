@@ -6,15 +6,25 @@ import base64
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from socket import EAI_NONAME, gaierror
+from ssl import SSLCertVerificationError
 from threading import Event
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from attrs import define, field
 
-from ..errors import MusicTasksError
+from .answers import (
+    NoMusictasksServer,
+    ServerRefused,
+    ServerUnreachable,
+    content_of,
+    number_in,
+    object_in,
+    refusal,
+)
 
 _CHUNK_BYTES = 4 * 1024 * 1024
 _TIMEOUT_S = 60
@@ -25,28 +35,6 @@ _PAUSE_MOST_S = 5.0
 _PASSING = frozenset({408, 423, 429, 500, 502, 503, 504, 507})
 
 _T = TypeVar("_T")
-
-
-class ServerRefused(MusicTasksError):
-    """The server did not do it; the same would be refused again."""
-
-    status: int
-    reason: str
-    #: The problem document, where there is one.
-    problem: Mapping[str, Any]
-
-    def __str__(self) -> str:
-        return f"the server refused it ({self.status}): {self.reason}"
-
-
-class ServerUnreachable(MusicTasksError):
-    """The server did not answer for as long as it was waited for."""
-
-    url: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.url} does not answer ({self.reason}): the same command again goes on"
 
 
 @define(eq=False)
@@ -64,35 +52,42 @@ class Remote:
     _connection: HTTPConnection | None = field(default=None, init=False)
 
     def call(
-        self, method: str, path: str, given: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        given: Mapping[str, Any] | None = None,
+        wanted: Collection[str] = (),
     ) -> dict[str, Any]:
-        """One call of the API; the object that it answers.
+        """One call of the API; the object that it answers, which has these members.
 
         Raises:
-            ServerRefused, ServerUnreachable: It was not done.
+            ServerRefused, ServerUnreachable, NoMusictasksServer: It was not done.
         """
         body = b"" if given is None else json.dumps(given).encode()
         headers = {} if given is None else {"Content-Type": "application/json"}
         _, answer = self._patiently(lambda: self._request(method, f"/api/{path}", headers, body))
-        return json.loads(answer)
+        found = object_in(answer)
+        if found is None or not found.keys() >= set(wanted):
+            raise NoMusictasksServer(self.url, f"{method} /api/{path} gave {answer[:80]!r}")
+        return found
 
     def task(self, task_id: str) -> dict[str, Any] | None:
         """A task as the API shows it; None where there is none."""
         try:
-            return self.call("GET", f"tasks/{task_id}")
+            return self.call("GET", f"tasks/{task_id}", wanted=("state", "task"))
         except ServerRefused as error:
             if error.status == 404:
                 return None
             raise
 
     def preflight(self, content_type: str, size: int, checksum: str) -> dict[str, Any]:
-        """What the server says would become of an upload; a server of before just gets it."""
+        """What the server says would become of an upload; `unknown` where it is too old to say."""
         asked = {"contenttype": content_type, "filesize": size, "checksum": checksum}
         try:
-            return self.call("POST", "preflight", asked)
+            return self.call("POST", "preflight", asked, wanted=("answer",))
         except ServerRefused as error:
             if error.status in {404, 405}:
-                return {"answer": "send"}
+                return {"answer": "unknown"}
             raise
 
     def spelling(self, artist: str) -> str:
@@ -112,7 +107,8 @@ class Remote:
             ServerRefused: Nothing tells, or something else is there.
         """
         said = {name: value for name, value in asked.items() if value is not None}
-        found = self.call("GET", f"library/targets?{urlencode({'task': task_id, **said})}")
+        path = f"library/targets?{urlencode({'task': task_id, **said})}"
+        found = self.call("GET", path, wanted=("usable", "reason", "target"))
         if not found["usable"]:
             raise ServerRefused(409, str(found["reason"]), {})
         return found["target"]
@@ -163,17 +159,26 @@ class Remote:
 
     def _standing(self, task_id: str) -> tuple[int, int]:
         headers, _ = self._tus("HEAD", task_id, {})
-        return int(headers["upload-offset"]), int(headers["upload-length"])
+        offset, size = (number_in(headers, f"upload-{what}") for what in ("offset", "length"))
+        if not 0 <= offset <= size:
+            raise NoMusictasksServer(self.url, "it does not say how much of an upload it has")
+        return offset, size
 
     def patch(self, task_id: str, offset: int, chunk: bytes) -> None:
-        """Sends one chunk once."""
+        """Sends one chunk once.
+
+        Raises:
+            ConnectionError: What answered did not take it.
+        """
         digest = base64.b64encode(hashlib.sha1(chunk, usedforsecurity=False).digest()).decode()
         headers = {
             "Upload-Offset": str(offset),
             "Upload-Checksum": f"sha1 {digest}",
             "Content-Type": "application/offset+octet-stream",
         }
-        self._tus("PATCH", task_id, headers, chunk)
+        said, _ = self._tus("PATCH", task_id, headers, chunk)
+        if number_in(said, "upload-offset") != offset + len(chunk):
+            raise ConnectionError("the answer to a chunk does not say that it is there")
 
     # -- requests -----------------------------------------------------------------------------
 
@@ -187,7 +192,11 @@ class Remote:
                 if error.status not in _PASSING:
                     raise
                 reason, last = error.reason, error
+            except SSLCertVerificationError as error:
+                raise ServerUnreachable(self.url, error.verify_message) from error
             except (OSError, HTTPException) as error:
+                if isinstance(error, gaierror) and error.errno == EAI_NONAME:
+                    raise ServerUnreachable(self.url, "its name is not known") from error
                 said = error.strerror if isinstance(error, OSError) else None
                 reason = said or str(error) or type(error).__name__
                 last = ServerUnreachable(self.url, reason)
@@ -212,14 +221,14 @@ class Remote:
             if self._connection is None:
                 self._connection = self.connection(_TIMEOUT_S)
             answer = self.ask(self._connection, method, path, headers, body)
-            content = answer.read()
+            content = content_of(answer, self.url)
         except BaseException:
             self.close()
             raise
         found = {name.lower(): value for name, value in answer.getheaders()}
         if 200 <= answer.status < 300:
             return found, content
-        raise _refusal(answer.status, found, content)
+        raise refusal(answer.status, found, content)
 
     def connection(self, timeout_s: float) -> HTTPConnection:
         """One more connection to the server."""
@@ -276,10 +285,3 @@ class _Chunk:
                 raise ConnectionError(error.reason) from error  # the next try asks where it stands
             raise
         return self.offset + len(self.chunk), self.size
-
-
-def _refusal(status: int, headers: Mapping[str, str], content: bytes) -> ServerRefused:
-    problem: dict[str, Any] = {}
-    if headers.get("content-type", "").startswith("application/problem+json") and content:
-        problem = json.loads(content)
-    return ServerRefused(status, str(problem.get("detail", "no reason given")), problem)

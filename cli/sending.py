@@ -20,6 +20,7 @@ from ..intake import Overrides, Plan, PlannedFile, PlannedUpload, Spelling
 from ..library import decode_name, encode_name
 from ..library.audio_formats import AudioFormats
 from ..music import Settings
+from .answers import NoMusictasksServer, ServerRefused, ServerUnreachable
 from .carrier import Carrier, above
 from .display import spelling_text
 from .output import count, near, say, text
@@ -63,6 +64,10 @@ def send(
 
     Returns:
         How many files came in, how many were there already, and how many failed.
+
+    Raises:
+        ServerUnreachable, NoMusictasksServer: What was not told of is not done.
+        ServerRefused: It does not let us in.
     """
     waits = _Waits(console)
     stopped = threading.Event()
@@ -207,6 +212,8 @@ class _Sender:
         try:
             path, is_new = coming.result()
         except (MusicTasksError, OSError) as error:
+            if _is_of_all(error):
+                raise
             self.failed += 1
             self._say("!", "red", title, str(error))
             return None
@@ -224,6 +231,8 @@ class _Sender:
         try:
             self.carriers.do(lambda carrier: carrier.import_album(path)).result()
         except (MusicTasksError, OSError) as error:
+            if _is_of_all(error):
+                raise
             self.failed += 1
             self._say("!", "red", path, str(error))
         else:
@@ -233,11 +242,7 @@ class _Sender:
         say(self.console, text(f"  {mark} ", style), title, "  ", text(what, style))
 
     def _spelled(self, file: PlannedFile) -> str:
-        """Its target, under the library's spelling of the artist, unless a person gave it.
-
-        Raises:
-            MusicTasksError: The server cannot be reached.
-        """
+        """Its target, under the library's spelling of the artist, unless a person gave it."""
         artist, slash, rest = file.target.partition("/")
         if self.overrides.artist is not None:
             return file.target
@@ -248,6 +253,13 @@ class _Sender:
             if used != found:
                 say(self.console, text(spelling_text(Spelling(found, used)), "dim"))
         return self._artists[artist] + slash + rest
+
+
+def _is_of_all(error: Exception) -> bool:
+    """Whether the next file would fare the same, and wait as long for it."""
+    if isinstance(error, ServerRefused):
+        return error.status in {401, 403, 421}
+    return isinstance(error, ServerUnreachable | NoMusictasksServer)
 
 
 def summary(added: int, there: int, failed: int, refused: int) -> str:

@@ -9,8 +9,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from hashlib import sha1
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +33,24 @@ from clikit import (
     start,
 )
 from damagingwire import DamagingWire
-from musictasks.cli import following, main
+from enginekit import begin
+from musictasks.cli import following, main, sending
+from musictasks.cli.answers import NoMusictasksServer
 from musictasks.cli.following import Following
 from musictasks.cli.remote import Remote
 from musictasks.files import Effects, using
 from musictasks.library import MusicDatabase, verify
 from musictasks.music import ledger, music_directory
 from relaykit import relay
-from serverkit import BEARER, TOKEN, Served, ServerProcess, served_library, wait_until
+from serverkit import (
+    BEARER,
+    TOKEN,
+    Served,
+    ServerProcess,
+    make_certificate,
+    served_library,
+    wait_until,
+)
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -257,12 +270,15 @@ def test_a_damaged_chunk_is_sent_again(
 
 
 def test_without_the_token_it_says_so(
-    served: Served, add: Callable[..., Any], album: Path, tmp_path: Path
+    served: Served, album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
+    """Once, as no file would fare otherwise."""
     (tmp_path / "token").write_text("not the token\n")
-    status, output = add(album, "--token-file", tmp_path / "token")
-    assert status == 1
-    assert "this needs the server's token" in output
+    run = ["add", "--server", served.url, str(album), "--token-file", str(tmp_path / "token")]
+    assert main(run) == 1
+    said = capsys.readouterr()
+    assert said.err.count("this needs the server's token") == 1
+    assert "!" not in said.out
     assert served.engine.tasks() == []
 
 
@@ -462,3 +478,174 @@ def test_without_the_events_it_looks_again(
             monkeypatch.setattr(Following, "_concerns", lambda *_: False)
         status, output = add(album, url=served.url)
     assert (status, output.splitlines()[-1]) == (0, "5 files sent.")
+
+
+# -- what answers otherwise than it should --------------------------------------------------
+
+
+def test_a_task_that_somebody_removes_is_no_file_that_came_in(
+    served: Served, add: Callable[..., Any], album: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A task that goes because its file is at its place looks the same."""
+    send = Remote.send
+
+    def sent_and_removed(self: Remote, task_id: str, *given: Any) -> None:
+        send(self, task_id, *given)
+        served.engine.wait(task_id, "readyforintegration", timeout=20)
+        served.engine.remove(task_id)
+
+    monkeypatch.setattr(Remote, "send", sent_and_removed)
+    status, output = add(album / FLAC)
+    assert (status, output.splitlines()[-1]) == (1, "0 files sent, 1 failed.")
+    assert "was removed before it was at its place" in output
+
+
+@contextmanager
+def answering(status: int, body: bytes, **headers: str) -> Iterator[str]:
+    """The address of something that answers all requests alike."""
+
+    class Answer(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_one_request(self) -> None:
+            self.raw_requestline = self.rfile.readline()
+            if not self.raw_requestline or not self.parse_request():
+                self.close_connection = True
+                return
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(b"" if self.command == "HEAD" else body)
+
+        def log_request(self, code: object = "-", size: object = "-") -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "body"),
+    [
+        (200, "application/json", b"{}"),
+        (200, "application/json", b"[]"),
+        (200, "text/html", b"<html>log in</html>"),
+        (200, "application/json", b"\xff"),
+        (400, "application/problem+json", b"<html>"),
+        (400, "application/problem+json", b"[]"),
+        (302, "text/html", b""),
+    ],
+)
+def test_what_is_no_musictasks_server_is_none(
+    album: Path, capsys: pytest.CaptureFixture[str], status: int, kind: str, body: bytes
+):
+    """It says so, once where nothing else is to be expected."""
+    with answering(status, body, Content_Type=kind) as url:
+        assert main(["add", "--server", url, str(album / FLAC)]) == 1
+    said = capsys.readouterr()
+    if status == 200:
+        assert "does not answer as a musictasks server does" in said.err
+    else:
+        assert f"the server refused it ({status}): no reason given" in said.out
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Upload_Length": "10"},
+        {"Upload_Offset": "-5", "Upload_Length": "10"},
+        {"Upload_Offset": "11", "Upload_Length": "10"},
+        {"Upload_Offset": "ten", "Upload_Length": "10"},
+    ],
+)
+def test_an_upload_stands_at_a_number(headers: dict[str, str]):
+    with (
+        answering(200, b"", **headers) as url,
+        closing(Remote(url, None)) as remote,
+        pytest.raises(NoMusictasksServer, match="how much"),
+    ):
+        remote.standing("some")
+
+
+def test_a_chunk_is_there_when_its_answer_says_so(
+    served: Served, add: Callable[..., Any], album: Path, tmp_path: Path
+):
+    """Else it is sent again: something on the way may have answered."""
+    (uploads,) = (one for one in served.app.router.routes if one.path == "/uploads/{id:path}")
+    take, swallowed = uploads.app, []
+
+    async def swallow(scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] == "PATCH" and not swallowed:
+            swallowed.append(scope["path"])
+            await Response(status_code=200)(scope, receive, send)
+        else:
+            await take(scope, receive, send)
+
+    uploads.app = swallow
+    assert add(album / FLAC)[1].splitlines()[-1] == "1 file sent."
+    assert len(swallowed) == 1
+    assert len(files_in(tmp_path / "served/music")) == 1
+
+
+def test_a_server_that_does_not_answer_ends_it(
+    album: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """Else each file would wait for it as long."""
+    monkeypatch.setattr(sending, "Remote", partial(Remote, patience_s=0.2))
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    assert main(["add", "--server", url, str(album)]) == 1
+    said = capsys.readouterr()
+    assert said.err.count("does not answer (Connection refused)") == 1
+    assert "!" not in said.out
+
+
+def test_a_certificate_that_nobody_trusts_is_not_waited_for(
+    album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    cert = make_certificate(tmp_path / "cert.pem")
+    options = ("--cert", str(cert), "--key", str(cert.with_suffix(".key")))
+    with ServerProcess(tmp_path / "served", options=options, certificate=cert) as server:
+        assert main(["add", "--server", server.url, str(album)]) == 1
+    assert "certificate" in capsys.readouterr().err
+
+
+def test_a_name_that_nobody_has_is_not_waited_for(
+    album: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def unknown(*_arguments: object, **_options: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    assert main(["add", "--server", "http://musik.invalid", str(album)]) == 1
+    assert "its name is not known" in capsys.readouterr().err
+
+
+def test_the_events_of_a_server_that_was_away_are_read_when_it_is_back(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+):
+    """A connection that was not made says nothing of a proxy."""
+    tries: list[float] = []
+
+    class Away(HTTPConnection):
+        def connect(self) -> None:
+            tries.append(0)
+            if len(tries) == 1:
+                raise TimeoutError
+            super().connect()
+
+    task = begin(served.engine)
+    with closing(Remote(served.url, TOKEN)) as remote, closing(Following(remote)) as follower:
+        monkeypatch.setattr(Remote, "connection", lambda *_: Away("127.0.0.1", served.port))
+        for _ in range(2):
+            assert next(iter(follower.looks(task.id))) is not None
+    assert len(tries) == 3  # the events, the task, and the events again
