@@ -65,7 +65,10 @@ def refusal(status: int, headers: Mapping[str, str], content: bytes) -> ServerRe
     """What an answer says that is none of success."""
     is_problem = headers.get("content-type", "").startswith("application/problem+json")
     problem = (object_in(content) if is_problem else None) or {}
-    return ServerRefused(status, str(problem.get("detail", "no reason given")), problem)
+    reason = str(problem.get("detail", "no reason given"))
+    if status == 401:
+        reason = f"{reason}: give it by --token-file, or in MUSICTASKS_TOKEN"
+    return ServerRefused(status, reason, problem)
 
 
 def object_in(content: bytes) -> dict[str, Any] | None:

@@ -97,7 +97,7 @@ class Carrier:
             ServerRefused: The upload would be refused.
         """
         while True:
-            found = self.remote.preflight(file.content_type, file.size_bytes, file.checksum)
+            found = self._preflight(file, target, homes)
             if found["answer"] == "refused":
                 raise ServerRefused(409, str(found["reason"]), {})
             if found["answer"] == "there" and self._counts(file, target, homes, found["path"]):
@@ -109,6 +109,18 @@ class Carrier:
                 return None, found["task_id"]
             self._ended(found["task_id"])  # then it is there, or not
             time.sleep(_ASK_AGAIN_S)
+
+    def _preflight(
+        self, file: PlannedUpload, target: str | None, homes: Collection[str]
+    ) -> dict[str, Any]:
+        """What the server says of it; of several places of its bytes it names one that counts."""
+        albums = [None] if target is None else dict.fromkeys([above(target), *homes])
+        found: dict[str, Any] = {}
+        for album in albums:
+            found = self.remote.preflight(file.content_type, file.size_bytes, file.checksum, album)
+            if found["answer"] != "there" or self._counts(file, target, homes, found["path"]):
+                break
+        return found
 
     def _counts(
         self, file: PlannedUpload, target: str | None, homes: Collection[str], path: str

@@ -80,9 +80,12 @@ class Remote:
                 return None
             raise
 
-    def preflight(self, content_type: str, size: int, checksum: str) -> dict[str, Any]:
+    def preflight(
+        self, content_type: str, size: int, checksum: str, album: str | None = None
+    ) -> dict[str, Any]:
         """What the server says would become of an upload; `unknown` where it is too old to say."""
         asked = {"contenttype": content_type, "filesize": size, "checksum": checksum}
+        asked |= {"album": album} if album else {}
         try:
             return self.call("POST", "preflight", asked, wanted=("answer",))
         except ServerRefused as error:

@@ -97,6 +97,7 @@ class MusicEngine(Engine[MusicTask]):
         checksum: str | None,
         file_size: int,
         source_filename: str | None = None,
+        album: str | None = None,
     ) -> Preflight:
         """What would become of an upload, before a byte of it is sent; no file is read.
 
@@ -108,6 +109,8 @@ class MusicEngine(Engine[MusicTask]):
             checksum: The SHA-1 of the file; where it is None, nothing can be known of it.
             file_size: Bytes of the file.
             source_filename: The client's name of it, if it is known already.
+            album: Where it is wanted, relative to the Music Directory: of several places of these
+                bytes, one in this album is named, if there is one.
 
         Raises:
             TypeError: An argument has the wrong type.
@@ -118,7 +121,7 @@ class MusicEngine(Engine[MusicTask]):
             admission.check(content_type, None)
             check_announcement(file_size, checksum, source_filename, None)
             if checksum is not None:
-                known = self._known(content_type, checksum, file_size)
+                known = self._known(content_type, checksum, file_size, album)
                 if known is not None:
                     return known
             self._check_allowed(content_type, file_size, source_filename)
@@ -133,9 +136,16 @@ class MusicEngine(Engine[MusicTask]):
         name = source_filename if self._is_documented else None
         admission.check_allowed(self.settings, content_type, file_size, name)
 
-    def _known(self, content_type: str, checksum: str, file_size: int) -> Preflight | None:
+    def _known(
+        self, content_type: str, checksum: str, file_size: int, album: str | None
+    ) -> Preflight | None:
         """The answer for bytes that the library or a task has."""
-        path = next(places(self._asked, self._music, content_type, checksum, file_size), None)
+        path = None
+        for place in places(self._asked, self._music, content_type, checksum, file_size):
+            path = path or place
+            if album is None or place.rpartition("/")[0] == album:
+                path = place
+                break
         if path is not None:
             return Preflight(answer=Answer.THERE, path=path)
         task_id = self._duplicates.holder(content_type, checksum)

@@ -54,6 +54,7 @@ PREFLIGHT: Members = {
     "contenttype": Member(str, "As of an upload; `albumfile` where it is missing."),
     "filesize": Member(int, "Bytes of the file.", required=True),
     "checksum": Member(str, "Its SHA-1 in hex digits; without it nothing can be known of it."),
+    "album": Member(str, "Where it is wanted: of several places, one in this album is named."),
 }
 
 _NAMES = ("artist", "album", "name")
@@ -72,10 +73,14 @@ class LibraryRoutes:
         return JSON(asdict(found))
 
     def _preflight(
-        self, filesize: int, contenttype: str = "albumfile", checksum: str | None = None
+        self,
+        filesize: int,
+        contenttype: str = "albumfile",
+        checksum: str | None = None,
+        album: str | None = None,
     ) -> Preflight:
         found = self.engine.preflight(
-            content_type=contenttype, checksum=checksum, file_size=filesize
+            content_type=contenttype, checksum=checksum, file_size=filesize, album=album
         )
         most = self.door.settings.upload_bytes
         if found.answer is Answer.SEND and filesize > most:

@@ -146,12 +146,15 @@ def test_what_is_there_is_not_sent_whatever_it_is_called(
 def test_a_cover_of_another_album_is_sent(
     served: Served, add: Callable[..., Any], album: Path, tmp_path: Path
 ):
+    """Once: then it is in both."""
     assert add(album)[0] == 0
     other = copy_album(tmp_path / "other", FLAC, COVER)
     retag(other / FLAC, album="Another")
     status, output = add(other)
     assert (status, output.splitlines()[-1]) == (0, "2 files sent.")
     assert (tmp_path / "served/music" / ARTIST / "2020 - Another" / COVER).exists()
+    for again in (album, other):
+        assert "0 files sent" in add(again)[1].splitlines()[-1]
 
 
 def test_an_archive_that_is_there_is_not_sent_and_no_song_of_it(
@@ -277,7 +280,7 @@ def test_without_the_token_it_says_so(
     run = ["add", "--server", served.url, str(album), "--token-file", str(tmp_path / "token")]
     assert main(run) == 1
     said = capsys.readouterr()
-    assert said.err.count("this needs the server's token") == 1
+    assert said.err.count("this needs the server's token: give it by --token-file") == 1
     assert "!" not in said.out
     assert served.engine.tasks() == []
 

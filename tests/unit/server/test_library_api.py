@@ -204,6 +204,26 @@ def test_a_preflight_says_what_would_become_of_an_upload(served, client):
     assert ask(client, song, contenttype="album") == {"answer": "send"}
 
 
+def test_a_preflight_names_a_place_where_the_file_is_wanted(served, client):
+    """Of several that have the same bytes; any of them where none is there."""
+    cover = (sample_album() / "cover.png").read_bytes()
+    places = [f"{ALBUM}/cover.png", "Somebody/2001 - Else/cover.png"]
+    for number, place in enumerate(places):
+        task = served.engine.begin_upload(
+            content_type="albumfile",
+            file_size=len(cover),
+            checksum=hashlib.sha1(cover).hexdigest(),
+            source_filename=f"{number}.png",
+        )
+        served.engine.receive_chunk(task.id, cover)
+        served.engine.wait(task.id, "readyforintegration", timeout=30)
+        served.engine.integrate(task.id, place)
+        served.engine.wait(task.id, "notexisting", timeout=30)
+    for place in places:
+        assert ask(client, cover, album=place.rpartition("/")[0])["path"] == place
+    assert ask(client, cover, album="Nobody/2001 - Else")["path"] in places
+
+
 def test_a_preflight_says_why_an_upload_would_be_refused(tmp_path: Path):
     """By the library, and by the server's own limit."""
     with served_library(tmp_path, upload_bytes=10) as served, served.client() as client:
