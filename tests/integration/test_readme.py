@@ -48,7 +48,7 @@ def test_first_program(tmp_path: Path):
     states = [run_program(program, tmp_path) for _ in range(2)]
     assert states[0][:4] == ["waitforchunk"] * 4
     assert all("readyforintegration" in run for run in states)
-    library = Library(tmp_path / "library")
+    library = Library(tmp_path / "my-library")
     assert list(library.music) == [SONG]
     song = MusicDatabase(library.settings.database).song(SONG)
     assert song is not None

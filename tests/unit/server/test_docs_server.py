@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
+from typing import Any
 
+import httpx
+import pytest
 from attrs import fields
+from docskit import blocks
 from musictasks.cli.arguments import Parser, add_serve_arguments
+from musictasks.errors import EngineClosed
 from musictasks.server import ServerSettings
 from musictasks.server.described import OPERATIONS
 
@@ -21,6 +27,27 @@ def test_every_route_has_an_example():
     for _, path in OPERATIONS:
         wanted = path.replace("{id}", "$ID").replace("{event}", "remove")
         assert re.search(rf"\$MUSIC{re.escape(wanted)}(?![\w/])", called), path
+
+
+def test_the_application_that_is_mounted_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The library is opened with the application around it, and closed."""
+    monkeypatch.chdir(tmp_path)
+    (program,) = (one for one in blocks("server.md", "python") if "Mount(" in one)
+    made: dict[str, Any] = {}
+    exec(program, made)
+
+    async def asked() -> httpx.Response:
+        door = httpx.ASGITransport(made["app"])
+        async with (
+            made["lifespan"](made["app"]),
+            httpx.AsyncClient(transport=door, base_url="http://localhost") as client,
+        ):
+            return await client.get("/music/api/tasks")
+
+    assert asyncio.run(asked()).json()["tasks"] == []
+    assert (tmp_path / "my-library/data/tasks").is_dir()
+    with pytest.raises(EngineClosed):
+        made["library"].start()
 
 
 def test_every_limit_is_told_with_its_default():
