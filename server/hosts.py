@@ -16,6 +16,7 @@ _FORWARDED = re.compile(r'(?:^|[;,\s])(host|proto)="?([^";,\s]+)"?', re.IGNORECA
 def through_proxies(scope: Scope, settings: ServerSettings) -> None:
     """Writes what a trusted proxy says of scheme and host into the scope; of others nothing.
 
+    A proxy adds its own at the end: to the client's line, or in a line of its own.
     Where `Forwarded` and `X-Forwarded-*` contradict each other, the request gets no host, with
     which it is refused.
     """
@@ -23,9 +24,8 @@ def through_proxies(scope: Scope, settings: ServerSettings) -> None:
     if client is None or client[0] not in settings.trusted_proxies:
         return
     headers = Headers(scope=scope)
-    # A proxy adds its own at the end.
-    forwarded = headers.get("forwarded", "").rpartition(",")[2]
-    said = {name.lower(): value for name, value in _FORWARDED.findall(forwarded)}
+    own = _last(headers, "forwarded")
+    said = {name.lower(): value for name, value in _FORWARDED.findall(own)}
     hosts = {said.get("host", ""), _last(headers, "x-forwarded-host")} - {""}
     schemes = {said.get("proto", ""), _last(headers, "x-forwarded-proto")} - {""}
     if len(hosts) > 1 or len(schemes) > 1:
@@ -40,7 +40,8 @@ def through_proxies(scope: Scope, settings: ServerSettings) -> None:
 
 
 def _last(headers: Headers, name: str) -> str:
-    return headers.get(name, "").rpartition(",")[2].strip()
+    """The last entry of a header; all its lines are one list."""
+    return ",".join(headers.getlist(name)).rpartition(",")[2].strip()
 
 
 def host_name(host: str) -> str:

@@ -205,6 +205,38 @@ def test_a_proxy_that_passes_on_what_a_client_says_does_not_lend_it_its_trust(tm
         assert client.get("/api/tasks", headers=agreed).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("client_s", "proxy_s"),
+    [
+        (("X-Forwarded-Host", "localhost"), ("X-Forwarded-Host", "evil")),
+        (("Forwarded", "host=localhost"), ("forwarded", "for=1.2.3.4;host=evil")),
+    ],
+)
+def test_a_proxy_s_line_counts_and_not_the_client_s_before_it(tmp_path, client_s, proxy_s):
+    with (
+        served_library(tmp_path, trusted_proxies=["127.0.0.1"]) as served,
+        served.client() as client,
+    ):
+        host = ("Host", "localhost")
+        assert client.get("/api/tasks", headers=[host, client_s]).status_code == 200
+        assert client.get("/api/tasks", headers=[host, client_s, proxy_s]).status_code == 421
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("X-Forwarded-Proto", "{}"), ("Forwarded", "proto={}")]
+)
+def test_a_proxy_s_line_says_the_scheme(tmp_path, name, value):
+    lines = [(name, value.format(scheme)) for scheme in ("http", "https")]
+    with (
+        served_library(tmp_path, trusted_proxies=["127.0.0.1"]) as served,
+        served.client() as client,
+    ):
+        host = ("Host", "localhost")
+        for origin, status in (("https://localhost", 201), ("http://localhost", 403)):
+            headers = [host, ("Origin", origin), *lines]
+            assert client.post(SCANS, headers=headers).status_code == status
+
+
 # -- the token ----------------------------------------------------------------------------------
 
 CLOSED = [
