@@ -14,6 +14,7 @@ from .problems import Problem
 
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
+_MOST_FIELDS = 100
 
 
 @frozen
@@ -80,10 +81,14 @@ async def form(request: Request, most_bytes: int = 8192) -> dict[str, str]:
     """The fields of a form; of several with one name the last.
 
     Raises:
-        Problem: It is too large (413), or no form (415).
+        Problem: It is too large (413), no form (415), or has too many fields (400).
     """
-    content = await _content(request, most_bytes, _FORM)
-    return dict(parse_qsl(content.decode("utf-8", "replace"), max_num_fields=100))
+    text = (await _content(request, most_bytes, _FORM)).decode("utf-8", "replace")
+    try:
+        return dict(parse_qsl(text, max_num_fields=_MOST_FIELDS))
+    except ValueError:
+        detail = f"the form has more than {_MOST_FIELDS} fields"
+        raise Problem(400, "BadForm", detail) from None
 
 
 async def _content(request: Request, most_bytes: int, media_type: str) -> bytes:
