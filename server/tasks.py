@@ -149,7 +149,8 @@ class TaskRoutes:
 def _limit(text: str | None) -> int:
     if text is None:
         return _PAGE
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= _PAGE_MOST):
+    is_number = text.isascii() and text.isdecimal() and len(text) < 10
+    if not (is_number and 1 <= int(text) <= _PAGE_MOST):
         raise Problem(422, "BadQuery", f"limit is not a number from 1 to {_PAGE_MOST}")
     return int(text)
 

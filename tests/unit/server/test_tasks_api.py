@@ -76,7 +76,8 @@ def test_the_list_is_filtered(served, client):
 @pytest.mark.parametrize(
     "asked",
     ["state=nonsense", "limit=0", "limit=1001", "limit=x", "after=x", "nonsense=1",
-     "state=remove&state=remove", "limit=" + "9" * 50, "after=~", "state=%00", "after=nan~x"],
+     "state=remove&state=remove", "limit=" + "9" * 50, "after=~", "state=%00", "after=nan~x",
+     "limit=000000001" + "9" * 5000, "limit=0000000019999"],
 )  # fmt: skip
 def test_a_list_that_makes_no_sense_is_refused(client, asked):
     answer = client.get(f"/api/tasks?{asked}")
