@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -15,6 +16,9 @@ from .problems import Problem
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
 _MOST_FIELDS = 100
+#: So long a body may take as a whole: who sends a byte now and then would hold a connection, and
+#: needs no token for it.
+BODY_S = 10.0
 
 
 @frozen
@@ -38,8 +42,8 @@ async def json_object(request: Request, members: Members, most_bytes: int) -> di
     A member that is null counts as one that is not there.
 
     Raises:
-        Problem: It is too large (413), of another type (415), no JSON (400), or not such an
-            object (422).
+        Problem: It is too large (413), too slow (408), of another type (415), no JSON (400), or
+            not such an object (422).
     """
     content = await _content(request, most_bytes, _JSON)
     if not content and not any(member.required for member in members.values()):
@@ -81,7 +85,7 @@ async def form(request: Request, most_bytes: int = 8192) -> dict[str, str]:
     """The fields of a form; of several with one name the last.
 
     Raises:
-        Problem: It is too large (413), no form (415), or has too many fields (400).
+        Problem: It is too large (413), too slow (408), no form (415), or has too many fields (400).
     """
     text = (await _content(request, most_bytes, _FORM)).decode("utf-8", "replace")
     try:
@@ -92,20 +96,29 @@ async def form(request: Request, most_bytes: int = 8192) -> dict[str, str]:
 
 
 async def _content(request: Request, most_bytes: int, media_type: str) -> bytes:
-    announced = request.headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced[:20]) > most_bytes:
-        raise _too_large(most_bytes)
-    content = bytearray()
     try:
-        async for piece in request.stream():
-            content += piece
-            if len(content) > most_bytes:
-                raise _too_large(most_bytes)
+        async with asyncio.timeout(BODY_S):
+            content = await _read(request, most_bytes)
+    except TimeoutError:
+        detail = f"the body has not come to its end in {BODY_S:g} s"
+        raise Problem(408, "BodyTooSlow", detail, headers={"Connection": "close"}) from None
     except ClientDisconnect:
         raise Problem(400, "BodyCut", "the connection ended before the body did") from None
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content and given != media_type:
         raise Problem(415, "BadMediaType", f"the body has to be {media_type}, not {given[:100]!r}")
+    return content
+
+
+async def _read(request: Request, most_bytes: int) -> bytes:
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced[:20]) > most_bytes:
+        raise _too_large(most_bytes)
+    content = bytearray()
+    async for piece in request.stream():
+        content += piece
+        if len(content) > most_bytes:
+            raise _too_large(most_bytes)
     return bytes(content)
 
 

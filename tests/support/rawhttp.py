@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import select
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -64,6 +65,10 @@ class Connection:
         if not data:
             raise ConnectionError("the server closed the connection")
         self._read += data
+
+    def is_answered(self, timeout_s: float) -> bool:
+        """Whether something comes, or the end, in so many seconds."""
+        return bool(self._read or select.select([self._socket], [], [], timeout_s)[0])
 
     def at_end(self) -> bool:
         """Whether the server closes the connection, now or soon."""
