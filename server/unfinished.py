@@ -1,4 +1,4 @@
-"""How many uploads may be unfinished at once, and how large together: of all routes."""
+"""How large an upload may be, how many may be unfinished, and how large together: of all routes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from attrs import define, field
 
 from ..engine import Engine, Notification
 from ..errors import InvalidTaskFile, TaskNotFound
+from ..music import MusicEngine
 from ..statemachine import UploadTask
 from ..uploads import Uploads
 from .feed import Feed
@@ -43,16 +44,40 @@ class Unfinished:
             else:
                 self._sizes.pop(record.id, None)
 
+    @property
+    def most_bytes(self) -> int:
+        """The most bytes of one upload."""
+        music = self._engine if isinstance(self._engine, MusicEngine) else None
+        limits = [
+            self._settings.upload_bytes,
+            self._uploads.max_size_bytes,
+            music and music.settings.max_upload_size_bytes,
+        ]
+        return min(limit for limit in limits if limit is not None)
+
+    def check_size(self, size: int) -> None:
+        """Refuses an upload that is too large by itself.
+
+        Raises:
+            Problem: 413, it is.
+        """
+        if size > self.most_bytes:
+            detail = f"{size} bytes are more than the {self.most_bytes} that are allowed"
+            said = {"Tus-Max-Size": str(self.most_bytes)}
+            raise Problem(413, "UploadTooLarge", detail, headers=said)
+
     def reserve(self, task_id: str, size: int) -> bool:
         """Counts an upload that is about to be made; False where it counts already.
 
         Raises:
-            Problem: 429, there are too many; 507, they are too large together.
+            Problem: 413, it is too large; 429, there are too many; 507, they are too large
+                together.
         """
         settings = self._settings
         with self._lock:
             if task_id in self._sizes:
                 return False
+            self.check_size(size)
             if len(self._sizes) >= settings.unfinished_uploads:
                 detail = f"{len(self._sizes)} uploads are unfinished: finish or remove some"
                 raise Problem(429, "TooManyUploads", detail, headers={"Retry-After": "60"})

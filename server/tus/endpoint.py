@@ -76,20 +76,10 @@ class TusEndpoint:
         said = {
             "Tus-Version": tus.VERSION,
             "Tus-Extension": tus.EXTENSIONS,
-            "Tus-Max-Size": str(self._most_bytes),
+            "Tus-Max-Size": str(self._unfinished.most_bytes),
             "Tus-Checksum-Algorithm": ",".join(tus.ALGORITHMS),
         }
         return Response(headers=said)
-
-    @property
-    def _most_bytes(self) -> int:
-        music = self._door.music
-        limits = [
-            self._door.settings.upload_bytes,
-            self._uploads.max_size_bytes,
-            music and music.settings.max_upload_size_bytes,
-        ]
-        return min(limit for limit in limits if limit is not None)
 
     # -- POST ---------------------------------------------------------------------------------
 
@@ -104,7 +94,7 @@ class TusEndpoint:
         header = tus.single(given, "Upload-Metadata") or ""
         announced = Announcement.of(size, header, music=self._door.music is not None)
         expected = tus.checksum(given)
-        self._check_size(size)
+        self._unfinished.check_size(size)
         has_body = await self._has_body(given, body)
         if (tus.body_size(given) or 0) > size:
             raise Problem(413, "TooLong", "the body is longer than Upload-Length")
@@ -126,12 +116,6 @@ class TusEndpoint:
             said["Upload-Offset"] = str(offset)
         said |= await self._expiry(record)
         return Response(status_code=201, headers=said)
-
-    def _check_size(self, size: int) -> None:
-        if size > self._most_bytes:
-            detail = f"{size} bytes are more than the {self._most_bytes} that are allowed"
-            said = {"Tus-Max-Size": str(self._most_bytes)}
-            raise Problem(413, "UploadTooLarge", detail, headers=said)
 
     async def _has_body(self, given: Headers, body: Body) -> bool:
         if tus.body_size(given) == 0:

@@ -50,6 +50,17 @@ def test_the_limits_of_unfinished_uploads(engine: MusicEngine):
         client.wait_for_state(SHA1, "waitforchunk")
 
 
+def test_an_upload_that_is_too_large_is_refused(engine: MusicEngine):
+    """The server's limit goes for all routes; one of that size gets in."""
+    with socket_of(engine, upload_bytes=len(DATA)) as address, Client(address) as client:
+        client.request("InitiateUpload", announcement(DATA + b"!", "booklet.pdf"))
+        told = client.wait_for(lambda packet: packet["fncsig"] == "InternalError")
+        assert f"{len(DATA) + 1} bytes are more than" in told["arguments"]["message"]
+        assert engine.tasks() == []
+        client.request("InitiateUpload", UPLOAD)
+        client.wait_for_state(SHA1, "waitforchunk")
+
+
 def test_a_refused_announcement_takes_no_place(engine: MusicEngine):
     """Without all arguments, of a wrong type, or of a task that has all its bytes."""
     with socket_of(engine, unfinished_uploads=1) as address, Client(address) as client:
