@@ -33,6 +33,9 @@ class Unfinished:
         for task in self._engine.tasks():
             if task.state == self._uploads.state and isinstance(task, UploadTask):
                 self._sizes[task.id] = task.file_size or 0
+        # Some may have got all bytes, or gone, since they were listed, and nobody tells again.
+        for task_id in list(self._sizes):
+            self.forget_unless_waiting(task_id)
 
     def _noted(self, notification: Notification) -> None:
         record = notification.record
