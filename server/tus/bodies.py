@@ -42,6 +42,8 @@ class Body:
     error: Exception | None = field(default=None, init=False)
     #: When bytes came last, by the clock `time.monotonic`.
     _heard_s: float = field(factory=monotonic, init=False)
+    #: Nothing is taken from the connection, until there is room for it.
+    _is_full: bool = field(default=False, init=False)
     _parts: list[bytes] = field(factory=list, init=False)
     _size: int = field(default=0, init=False)
     #: So many somebody waits for.
@@ -75,8 +77,8 @@ class Body:
 
     @property
     def silent_s(self) -> float:
-        """For how long nothing has come."""
-        return monotonic() - self._heard_s
+        """For how long nothing has come; 0 while there is no room for what would come."""
+        return 0.0 if self._is_full else monotonic() - self._heard_s
 
     def end(self) -> None:
         """Takes nothing more from a connection that is dead; what came still counts."""
@@ -159,11 +161,17 @@ class Body:
                     return
                 if self._size >= self._wanted:
                     self._changed.set()
-                while self._size >= max(_MOST_WAITING, self._wanted):
-                    self._room.clear()
-                    await self._room.wait()
+                await self._wait_for_room()
         except Exception as error:
             self.error = error
         finally:
             self._ended = True
             self._changed.set()
+
+    async def _wait_for_room(self) -> None:
+        while self._size >= max(_MOST_WAITING, self._wanted):
+            self._is_full = True
+            self._room.clear()
+            await self._room.wait()
+        if self._is_full:
+            self._is_full, self._heard_s = False, monotonic()

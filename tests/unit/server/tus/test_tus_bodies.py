@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from musictasks.server.tus import bodies
 from musictasks.server.tus.bodies import Body
 from starlette.types import Message
 
@@ -28,3 +29,30 @@ def test_the_end_of_a_body_may_come_by_itself(size: int):
             return sum([sum(map(len, parts)) async for parts in body.pieces(size)])
 
     assert asyncio.run(taken()) == size
+
+
+def test_a_body_is_not_silent_while_there_is_no_room(monkeypatch: pytest.MonkeyPatch):
+    """What comes is not looked at then; from when it is again, silence counts."""
+    now_s = 0.0
+    monkeypatch.setattr(bodies, "monotonic", lambda: now_s)
+    pieces = [bytes(2 * MIB)]
+
+    async def receive() -> Message:
+        if not pieces:
+            await asyncio.Event().wait()
+        return {"type": "http.request", "body": pieces.pop(), "more_body": True}
+
+    async def silences() -> list[float]:
+        nonlocal now_s
+        found = []
+        async with Body(receive, False) as body:
+            for act in (int, body.take, int):
+                act()
+                for _ in range(5):
+                    await asyncio.sleep(0)
+                found.append(body.silent_s)
+                now_s += 100
+                found.append(body.silent_s)
+        return found
+
+    assert asyncio.run(silences()) == [0, 0, 0, 100, 100, 200]
