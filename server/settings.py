@@ -21,7 +21,7 @@ def _count(default: int) -> Any:
 
 def _seconds(default: float) -> Any:
     number = validators.instance_of((int, float))
-    return field(default=default, validator=[number, validators.ge(0)])
+    return field(default=default, validator=[number, validators.gt(0)])
 
 
 @frozen(kw_only=True)

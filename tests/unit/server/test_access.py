@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -329,6 +330,15 @@ def test_only_with_a_token_it_listens_to_others():
     assert ServerSettings(host="0.0.0.0", token=TOKEN).host == "0.0.0.0"
     with pytest.raises(SettingsError, match="less than 8"):
         ServerSettings(token="short")
+
+
+@pytest.mark.parametrize("name", ["body_pause_s", "key_pause_s"])
+def test_a_pause_takes_some_time(name):
+    """One of none would end every connection at once."""
+    for pause_s in (0, -1):
+        settings: dict[str, Any] = {name: pause_s}
+        with pytest.raises(ValueError, match=name):
+            ServerSettings(**settings)
 
 
 def test_the_token_is_in_no_text():
