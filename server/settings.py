@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from attrs import field, frozen, validators
@@ -10,6 +11,9 @@ from ..errors import SettingsError
 
 _MIB = 1024 * 1024
 _GIB = 1024 * _MIB
+
+#: What a client can send in a header.
+_TOKEN = re.compile(r"[!-~]*")
 
 #: What a browser or a client of this machine calls it.
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -29,7 +33,8 @@ class ServerSettings:
     """Who gets in and how much of everything; all have defaults.
 
     Raises:
-        SettingsError: The server would listen to other machines, but has no token.
+        SettingsError: The server would listen to other machines, but has no token; or no client
+            could send its token, or it is too short.
     """
 
     #: The address that is listened on.
@@ -79,6 +84,12 @@ class ServerSettings:
     def __attrs_post_init__(self) -> None:
         if self.token is not None and len(self.token) < 8:
             raise SettingsError(None, "", "", "token: it has less than 8 characters")
+        if self.token is not None and not _TOKEN.fullmatch(self.token):
+            reason = (
+                "token: clients can send letters, digits and signs of ASCII alone, and no spaces: "
+                "take another one, of openssl rand -hex 24"
+            )
+            raise SettingsError(None, "", "", reason)
         if self.token is None and self.host not in LOCAL_NAMES:
             reason = (
                 f"host: {self.host} can be reached from other machines, and there is no token: "

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
 import pytest
-from clikit import run
+from clikit import copy_album, run
 from serverkit import ServerProcess, make_certificate
 
 
@@ -94,6 +95,30 @@ def test_the_token_of_a_file_and_of_the_environment_count(tmp_path: Path) -> Non
     with ServerProcess(tmp_path / "b", token="token-of-the-environment") as two:
         assert status_of(two, "token-of-the-environment") == 200
         assert status_of(two, "another-token") == 401
+
+
+@pytest.mark.parametrize("command", ["serve", "add"])
+@pytest.mark.parametrize("token", ["пароль-12345".encode(), b"two\nlines-of-it", b"\xff" * 9])
+def test_a_token_that_cannot_be_sent_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, token: bytes
+) -> None:
+    """It is said where it stands, but not what it is; nothing is begun."""
+    album = copy_album(tmp_path / "album")
+    file = tmp_path / "token"
+    file.write_bytes(token)
+    if command == "serve":
+        asked = ("serve", "--library", tmp_path / "library", "--port", "0")
+    else:
+        asked = ("add", album, "--server", "http://127.0.0.1:9")
+    monkeypatch.setenv("MUSICTASKS_TOKEN", os.fsdecode(token))
+    for options, source in ((("--token-file", file), "token"), ((), "MUSICTASKS_TOKEN")):
+        status, output, complaints = run(*asked, *options)
+        assert (status, output) == (1, "")
+        said = " ".join(complaints.split())
+        assert f"{source}: a token has letters" in said
+        assert "openssl rand -hex 24" in said
+        assert os.fsdecode(token) not in complaints
+    assert not (tmp_path / "library").exists()
 
 
 def status_of(server: ServerProcess, token: str) -> int:

@@ -332,6 +332,18 @@ def test_only_with_a_token_it_listens_to_others():
         ServerSettings(token="short")
 
 
+@pytest.mark.parametrize(
+    "token",
+    ["schlüssel-1234", "two words", "two\nlines", "tab\ttab-tab", "bell\a-bell", "\x7f" * 9],
+)
+def test_a_token_that_no_client_can_send_is_none(token):
+    with pytest.raises(SettingsError, match="openssl rand") as refused:
+        ServerSettings(token=token)
+    assert token not in str(refused.value)
+    signs = "".join(map(chr, range(0x21, 0x7F)))
+    assert ServerSettings(token=signs).token == signs
+
+
 @pytest.mark.parametrize("name", ["body_pause_s", "key_pause_s"])
 def test_a_pause_takes_some_time(name):
     """One of none would end every connection at once."""
