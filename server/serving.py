@@ -22,6 +22,7 @@ from ..engine import Engine
 from ..uploads import Uploads
 from .app import make_app
 from .connections import Listener, watched
+from .frames import BoundedFrames
 from .settings import ServerSettings
 
 _log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class DoorServer(uvicorn.Server):
             app,
             http=watched(settings.body_pause_s, self._established),
             loop="asyncio",  # others take connections past the listener that counts them
-            ws="websockets-sansio",
+            ws=BoundedFrames,
             ws_max_size=settings.packet_bytes,
             ws_per_message_deflate=False,
             lifespan="off",
