@@ -33,6 +33,10 @@ _HEARTBEAT = written("notification", "sys:heartbeat", None, None)
 _CALLS = 40
 #: So long a client that is too slow is given to take the reason.
 _FAREWELL_S = 2.0
+#: So long a client has for the bytes that it was asked for after some that are there already.
+_ASK_AGAIN_S = 1.0
+#: So many packets of one connection that are ignored are logged: it needs no token.
+_LOGGED = 10
 
 #: In place of a packet's method: its sender is one client too many.
 _NOT_LET_IN = ""
@@ -56,10 +60,6 @@ class _Ended(Exception):
 
     def __init__(self, why: tuple[int, str] | None = None) -> None:
         self.why = why
-
-
-#: So long a client has for the bytes that it was asked for after some that are there already.
-_ASK_AGAIN_S = 1.0
 
 
 @define(eq=False)
@@ -114,6 +114,7 @@ class _Client:
     _trusted: asyncio.Event = field(factory=asyncio.Event, init=False)
     _since: int = field(default=0, init=False)
     _asked: Asked = field(factory=Asked, init=False)
+    _ignored_packets: int = field(default=0, init=False)
     _asking: set[asyncio.Task[None]] = field(factory=set, init=False)
     _sending: asyncio.Lock = field(factory=asyncio.Lock, init=False)
     _sent_s: float = field(default=0.0, init=False)
@@ -225,7 +226,11 @@ class _Client:
         await to_thread.run_sync(functions.ask_again, task_id, offset, self._asked)
 
     def _ignored(self, why: str) -> None:
-        _log.warning("a packet on MusicDB's WebSocket from %s is ignored: %s", self._name, why)
+        self._ignored_packets += 1
+        if self._ignored_packets <= _LOGGED:
+            _log.warning("a packet on MusicDB's WebSocket from %s is ignored: %s", self._name, why)
+        elif self._ignored_packets == _LOGGED + 1:
+            _log.warning("further packets from %s are ignored, and not logged", self._name)
 
     @property
     def _name(self) -> str:

@@ -93,15 +93,31 @@ NO_PACKETS = [
 ]
 
 
-def test_what_is_no_packet_is_ignored(client: Client, caplog: pytest.LogCaptureFixture):
+def test_what_is_no_packet_is_ignored(address: str, caplog: pytest.LogCaptureFixture):
     """Logged, without an answer, and the connection goes on."""
     for packet in NO_PACKETS:
         caplog.clear()
-        client.packets.clear()
-        client.connection.send(packet)
-        assert client.request("Bounce", {"a": 1}) == {"a": 1}, packet[:80]
-        assert len(client.packets) == 2, packet[:80]  # the answers to what `request` sent
+        with Client(address) as client:
+            client.connection.send(packet)
+            assert client.request("Bounce", {"a": 1}) == {"a": 1}, packet[:80]
+            assert len(client.packets) == 2, packet[:80]  # the answers to what `request` sent
         assert "is ignored" in caplog.text, packet[:80]
+
+
+def test_what_is_ignored_does_not_fill_the_log(guarded: str, caplog: pytest.LogCaptureFixture):
+    """Of each connection the first ten are logged, and that there are more."""
+    caplog.set_level(logging.WARNING, "musictasks.server")
+    for _ in range(2):
+        caplog.clear()
+        with Client(guarded) as client:
+            for packet in ("", b"") * 100:
+                client.connection.send(packet)
+            client.key = TOKEN
+            assert client.request("Bounce", {"a": 1}) == {"a": 1}
+        lines = [record.getMessage() for record in caplog.records]
+        assert len(lines) == 11
+        assert all("is ignored: " in line for line in lines[:10])
+        assert "not logged" in lines[10]
 
 
 def test_invalid_utf8_ends_the_connection(client: Client, address: str):
