@@ -43,6 +43,9 @@ _MOST_READ = 1024 * 1024
 _MOST_DISCARDED = 16 * 1024 * 1024
 _LINGER_S = 10.0
 
+_STOPPING = {"Retry-After": "5", "Connection": "close"}
+_STOPS = Problem(503, "ServerStops", "the server stops: send it again later", headers=_STOPPING)
+
 _METHODS = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
 _ASKED = (
     "Authorization, Content-Type, Last-Event-ID, Tus-Resumable, Upload-Checksum, "
@@ -104,10 +107,14 @@ class Gate:
             return
         through_proxies(scope, self.door.settings)
         refusal = self._refusal(scope)
-        if scope["type"] == "websocket":
-            await self._socket(refusal, scope, receive, send)
-        else:
-            await _Exchange(self, scope, receive, send).run(refusal)
+        try:
+            if scope["type"] == "websocket":
+                await self._socket(refusal, scope, receive, send)
+            else:
+                await _Exchange(self, scope, receive, send).run(refusal)
+        except asyncio.CancelledError:
+            if not self.door.cut_off.is_set():  # else all is said
+                raise
 
     async def _socket(
         self, refusal: Problem | Response | None, scope: Scope, receive: Receive, send: Send
@@ -186,11 +193,15 @@ class _Exchange:
     async def run(self, refusal: Problem | Response | None) -> None:
         if isinstance(refusal, Problem):
             refusal = problem_response(refusal)
-        if refusal is not None:
-            await refusal(self.scope, self.receive, self._send)
-            return
         try:
-            await self.gate.app(self.scope, self._receive, self._send)
+            if refusal is not None:
+                await refusal(self.scope, self.receive, self._send)
+            else:
+                await self.gate.app(self.scope, self._receive, self._send)
+        except asyncio.CancelledError:
+            if self.answered or not self.gate.door.cut_off.is_set():
+                raise
+            await problem_response(_STOPS)(self.scope, self.receive, self._send)
         except Exception as error:
             if self.answered:
                 raise
@@ -226,7 +237,7 @@ class _Exchange:
                 self.gate.door.metrics.refused(message["status"])
                 if self._much_is_left():
                     own.append((b"connection", b"close"))  # else it would be read to its end
-                    self.lingers = True
+                    self.lingers = not self.gate.door.cut_off.is_set()
             given = list(message["headers"])
             said = {name.lower() for name, _ in given}
             message["headers"] = given + [one for one in own if one[0] not in said]

@@ -123,9 +123,25 @@ def watched(pause_s: float, established: Callable[[int], None]) -> type[asyncio.
             super().data_received(data)
             self._watch()
 
+        @property
+        def is_busy(self) -> bool:
+            """A request is under way, or its answer is."""
+            unsent = self.transport.get_write_buffer_size() > 0
+            return not self._is_idle or unsent or self.lingering.lingers
+
+        def cut_off(self) -> None:
+            """Ends an answer that has begun, where it is; who writes it is told nothing."""
+            running = self._running
+            if running is not None and running.response_started and not running.response_complete:
+                running.disconnected = True
+                self.transport.abort()
+
+        @property
+        def _is_idle(self) -> bool:
+            return self.cycle is None or self.cycle.response_complete
+
         def _watch(self) -> None:
-            is_idle = self.cycle is None or self.cycle.response_complete
-            if not is_idle or self.transport.get_protocol() is not self:
+            if not self._is_idle or self.transport.get_protocol() is not self:
                 self._end_watch()
             elif self._deadline is None:
                 self._deadline = self.loop.call_later(pause_s, self.transport.abort)
@@ -167,28 +183,31 @@ class _Lingering:
 
     _transport: Any
     _protocol: HttpToolsProtocol
-    _lingers: bool = field(default=False, init=False)
+    #: The client has its time.
+    lingers: bool = field(default=False, init=False)
     _left: int = field(default=LINGER_BYTES, init=False)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def is_closing(self) -> bool:
-        return self._lingers or self._transport.is_closing()
+        return self.lingers or self._transport.is_closing()
 
     def close(self) -> None:
+        if self._transport.is_closing():
+            return  # a second time, asyncio forgets what else could end a connection by TLS
         is_ours = self._transport.get_protocol() is self._protocol
         cycle = self._protocol.cycle
         is_sending = cycle is not None and cycle.more_body
-        if self.is_closing() or not (is_ours and is_sending):
+        if self.lingers or not (is_ours and is_sending):
             self._transport.close()
             return
-        self._lingers = True
+        self.lingers = True
         self._transport.resume_reading()
         if self._transport.can_write_eof():
             with suppress(OSError):  # the client has gone
                 self._transport.write_eof()
-        asyncio.get_running_loop().call_later(LINGER_S, self._transport.close)
+        asyncio.get_running_loop().call_later(LINGER_S, self.close)
 
     def discard(self, size: int) -> None:
         """Takes so many bytes that nobody wants; a client that cannot send more looks up."""

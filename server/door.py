@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from attrs import field, frozen
@@ -33,6 +34,8 @@ class Door:
     removals: Removals = field(factory=Removals)
     #: The limits of what is being uploaded; None as `uploads`.
     unfinished: Unfinished | None = None
+    #: Set when the server stops, and requests that are still under way end.
+    cut_off: asyncio.Event = field(factory=asyncio.Event)
 
     @property
     def music(self) -> MusicEngine | None:

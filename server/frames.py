@@ -18,6 +18,8 @@ class BoundedFrames(WebSocketsSansIOProtocol):
     by its bytes alone. Both methods replace uvicorn's own, which are no public interface.
     """
 
+    #: What is under way when the server stops has been told so, and is not waited for.
+    is_busy = False
     #: Bytes of answers to pings, since the client takes no more.
     _pong_bytes = 0
 
@@ -29,6 +31,9 @@ class BoundedFrames(WebSocketsSansIOProtocol):
             self.transport.abort()
         else:
             self.transport.write(pongs)
+
+    def cut_off(self) -> None:
+        self.transport.abort()
 
     def handle_cont(self, event: Frame) -> None:
         if self.close_sent:

@@ -29,6 +29,10 @@ _log = logging.getLogger(__name__)
 
 #: So long requests under way may go on when the server stops.
 GRACE_S = 5
+#: And so long a connection on which nothing is under way, until the client has closed it, too.
+QUIET_S = 0.5
+#: So long a client has for reading that its request is cut off.
+FAREWELL_S = 1
 
 
 class DoorServer(uvicorn.Server):
@@ -105,16 +109,42 @@ class DoorServer(uvicorn.Server):
         state = self.server_state
         for connection in list(state.connections):
             connection.shutdown()
-        try:
-            async with asyncio.timeout(GRACE_S):
-                while (state.connections or state.tasks) and not self.force_exit:
-                    await asyncio.sleep(0.005)
+        await self._wait(GRACE_S)
+        if state.connections or state.tasks:
+            self._cut_off()
+            await self._wait(FAREWELL_S)
+            for connection in list(state.connections):
+                connection.transport.abort()
+        with suppress(TimeoutError):  # who is in a handshake of TLS has asked for nothing
+            async with asyncio.timeout(QUIET_S):
                 for server in self.servers:
                     await server.wait_closed()
-        except TimeoutError:
-            _log.warning("%d requests were cut off, as the server stops", len(state.tasks))
-            for task in state.tasks:
-                task.cancel("the server stops")
+
+    async def _wait(self, most_s: float) -> None:
+        """Waits until all connections have ended, and ends those on which nothing is under way."""
+        state, clock = self.server_state, asyncio.get_running_loop().time
+        until_s = clock() + most_s
+        quiet_since: dict[Any, float] = {}
+        while (state.connections or state.tasks) and not self.force_exit and clock() < until_s:
+            connection: Any
+            for connection in list(state.connections):
+                if connection.is_busy:
+                    quiet_since.pop(connection, None)
+                elif clock() - quiet_since.setdefault(connection, clock()) > QUIET_S:
+                    connection.transport.abort()
+            await asyncio.sleep(0.005)
+
+    def _cut_off(self) -> None:
+        """Answers that have begun end; the other requests are answered that the server stops."""
+        tasks, connections = list(self.server_state.tasks), list[Any](self.server_state.connections)
+        requests = max(len(tasks), sum(connection.is_busy for connection in connections))
+        if requests:
+            _log.warning("%d requests were cut off, as the server stops", requests)
+        self._door.cut_off.set()
+        for connection in connections:
+            connection.cut_off()
+        for task in tasks:
+            task.cancel("the server stops")
 
 
 def serve(
