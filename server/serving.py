@@ -214,9 +214,11 @@ def bound_socket(settings: ServerSettings) -> Listener:
 
 
 def address_of(listener: socket.socket, scheme: str = "http") -> str:
-    """The URL of the page, as a browser on this machine reaches it."""
+    """The URL of the page, as a browser on this machine reaches it.
+
+    By the name of the machine it would be refused (421), unless that is a name of the server's.
+    """
     host, port = listener.getsockname()[:2]
-    ip = ipaddress.ip_address(host)
-    if ip.is_unspecified:
-        host = socket.gethostname()
+    if ipaddress.ip_address(host).is_unspecified:
+        host = "::1" if listener.family == socket.AF_INET6 else "127.0.0.1"
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/"

@@ -353,6 +353,27 @@ def test_a_pause_takes_some_time(name):
             ServerSettings(**settings)
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "127.0.0.1", "::1", "localhost"])
+def test_the_address_that_is_said_lets_in(tmp_path: Path, host: str):
+    """Also where the server listens on all addresses, and has no name that it knows."""
+    if ":" in host and not has_ipv6():
+        pytest.skip("there is no IPv6")
+    with (
+        served_library(tmp_path, host=host, token=TOKEN) as served,
+        served.client(headers=BEARER) as client,
+    ):
+        assert client.get("/api/tasks").status_code == 200
+        assert client.post(SCANS, headers={"Origin": served.url}).status_code != 403
+
+
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
 def test_the_token_is_in_no_text():
     assert TOKEN not in repr(ServerSettings(token=TOKEN))
 
