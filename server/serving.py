@@ -38,8 +38,8 @@ FAREWELL_S = 1
 class DoorServer(uvicorn.Server):
     """A server of one app; it ends streams of events itself, which would otherwise never end.
 
-    It stops at once. Uvicorn looks ten times a second whether it shall, and then waits at least
-    0.1 s for its connections.
+    It stops at once, from when it calls `listening` on. Uvicorn looks ten times a second whether it
+    shall, and then waits at least 0.1 s for its connections.
     """
 
     def __init__(
@@ -49,8 +49,10 @@ class DoorServer(uvicorn.Server):
         *,
         certificate: str | PathLike[str] | None = None,
         key: str | PathLike[str] | None = None,
+        listening: Callable[[], object] | None = None,
     ) -> None:
         self._door = app.state.door
+        self._listening = listening
         self._listeners: list[Listener] = []
         self._wake: Callable[[], object] = int
         config = uvicorn.Config(
@@ -80,6 +82,8 @@ class DoorServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._listeners = [one for one in sockets or () if isinstance(one, Listener)]
         await super().startup(sockets)
+        if self._listening is not None:
+            self._listening()
 
     def _established(self, fd: int) -> None:
         for listener in self._listeners:
@@ -164,7 +168,8 @@ def serve(
         uploads: As for `make_app`.
         certificate: File with a certificate and its chain: then it speaks TLS.
         key: File with the key of the certificate, if that is another.
-        listening: Called with the address, once connections are taken.
+        listening: Called with the address, in the event loop, once connections are taken and the
+            signals end it cleanly.
 
     Raises:
         OSError: The address cannot be listened on.
@@ -172,9 +177,9 @@ def serve(
     settings = settings or ServerSettings()
     app = make_app(engine, settings, uploads=uploads)
     with bound_socket(settings) as listener:
-        server = DoorServer(app, settings, certificate=certificate, key=key)
-        if listening is not None:
-            listening(address_of(listener, "https" if certificate else "http"))
+        said = address_of(listener, "https" if certificate else "http")
+        started = None if listening is None else partial(listening, said)
+        server = DoorServer(app, settings, certificate=certificate, key=key, listening=started)
         # Uvicorn stops cleanly and raises the signal again, which must not end the process: the
         # engine is still open.
         with suppress(KeyboardInterrupt), _terminates_as_interrupt():

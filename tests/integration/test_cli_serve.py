@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 from clikit import copy_album, run
+from forking import ForkedCommand
 from serverkit import ServerProcess, make_certificate
 
 
@@ -19,6 +22,22 @@ def test_it_makes_a_library_serves_it_and_stops_cleanly(tmp_path: Path) -> None:
     assert status == 0, output
     assert "Traceback" not in output
     assert (tmp_path / "library" / "music").is_dir()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_cleanly_from_its_address_on(tmp_path: Path, number: int) -> None:
+    """A service manager, or a test, may stop it the moment that it is there."""
+    command = ["serve", "--library", str(tmp_path), "--port", "0"]
+    for _ in range(5):
+        pipe = subprocess.PIPE
+        with ForkedCommand(command, stdout=pipe, stderr=subprocess.STDOUT, text=True) as server:
+            assert server.stdout is not None
+            assert " at http" in server.stdout.readline()
+            server.send_signal(number)
+            output, _ = server.communicate(timeout=30)
+        assert server.returncode == 0, output
+        assert "never awaited" not in output
+        assert "interrupted" not in output
 
 
 def test_it_starts_again_at_its_address_after_a_kill(tmp_path: Path) -> None:
