@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 import anyio.lowlevel
@@ -130,8 +130,9 @@ class _Stream(Response):
             self.streams.open -= 1
 
     async def _until_gone(self, receive: Receive, scope: anyio.CancelScope) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
+        with suppress(Problem):  # whose body does not come is gone, too
+            while (await receive())["type"] != "http.disconnect":
+                pass
         scope.cancel()
 
 

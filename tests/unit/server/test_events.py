@@ -16,6 +16,7 @@ import httpx
 import pytest
 from attrs import frozen
 from musictasks.server import events, feed, serving
+from rawhttp import head
 from serverkit import Served, ServerProcess, served_library, wait_until
 
 
@@ -242,6 +243,24 @@ def test_many_readers_get_the_same(served):
         thread.join(30)
     assert len(seen) == count
     assert all(one == seen[0] for one in seen)
+
+
+def test_who_announces_a_body_and_sends_none_is_gone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    """The stream ends as others do, and its place is free."""
+    with served_library(tmp_path, body_pause_s=0.2, event_streams=1) as served:
+        with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
+            connection.sendall(head("GET", "/api/events", {}, 10))
+            seen = b""
+            while not seen.endswith(b"\r\n0\r\n\r\n"):
+                piece = connection.recv(65536)
+                assert piece, seen
+                seen += piece
+        assert b"retry: 1000" in seen
+        with stream(served):
+            pass
+    assert not [one for one in caplog.records if one.levelname != "INFO"]
 
 
 def test_the_server_stops_while_streams_are_open(tmp_path: Path):
