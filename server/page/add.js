@@ -129,6 +129,7 @@ export class Add {
       const id = item.view?.id ?? item.upload?.taskId;
       const view = id && this.#store.tasks.get(id);
       if (view) item.follow(view);
+      else if (id) item.lost();
     }
     this.#leftLater();
     this.#hint();

@@ -285,13 +285,27 @@ export class Item extends EventTarget {
     const comes = role === "waiting" && !gone && (this.phase === "sending" || view.state !== "readyforintegration");
     if (comes && ["sending", "failed"].includes(this.phase)) return;
     if (role === "failed") this.#fail(lastMessage(view) ?? words(view.state));
-    else if (role === "finished") this.#done(view);
+    else if (role === "finished" || this.#isPlaced(view)) this.#done(pathOf(view));
     else if (role === "removing" || gone) this.#fail(lastMessage(view) ?? "Its task was removed.");
     else if (this.music && view.state === "readyforintegration") await this.#bringIn(view);
     else {
       this.#enter("working");
       this.status.textContent = words(view.state);
     }
+  }
+
+  /** What is not imported goes as soon as it is at its place. */
+  #isPlaced({ state, task }) {
+    return [state, ...(task.history ?? []).map((change) => change.to)].some((name) => this.store.roles.get(name) === "passing");
+  }
+
+  /** Its task is not there any more, and what became of it was not told. */
+  async lost() {
+    if (this.phase !== "working") return;
+    const found = await this.#asking.ask();
+    if (this.phase !== "working") return;
+    if (found.answer === "there") this.#done(found.path);
+    else this.#fail("Its task was removed.");
   }
 
   async #bringIn(view) {
@@ -319,9 +333,8 @@ export class Item extends EventTarget {
     this.body.replaceChildren(...(reason ? [h("p", { class: "place bad" }, reason)] : []), targetForm(view, given));
   }
 
-  #done(view) {
+  #done(path) {
     this.#enter("done");
-    const path = view.task.albumpath ?? view.task.videopath ?? view.task.albumfilepath ?? about(view);
     this.place.className = "place good";
     this.place.replaceChildren("In the library: ", h("b", {}, path));
     announce(`${this.name} is in the library`);
@@ -409,4 +422,9 @@ export class Item extends EventTarget {
       }[phase],
     );
   }
+}
+
+function pathOf(view) {
+  const { task } = view;
+  return task.albumfilepath ?? task.albumpath ?? task.videopath ?? about(view);
 }

@@ -2,6 +2,7 @@
 
 import { explained, get, post } from "./api.js";
 import { announce, h } from "./dom.js";
+import { isSong } from "./sorting.js";
 
 let forms = 0;
 
@@ -20,10 +21,11 @@ export function proposal(taskId, given = {}) {
   return get(`api/library/targets?${query}`);
 }
 
-/** Brings a task to a target, into the database, with artwork. */
+/** Brings a task to a target and, if that has songs, into the database, with artwork. */
 export function integrate(view, target) {
-  const artwork = view.task.contenttype === "artwork";
-  return post(`api/tasks/${view.id}/integration`, artwork ? { target } : { target, then_import: true, then_artwork: true });
+  const { contenttype } = view.task;
+  const whole = contenttype !== "albumfile" || isSong(target);
+  return post(`api/tasks/${view.id}/integration`, contenttype === "artwork" ? { target } : { target, then_import: whole, then_artwork: whole });
 }
 
 /** A form that shows the place and changes it. */

@@ -298,3 +298,55 @@ def test_two_kinds_of_one_drop(browser: Any, served: Served, tmp_path: Path) -> 
         )
     albums = {path.name for path in (served.engine.settings.music / ARTIST).iterdir()}
     assert albums == {"2020 - One", "2020 - Two"}
+
+
+def place(visit: Visit, album: str) -> None:
+    """Writes where the one item goes."""
+    for name, text in zip(("artist", "year", "album"), (ARTIST, "2020", album), strict=True):
+        visit.page.fill(f".fields .{name} input", text)
+
+
+def test_a_file_that_is_no_song(browser: Any, served: Served, tmp_path: Path) -> None:
+    """It goes to its place, also where no song is, and nothing is asked of the database."""
+    notes = tmp_path / "notes.txt"
+    notes.write_text("They were recorded in a barn.")
+    with visiting(browser, served.url) as visit:
+        visit.open()
+        visit.add(notes)
+        place(visit, "Barn")
+        visit.press("Bring it in")
+        visit.wait_for_phase("done")
+        assert visit.text(".place") == f"In the library: {ARTIST}/2020 - Barn/notes.txt"
+        wait_until(lambda: served.engine.tasks() == [])
+    assert set(files_in(served.engine.settings.music)) == {f"{ARTIST}/2020 - Barn/notes.txt"}
+
+
+def test_a_file_that_comes_in_unseen(browser: Any, tmp_path: Path) -> None:
+    """Its task is gone when the page hears of the server again: it is looked for there."""
+    notes = tmp_path / "notes.txt"
+    notes.write_text("They were recorded in a barn.")
+    with (
+        ServerProcess(tmp_path / "library") as server,
+        relay(server.port) as wire,
+        visiting(browser, wire.url, expects_errors=True) as visit,
+        server.client() as client,
+    ):
+
+        def asked(route: Any) -> None:
+            """It is brought in, and no news of it come through."""
+            wire.cut()
+            path = route.request.url.removeprefix(wire.url)
+            answer = client.post(path, json=route.request.post_data_json)
+            wait_until(lambda: not client.get("/api/tasks").json()["tasks"])
+            route.fulfill(status=answer.status_code, json=answer.json())
+
+        visit.page.route("**/integration", asked)
+        visit.open()
+        visit.add(notes)
+        place(visit, "Barn")
+        visit.press("Bring it in")
+        visit.page.wait_for_selector("#connection.offline")
+        server.stop()
+        server.start()
+        wire.mend()
+        visit.wait_for_phase("done")
