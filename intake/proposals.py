@@ -42,7 +42,7 @@ class Proposal:
     #: Where the tags tell of a second one.
     disc: int | None = None
     number: int | None = None
-    #: Of a song or a video.
+    #: Of a song or a video; of any other file its name, without the extension.
     title: str | None = None
 
 
@@ -134,8 +134,14 @@ def _album_file(settings: Settings, task: MusicTask, overrides: Overrides) -> Pr
     name = PurePosixPath(task.source_filename or path).name
     formats = settings.formats
     if not formats.is_song(path):
-        known = Proposal(artist=overrides.artist, album=overrides.album, year=overrides.year)
-        return _targeted(known, lambda: _beside_songs(known, name, overrides, formats))
+        suffix = PurePosixPath(name).suffix
+        known = Proposal(
+            artist=overrides.artist,
+            album=overrides.album,
+            year=overrides.year,
+            title=(overrides.name or name).removesuffix(suffix),
+        )
+        return _targeted(known, lambda: _beside_songs(known, suffix, overrides, formats))
     try:
         with (settings.uploads / path).open("rb") as file:
             tags = read_song(file, PurePosixPath(path).name, formats)
@@ -162,10 +168,9 @@ def _song(known: Proposal, suffix: str, overrides: Overrides) -> str:
     return safe_song_path(album, known.disc, known.number, known.title, suffix).path
 
 
-def _beside_songs(known: Proposal, name: str, overrides: Overrides, formats: AudioFormats) -> str:
-    suffix = PurePosixPath(name).suffix
-    stem = name.removesuffix(suffix)
-    target = f"{_album_path(known, overrides).path}/{safe_name(stem, suffix)}"
+def _beside_songs(known: Proposal, suffix: str, overrides: Overrides, formats: AudioFormats) -> str:
+    name = safe_name(known.title or "", suffix)
+    target = f"{_album_path(known, overrides).path}/{name}"
     check_album_file(target, formats)
     return target
 

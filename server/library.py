@@ -45,7 +45,7 @@ TARGET_QUERY = {
     "artist": "Instead of what tags or annotations say, as the next ones.",
     "album": "Of songs and albums.",
     "year": "Four digits.",
-    "name": "The title of a song or a video.",
+    "name": "The title of a song or a video; of any other file its name, without the extension.",
     "track": "Of a song: its number, 1 to 9999.",
     "target": "Not a proposal: only whether this one can be used.",
 }

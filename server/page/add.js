@@ -2,7 +2,7 @@
 
 import { remove } from "./api.js";
 import { about } from "./store.js";
-import { announce, count, fill, h, notice } from "./dom.js";
+import { announce, count, fill, h, named, notice } from "./dom.js";
 import { Item } from "./item.js";
 import { chosen, dropped, sorted } from "./sorting.js";
 import { confirmed, progressText } from "./tasks.js";
@@ -75,19 +75,30 @@ export class Add {
   take(files) {
     const { items, leftOut } = this.music ? sorted(files) : { items: files.map((one) => ({ kind: "file", name: one.path.split("/").at(-1), files: [one] })), leftOut: [] };
     for (const empty of items.filter((item) => item.files.every(({ file }) => file.size === 0))) notice(`${empty.name} is empty.`);
-    for (const found of items.filter((item) => item.files.some(({ file }) => file.size > 0))) {
-      const item = new Item(this.#store, found, this.music);
-      if (this.#items.some((other) => other.fingerprint === item.fingerprint && other.phase !== "done")) continue;
-      item.addEventListener("phase", () => this.#next());
-      item.addEventListener("dropped", () => this.#drop(item));
-      this.#items.push(item);
-      this.list.append(item.element);
-      item.look();
-    }
-    if (leftOut.length) notice(`Left out, as no song is near: ${leftOut.slice(0, 5).join(", ")}${leftOut.length > 5 ? " and more" : ""}.`, "info");
+    for (const found of items.filter((item) => item.files.some(({ file }) => file.size > 0))) this.#add(found)?.look();
+    if (leftOut.length) notice(`Left out, as no song is near: ${named(leftOut)}.`, "info");
     if (!items.length && !leftOut.length) notice("There is nothing to add in what was dropped.", "info");
     announce(`${count(items.length, "item")} to add`);
     this.#next();
+  }
+
+  /** The item, or null where the same is there already. */
+  #add(found) {
+    const item = new Item(this.#store, found, this.music);
+    if (this.#items.some((other) => other.fingerprint === item.fingerprint && other.phase !== "done")) return null;
+    item.addEventListener("phase", () => this.#next());
+    item.addEventListener("dropped", () => this.#drop(item));
+    item.addEventListener("rest", ({ detail }) => this.#sendRest(item, detail));
+    this.#items.push(item);
+    this.list.append(item.element);
+    return item;
+  }
+
+  /** What is missing of a folder that is in the library but for that goes there, file by file. */
+  #sendRest(item, rest) {
+    for (const found of rest) this.#add(found)?.begin();
+    item.drop();
+    announce(`${count(rest.length, "file")} to add`);
   }
 
   #drop(item) {
@@ -102,7 +113,7 @@ export class Add {
     const waiting = this.#items.filter((item) => item.phase === "waiting");
     for (const item of waiting.slice(0, Math.max(0, SIDE_BY_SIDE - sending))) item.send();
     const ready = this.#items.filter((item) => item.phase === "ready");
-    const done = this.#items.filter((item) => ["done", "there"].includes(item.phase));
+    const done = this.#items.filter((item) => ["done", "there"].includes(item.phase) && !item.missing.length);
     this.bar.hidden = ready.length < 2 && done.length < 2;
     fill(
       this.bar,

@@ -63,6 +63,11 @@ export function moment(unixSeconds) {
   return today ? clock(unixSeconds) : `${date.toLocaleDateString([], { year: "numeric", month: "short", day: "numeric" })}, ${clock(unixSeconds)}`;
 }
 
+/** The first names of a list: "a, b and 3 more". */
+export function named(names, most = 5) {
+  return names.slice(0, most).join(", ") + (names.length > most ? ` and ${(names.length - most).toLocaleString("en")} more` : "");
+}
+
 /** The words of an event or a state for people: `request_scan` is "request scan". */
 export function words(name) {
   return name.replaceAll("_", " ");

@@ -2,7 +2,7 @@
 
 import { explained, get, post, remove } from "./api.js";
 import { about, lastMessage } from "./store.js";
-import { announce, bytes, count, duration, h, words } from "./dom.js";
+import { announce, bytes, count, duration, h, named, words } from "./dom.js";
 import { Asking } from "./preflight.js";
 import { isSong } from "./sorting.js";
 import { fingerprint, tar } from "./tar.js";
@@ -11,8 +11,13 @@ import { integrate, proposal, targetForm } from "./target.js";
 import { Upload } from "./tus.js";
 
 const KINDS = { folder: "album, as one archive", album: "album in an archive", albumfile: "file of an album", video: "music video", artwork: "artwork" };
+/** Of a file that is no song. */
+const BESIDE = ["artist", "album", "year", "title"];
 const FIELDS = { folder: ["artist", "album", "year"], album: ["artist", "album", "year"], albumfile: ["artist", "album", "year", "track", "title"], video: ["artist", "year", "title"], artwork: ["target"] };
 const LABELS = { artist: "Artist", album: "Album", year: "Year", track: "Track", title: "Title", target: "Album or video it is for" };
+
+/** In an album the server leaves it out, as long as no setting says otherwise. */
+const README = /(^|\/)README$/;
 
 let numbers = 0;
 
@@ -31,9 +36,15 @@ export class Item extends EventTarget {
   /** The names of what the songs do not say alike. */
   #disagreed = [];
   #integrating = false;
+  /** The files of a folder that are not in the library, where its songs are. */
+  missing = [];
+  #albums = [];
+  /** Whether nothing is where it goes; undefined: that is not known. */
+  #isFree;
   #isDropped = false;
 
-  constructor(store, { kind, name, files }, music) {
+  /** `place`: the album where a file is wanted: `{artist, year, album, path}`. */
+  constructor(store, { kind, name, files, place = {} }, music) {
     super();
     this.store = store;
     this.kind = kind;
@@ -42,23 +53,26 @@ export class Item extends EventTarget {
     this.music = music;
     this.blob = kind === "folder" ? tar(files) : files[0].file;
     this.fingerprint = fingerprint(files);
-    const songs = kind === "folder" ? files.filter(({ path }) => isSong(path)).map(({ file }) => file) : [];
-    this.#asking = new Asking(this.blob, this.#contentType, songs, (done) => this.#reads(done));
+    const members = kind === "folder" ? files.filter(({ file }) => file.size > 0) : [];
+    const inside = { songs: members.filter(({ path }) => isSong(path)), others: members.filter(({ path }) => !isSong(path) && !README.test(path)), home: place.path };
+    this.#asking = new Asking(this.blob, this.#contentType, inside, (done) => this.#reads(done));
     const id = `item-${(numbers += 1)}`;
-    for (const field of music ? FIELDS[kind] : []) {
-      this.#inputs[field] = h("input", { id: `${id}-${field}`, maxLength: field === "year" ? 4 : 500, inputMode: ["year", "track"].includes(field) ? "numeric" : "text", placeholder: kind === "folder" || kind === "artwork" ? "" : "as its tags say", oninput: () => this.#wrote(field) });
+    const isBeside = kind === "albumfile" && !isSong(name);
+    for (const field of !music ? [] : isBeside ? BESIDE : FIELDS[kind]) {
+      this.#inputs[field] = h("input", { id: `${id}-${field}`, maxLength: field === "year" ? 4 : 500, inputMode: ["year", "track"].includes(field) ? "numeric" : "text", value: place[field] ?? "", placeholder: kind === "folder" || kind === "artwork" || isBeside ? "" : "as its tags say", oninput: () => this.#wrote(field) });
+      if (place[field]) this.#written.add(field);
     }
     this.place = h("p", { class: "place", role: "status" });
     this.bar = h("progress", { max: Math.max(1, this.blob.size), value: 0, "aria-label": `Upload of ${name}` });
     this.status = h("p", { class: "faint", role: "status" });
     this.body = h("div");
     this.buttons = h("div", { class: "buttons" });
-    const inside = files.length > 1 ? `${count(files.length, "file")}, ` : "";
-    this.fields = h("div", { class: "fields" }, Object.entries(this.#inputs).map(([field, input]) => h("div", { class: field }, h("label", { for: input.id }, LABELS[field]), input)));
+    const number = files.length > 1 ? `${count(files.length, "file")}, ` : "";
+    this.fields = h("div", { class: "fields" }, Object.entries(this.#inputs).map(([field, input]) => h("div", { class: field }, h("label", { for: input.id }, isBeside && field === "title" ? "Name" : LABELS[field]), input)));
     this.element = h(
       "li",
       { class: "card item" },
-      h("div", { class: "title" }, h("h2", {}, name), h("span", { class: "faint" }, `${music ? `${KINDS[kind]}, ` : ""}${inside}${bytes(this.blob.size)}`)),
+      h("div", { class: "title" }, h("h2", {}, name), h("span", { class: "faint" }, `${music ? `${KINDS[kind]}, ` : ""}${number}${bytes(this.blob.size)}`)),
       kind === "folder" ? h("details", {}, h("summary", {}, "Files"), h("ul", { class: "found" }, files.map(({ path, file }) => h("li", {}, h("span", {}, path), h("span", { class: "faint" }, bytes(file.size)))))) : null,
       this.fields, this.place, this.bar, this.status, this.body, this.buttons,
     );
@@ -114,10 +128,7 @@ export class Item extends EventTarget {
   /** Says what the server would do; true where something is to be sent. */
   async #told(found) {
     if (found.answer === "there") {
-      this.#enter("there");
-      this.place.className = "place good";
-      this.place.replaceChildren("In the library already, and not sent: ", h("b", {}, found.path));
-      announce(`${this.name} is in the library already`);
+      this.#isThere(found);
       return false;
     }
     if (found.answer === "refused") {
@@ -133,6 +144,35 @@ export class Item extends EventTarget {
       }
     }
     return true;
+  }
+
+  #isThere({ path, albums = [], missing = [] }) {
+    this.#albums = albums;
+    this.missing = missing;
+    this.#enter("there");
+    const names = named(missing.map((one) => one.path));
+    this.place.className = names ? "place" : "place good";
+    this.place.replaceChildren(names ? "Its songs are in the library already, at " : "In the library already, and not sent: ", h("b", {}, path));
+    if (names) this.place.append(`. Not there: ${names}.`, this.#home ? "" : " Drop what shall be sent by itself.");
+    announce(`${this.name} is in the library already${names && `, but for ${names}`}`);
+  }
+
+  /** The one album where its songs are, as the fields of a file that goes there; else null. */
+  get #home() {
+    const [path] = this.#albums;
+    const parts = this.#albums.length === 1 && /^(?<artist>[^/]+)\/(?<year>\d{4}) - (?<album>[^/]+)$/.exec(path);
+    return parts ? { ...parts.groups, path } : null;
+  }
+
+  /** What is missing goes beside the songs, each file by itself. */
+  #sendMissing() {
+    const last = ({ path }) => path.split("/").at(-1);
+    const isAlone = (one) => this.missing.filter((other) => last(other) === last(one)).length === 1;
+    const rest = this.missing.map((one) => {
+      const name = isAlone(one) ? last(one) : one.path.replaceAll("/", " - ");
+      return { kind: "albumfile", name, files: [{ path: name, file: one.file }], place: this.#home };
+    });
+    this.dispatchEvent(new CustomEvent("rest", { detail: rest }));
   }
 
   /** The upload of the same files that was begun before, by this page or another. */
@@ -181,8 +221,13 @@ export class Item extends EventTarget {
     if (this.phase !== "ready" || !this.music) return;
     this.place.className = "place";
     this.place.replaceChildren();
-    if (!["folder", "album"].includes(this.kind)) return;
+    this.#allow();
+    if (!["folder", "album"].includes(this.kind)) {
+      if (this.#anyway) this.place.textContent = "Write above where else it shall go.";
+      return;
+    }
     if (!(artist && album && year)) {
+      this.#tookPlace(undefined);
       const asked = this.#disagreed.filter((field) => !this.said[field]);
       this.place.className = asked.length ? "place bad" : "place";
       if (asked.length) this.place.textContent = `Its songs do not agree on ${asked.join(", ")}: write above what it shall be.`;
@@ -199,15 +244,31 @@ export class Item extends EventTarget {
       }
       this.place.className = found.usable ? "place" : "place bad";
       this.place.replaceChildren(...(found.usable ? ["Goes to ", h("b", {}, found.target)] : [found.reason]));
+      this.#tookPlace(found.usable);
     } catch (error) {
       this.place.className = "place bad";
       this.place.textContent = explained(error);
     }
   }
 
+  #tookPlace(isFree) {
+    this.#isFree = isFree;
+    this.#allow();
+  }
+
+  /** What the library has is sent to another place, and nowhere else. */
+  get #leadsNowhere() {
+    return this.#anyway && (this.#written.size ? this.#isFree === false : !this.#isFree);
+  }
+
+  #allow() {
+    const button = this.buttons.querySelector(".primary");
+    if (this.phase === "ready" && button) button.disabled = this.#leadsNowhere;
+  }
+
   /** Puts it in line; `send` is called when its turn has come. */
   begin() {
-    if (!["ready", "failed"].includes(this.phase)) return;
+    if (!["ready", "failed"].includes(this.phase) || this.#leadsNowhere) return;
     const onServer = this.#isWhole();
     this.#enter(onServer ? "working" : "waiting");
     if (onServer) this.follow(this.view);
@@ -416,7 +477,7 @@ export class Item extends EventTarget {
         sending: [button("Cancel", () => this.drop())],
         working: [],
         choose: [button("Leave it out", () => this.drop())],
-        there: [button("Close", () => this.drop()), button("Send it all the same", () => this.#sendAnyway())],
+        there: [...(this.missing.length && this.#home ? [button(sendLabel(this.missing), () => this.#sendMissing(), "primary")] : []), button("Close", () => this.drop()), button("Send it to another place", () => this.#sendAnyway())],
         done: [button("Close", () => this.drop())],
         failed: [button("Try again", () => this.#again(), "primary"), button("Leave it out", () => this.drop())],
       }[phase],
@@ -427,4 +488,8 @@ export class Item extends EventTarget {
 function pathOf(view) {
   const { task } = view;
   return task.albumfilepath ?? task.albumpath ?? task.videopath ?? about(view);
+}
+
+function sendLabel(missing) {
+  return missing.length === 1 ? "Send this file" : `Send these ${missing.length.toLocaleString("en")} files`;
 }

@@ -10,15 +10,20 @@ export class Asking {
   #blob;
   #contentType;
   #songs;
+  #others;
+  #home;
   #sha1 = null;
   #hashes = new Map();
   #left = new AbortController();
 
-  /** `songs`: the files of a folder that are songs; `progress(bytes)` is called while it is read. */
-  constructor(blob, contentType, songs, progress) {
+  /** `songs`, `others`: the files of a folder, as `{path, file}`; `home`: the album where a file is
+   * wanted, and no other place counts; `progress(bytes)` is called while it is read. */
+  constructor(blob, contentType, { songs, others, home }, progress) {
     this.#blob = blob;
     this.#contentType = contentType;
     this.#songs = songs;
+    this.#others = others;
+    this.#home = home;
     this.progress = progress;
   }
 
@@ -30,19 +35,36 @@ export class Asking {
 
   /** `{answer, task_id, offset, path, reason}`. */
   async ask() {
-    return preflight(this.#contentType, this.#blob.size, await this.sha1());
+    const found = await preflight(this.#contentType, this.#blob.size, await this.sha1(), this.#home);
+    return found.answer === "there" && this.#home && above(found.path) !== this.#home ? { answer: "send" } : found;
   }
 
-  /** A folder is there where all its songs are, whoever brought them; the first that is not ends it. */
+  /** A folder is there where all its songs are, whoever brought them; the first that is not ends it.
+   * `albums`: where they are; `missing`: what else is in the folder, and is not beside them. */
   async askSongs() {
     const albums = new Set();
-    for (const file of this.#songs) {
-      if (!this.#hashes.has(file)) this.#hashes.set(file, sha1Of(file, () => {}, this.#left.signal));
-      const found = await preflight("albumfile", file.size, await this.#hashes.get(file));
+    for (const { file } of this.#songs) {
+      const found = await this.#askFile(file, [...albums][0]);
       if (found.answer !== "there") return { answer: "send" };
-      albums.add(found.path.split("/").slice(0, -1).join("/"));
+      albums.add(above(found.path));
     }
-    return albums.size ? { answer: "there", path: [...albums].join(", ") } : { answer: "send" };
+    if (!albums.size) return { answer: "send" };
+    const missing = [];
+    for (const other of this.#others) if (!(await this.#isIn(albums, other.file))) missing.push(other);
+    return { answer: "there", path: [...albums].join(", "), albums: [...albums], missing };
+  }
+
+  async #askFile(file, album) {
+    if (!this.#hashes.has(file)) this.#hashes.set(file, sha1Of(file, () => {}, this.#left.signal));
+    return preflight("albumfile", file.size, await this.#hashes.get(file), album);
+  }
+
+  async #isIn(albums, file) {
+    for (const album of albums) {
+      const found = await this.#askFile(file, album);
+      if (found.answer === "there" && above(found.path) === album) return true;
+    }
+    return false;
   }
 
   /** Nobody wants to know any more. */
@@ -84,11 +106,15 @@ function end(id, hex) {
 }
 
 /** A server that does not answer now gets the file, and says then. */
-async function preflight(contenttype, filesize, checksum) {
+async function preflight(contenttype, filesize, checksum, album) {
   if (checksum === null) return { answer: "send" };
   try {
-    return await post("api/preflight", { contenttype, filesize, checksum });
+    return await post("api/preflight", { contenttype, filesize, checksum, ...(album ? { album } : {}) });
   } catch {
     return { answer: "send" };
   }
+}
+
+function above(path) {
+  return path.slice(0, path.lastIndexOf("/"));
 }

@@ -12,6 +12,8 @@ const FIELDS = {
   video: ["artist", "year", "name"],
   artwork: ["target"],
 };
+/** Of a file that is no song. */
+const BESIDE = ["artist", "album", "year", "name"];
 const LABELS = { artist: "Artist", album: "Album", year: "Year", track: "Track", name: "Title", target: "Album or video it is for" };
 
 /** What the server proposes for a task, with what a person says. */
@@ -31,7 +33,9 @@ export function integrate(view, target) {
 /** A form that shows the place and changes it. */
 export function targetForm(view, given = {}) {
   const id = `target-${(forms += 1)}`;
-  const inputs = Object.fromEntries((FIELDS[view.task.contenttype] ?? []).map((name) => [name, h("input", { id: `${id}-${name}`, value: given[name] ?? "", inputMode: ["year", "track"].includes(name) ? "numeric" : "text", maxLength: ["year", "track"].includes(name) ? 4 : 500, oninput: later })]));
+  const { contenttype, preprocessedpath, uploadpath } = view.task;
+  const isBeside = contenttype === "albumfile" && !isSong(preprocessedpath ?? uploadpath ?? "");
+  const inputs = Object.fromEntries((isBeside ? BESIDE : (FIELDS[contenttype] ?? [])).map((name) => [name, h("input", { id: `${id}-${name}`, value: given[name] ?? "", inputMode: ["year", "track"].includes(name) ? "numeric" : "text", maxLength: ["year", "track"].includes(name) ? 4 : 500, oninput: later })]));
   const place = h("p", { class: "place", role: "status" }, "Looking at its tags…");
   const button = h("button", { class: "primary", disabled: true }, "Bring it in");
   let target = null, timer = 0, filled = false;
@@ -78,7 +82,7 @@ export function targetForm(view, given = {}) {
         }
       },
     },
-    h("div", { class: "fields" }, Object.entries(inputs).map(([name, input]) => h("div", { class: name }, h("label", { for: input.id }, LABELS[name]), input))),
+    h("div", { class: "fields" }, Object.entries(inputs).map(([name, input]) => h("div", { class: name }, h("label", { for: input.id }, isBeside && name === "name" ? "Name" : LABELS[name]), input))),
     place,
     button,
   );

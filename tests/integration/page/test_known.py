@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from browserkit import Visit, visiting
-from clikit import ALBUM, ARTIST, FLAC, MP3, TARGETS, copy_album, files_in, retag
+from clikit import ALBUM, ARTIST, BOOKLET, COVER, FLAC, MP3, TARGETS, copy_album, files_in, retag
 from musictasks.server import events
 from relaykit import relay
 from serverkit import Served, served_library, wait_until
@@ -81,7 +81,10 @@ def test_an_album_that_is_there_is_not_sent(browser: Any, served: Served, tmp_pa
         visit.wait_for_phase("there")
         assert f"In the library already, and not sent: {ALBUM}" in visit.text(".item")
         assert asked == []
-        visit.press("Send it all the same")
+        visit.press("Send it to another place")
+        visit.page.wait_for_selector(f"text={ALBUM} is there already")
+        begin = visit.page.get_by_role("button", name="Bring it in")
+        assert begin.is_disabled()
         visit.page.fill(".album input", "Another")
         visit.press("Bring it in")
         visit.wait_for_phase("done")
@@ -107,6 +110,54 @@ def test_a_folder_whose_songs_are_there_is_not_sent(
         visit.wait_for_phase("there")
         assert f"not sent: {ALBUM}" in visit.text(".item")
         assert asked == []
+
+
+def test_what_is_no_song_and_not_there_is_named_and_sent(
+    browser: Any, served: Served, tmp_path: Path
+) -> None:
+    """A folder whose songs are there: what else is in it goes beside them, by itself."""
+    album = copy_album(tmp_path / "Album", FLAC, MP3, COVER)
+    (album / "README").write_text("No file of an album: the library ignores this name.")
+    (album / "scans").mkdir()
+    (album / "scans" / "back.txt").write_text("the back")
+    bring(served, album / FLAC, f"{ALBUM}/01 a.flac")
+    bring(served, album / MP3, f"{ALBUM}/02 b.mp3")
+    bring(served, album / COVER, f"{ALBUM}/front.png")
+    bring(served, album / "scans" / "back.txt", f"{ARTIST}/2001 - Other/back.txt")
+    with visiting(browser, served.url) as visit:
+        visit.open()
+        visit.add(album)
+        visit.wait_for_phase("there")
+        said = f"Its songs are in the library already, at {ALBUM}. Not there: scans/back.txt."
+        assert visit.text(".item .place") == said
+        visit.press("Send this file")
+        visit.wait_for_phase("done")
+        assert visit.text(".item .place") == f"In the library: {ALBUM}/back.txt"
+        assert visit.page.locator(".item").count() == 1
+    assert f"{ALBUM}/back.txt" in files_in(served.engine.settings.music)
+
+
+def test_a_file_whose_name_is_taken_gets_another(
+    browser: Any, served: Served, tmp_path: Path
+) -> None:
+    """Nothing is overwritten; a person says what it shall be called."""
+    album = copy_album(tmp_path / "Album", FLAC, BOOKLET)
+    bring(served, album / FLAC, TARGETS[FLAC])
+    bring(served, album / BOOKLET, TARGETS[BOOKLET])
+    (album / BOOKLET).write_bytes(b"%PDF-1.4 another")
+    with visiting(browser, served.url) as visit:
+        visit.open()
+        visit.add(album)
+        visit.wait_for_phase("there")
+        visit.press("Send this file")
+        visit.wait_for_phase("choose")
+        visit.page.wait_for_selector(f"text={TARGETS[BOOKLET]} is there already")
+        assert visit.page.input_value(".target .name input") == "booklet"
+        visit.page.fill(".target .name input", "booklet of 2021.pdf")
+        visit.page.wait_for_selector(f"text=Goes to {ALBUM}/booklet of 2021.pdf")
+        visit.press("Bring it in")
+        visit.wait_for_phase("done")
+    assert f"{ALBUM}/booklet of 2021.pdf" in files_in(served.engine.settings.music)
 
 
 def test_the_half_of_another_client_is_gone_on_with(

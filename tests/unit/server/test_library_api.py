@@ -59,6 +59,17 @@ def test_what_a_person_says_counts_more_than_tags(served, client):
     assert told["usable"]
 
 
+def test_a_file_that_is_no_song_may_be_called_otherwise(served, client):
+    """It keeps its extension, also where a person writes that, too."""
+    task = bring(served.engine, "booklet.pdf")
+    place = {"artist": "A", "album": "B", "year": "1999"}
+    assert proposal(client, task=task)["title"] == "booklet"
+    assert proposal(client, task=task, **place)["target"] == "A/1999 - B/booklet.pdf"
+    for name in ("notes", "notes.pdf"):
+        told = proposal(client, task=task, **place, name=name)
+        assert (told["target"], told["usable"]) == ("A/1999 - B/notes.pdf", True)
+
+
 def test_a_track_that_a_person_says_counts_more(served, client, tmp_path):
     """The disc that the tags tell of stays; a song without a number needs nothing else."""
     task = bring(served.engine, FLAC)
