@@ -5,7 +5,7 @@ import { about } from "./store.js";
 import { announce, count, fill, h, named, notice } from "./dom.js";
 import { Item } from "./item.js";
 import { chosen, dropped, sorted } from "./sorting.js";
-import { confirmed, progressText } from "./tasks.js";
+import { progressText, removal } from "./tasks.js";
 import { targetForm } from "./target.js";
 
 /** More at once only fill the server's disk. */
@@ -182,7 +182,7 @@ export class Add {
       { class: "card item" },
       h("div", { class: "title" }, h("h3", {}, about(view)), h("span", { class: "faint" }, progressText(view) ?? "")),
       kind === "coming" ? h("p", {}, view.task.offset ? "A part of it is on the server. Drop the same files again, and the upload goes on." : "It waits for its bytes. Drop the same files again, and they are sent.") : targetForm(view),
-      h("div", { class: "buttons" }, confirmed("Remove", "Remove it, with what was uploaded?", gone)),
+      h("div", { class: "buttons" }, removal(this.music, gone)),
     );
   }
 }

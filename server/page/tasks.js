@@ -166,7 +166,7 @@ export class Tasks {
       .filter((event) => !(this.music && ["request_integration", "request_artwork_import"].includes(event)))
       .map((event) =>
         event === "remove"
-          ? confirmed("Remove", "Remove it, with what was uploaded?", () => act(event))
+          ? removal(this.music, () => act(event))
           : h("button", { type: "button", onclick: () => act(event) }, words(event)),
       );
     const integrates = this.music && view.allowed.some((event) => ["request_integration", "request_artwork_import"].includes(event)) && view.state === "readyforintegration";
@@ -175,7 +175,7 @@ export class Tasks {
 }
 
 /** A button that asks once more, in its place. */
-export function confirmed(label, question, action) {
+function confirmed(label, question, action) {
   const place = h("span", { class: "confirm" });
   const ask = () => {
     const no = h("button", { type: "button", onclick: reset }, "Keep it");
@@ -185,6 +185,12 @@ export function confirmed(label, question, action) {
   const reset = () => place.replaceChildren(h("button", { type: "button", class: "danger", onclick: ask }, label));
   reset();
   return place;
+}
+
+/** The button that removes a task; what it says of the Music Directory is for music. */
+export function removal(music, action) {
+  const stays = music ? " Files that are in the Music Directory already stay there." : "";
+  return confirmed("Remove", `Remove it, with what was uploaded?${stays}`, action);
 }
 
 /** How far a task is, where it says so. */

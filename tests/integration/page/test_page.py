@@ -143,6 +143,8 @@ def test_what_a_state_does_not_allow(browser: Any, served: Served, album: Path) 
         assert "not allowed; allowed there:" in said
         assert "remove" in said
         visit.press("Remove")
+        question = "Remove it, with what was uploaded? Files that are in the Music Directory"
+        assert f"{question} already stay there." in visit.text(".detail .confirm")
         visit.press("Remove")
         wait_until(lambda: not served.engine.is_known(task.id))
 
