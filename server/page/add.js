@@ -105,7 +105,6 @@ export class Add {
     this.#items = this.#items.filter((one) => one !== item);
     item.element.remove();
     this.#next();
-    this.#leftLater();
   }
 
   #next() {
@@ -121,6 +120,7 @@ export class Add {
         done.length > 1 ? h("button", { type: "button", onclick: () => done.forEach((item) => item.drop()) }, `Close ${done.length} that are done`) : null,
     );
     this.#hint();
+    this.#leftLater(); // what was left may have become one of the items'
   }
 
   #hint() {

@@ -100,6 +100,7 @@ export class Item extends EventTarget {
 
   #goesOn(offset) {
     this.body.replaceChildren(h("p", { class: "faint" }, `The server has it up to byte ${offset.toLocaleString("en")}: it goes on with task ${this.view.id}.`));
+    this.dispatchEvent(new Event("phase")); // the task is this item's now
   }
 
   get #contentType() {

@@ -27,8 +27,9 @@ export class Upload extends EventTarget {
     this.url = url;
   }
 
+  /** Also before the server has answered that there is one. */
   get taskId() {
-    return this.url === null ? null : this.url.replace(/\/$/, "").split("/").at(-1);
+    return this.url === null ? this.#id : this.url.replace(/\/$/, "").split("/").at(-1);
   }
 
   /** Resolves when all is there; rejects with the server's words if it never will be. */

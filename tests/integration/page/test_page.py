@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import shutil
 from pathlib import Path
@@ -197,6 +198,45 @@ def test_the_connection_is_cut(browser: Any, served: Served, tmp_path: Path) -> 
         assert before > 0
         assert len(served.engine.tasks()) == 1
     assert files_in(served.engine.settings.music) == expected(album)
+
+
+def test_what_is_sent_is_not_unfinished(browser: Any, served: Served, album: Path) -> None:
+    """Also where the news of its task come before the answer that it was made."""
+    held: list[Any] = []
+    with visiting(browser, served.url) as visit:
+        visit.open()
+        visit.page.route("**/uploads/", lambda route: held.append((route, route.fetch())))
+        visit.add(album)
+        visit.press("Bring it in")
+        visit.page.wait_for_selector('#task-count:text-is("1")')
+        served.engine.begin_upload(
+            content_type="albumfile", file_size=5, source_filename="other.pdf"
+        )
+        visit.page.wait_for_selector("text=Unfinished")
+        unfinished = "section[aria-labelledby=left-title] h3"
+        assert visit.page.locator(unfinished).all_inner_texts() == ["other.pdf"]
+        (route, answer) = held[0]
+        route.fulfill(response=answer)
+        visit.wait_for_phase("done")
+
+
+def test_what_goes_on_is_not_unfinished(browser: Any, served: Served, tmp_path: Path) -> None:
+    """What was begun by another client leaves the list when it is dropped here."""
+    song = copy_album(tmp_path / "one", FLAC) / FLAC
+    data = song.read_bytes()
+    task = served.engine.begin_upload(
+        content_type="albumfile",
+        file_size=len(data),
+        checksum=hashlib.sha1(data).hexdigest(),
+        source_filename="a.flac",
+    )
+    served.engine.receive_chunk(task.id, data[:5000])
+    with visiting(browser, served.url) as visit:
+        visit.open()
+        visit.page.wait_for_selector("text=Unfinished")
+        visit.add(song)
+        visit.page.wait_for_selector(f"text=it goes on with task {task.id}")
+        visit.page.locator("text=Unfinished").wait_for(state="hidden")
 
 
 def test_the_server_is_killed(browser: Any, tmp_path: Path) -> None:
