@@ -180,7 +180,7 @@ export class Add {
     return h(
       "li",
       { class: "card item" },
-      h("div", { class: "title" }, h("h3", {}, about(view)), h("span", { class: "faint" }, progressText(view) ?? "")),
+      h("div", { class: "heading" }, h("h3", {}, about(view)), h("span", { class: "faint" }, progressText(view) ?? "")),
       kind === "coming" ? h("p", {}, view.task.offset ? "A part of it is on the server. Drop the same files again, and the upload goes on." : "It waits for its bytes. Drop the same files again, and they are sent.") : targetForm(view),
       h("div", { class: "buttons" }, removal(this.music, gone)),
     );

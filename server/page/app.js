@@ -41,7 +41,7 @@ function marked(view) {
   machine.mark(view);
   walked.replaceChildren(...(view === null ? [] : [
     h("div", { class: "card" },
-      h("div", { class: "title" }, h("h2", {}, "The way of ", about(view)), h("button", { type: "button", class: "quiet", "aria-label": "Mark no way", onclick: () => tasks.select(null) }, "✕")),
+      h("div", { class: "heading" }, h("h2", {}, "The way of ", about(view)), h("button", { type: "button", class: "quiet", "aria-label": "Mark no way", onclick: () => tasks.select(null) }, "✕")),
       h("details", {}, h("summary", {}, "As a list, with what was said"), history(view))),
   ]));
 }

@@ -59,7 +59,7 @@ export class Item extends EventTarget {
     const id = `item-${(numbers += 1)}`;
     const isBeside = kind === "albumfile" && !isSong(name);
     for (const field of !music ? [] : isBeside ? BESIDE : FIELDS[kind]) {
-      this.#inputs[field] = h("input", { id: `${id}-${field}`, maxLength: field === "year" ? 4 : 500, inputMode: ["year", "track"].includes(field) ? "numeric" : "text", value: place[field] ?? "", placeholder: kind === "folder" || kind === "artwork" || isBeside ? "" : "as its tags say", oninput: () => this.#wrote(field) });
+      this.#inputs[field] = h("input", { id: `${id}-${field}`, maxLength: field === "year" ? 4 : 500, inputMode: ["year", "track"].includes(field) ? "numeric" : "text", value: place[field] ?? "", placeholder: isBeside ? (field === "title" ? "as it is" : "") : ["folder", "artwork"].includes(kind) ? "" : "as tagged", oninput: () => this.#wrote(field) });
       if (place[field]) this.#written.add(field);
     }
     this.place = h("p", { class: "place", role: "status" });
@@ -72,7 +72,7 @@ export class Item extends EventTarget {
     this.element = h(
       "li",
       { class: "card item" },
-      h("div", { class: "title" }, h("h2", {}, name), h("span", { class: "faint" }, `${music ? `${KINDS[kind]}, ` : ""}${number}${bytes(this.blob.size)}`)),
+      h("div", { class: "heading" }, h("h2", {}, name), h("span", { class: "faint" }, `${music ? `${KINDS[kind]}, ` : ""}${number}${bytes(this.blob.size)}`)),
       kind === "folder" ? h("details", {}, h("summary", {}, "Files"), h("ul", { class: "found" }, files.map(({ path, file }) => h("li", {}, h("span", {}, path), h("span", { class: "faint" }, bytes(file.size)))))) : null,
       this.fields, this.place, this.bar, this.status, this.body, this.buttons,
     );

@@ -137,7 +137,7 @@ export class Tasks {
       this.detail,
       h(
         "div",
-        { class: "title" },
+        { class: "heading" },
         h("h2", {}, about(view)),
         h("button", { type: "button", class: "quiet", "aria-label": "Close the task", onclick: () => this.select(null) }, "✕"),
       ),

@@ -11,7 +11,7 @@ from browserkit import Visit, visiting
 from clients import CLIENTS
 from clikit import FLAC, copy_album
 from musictasks.music import MusicEngine
-from serverkit import Served, served_library
+from serverkit import TOKEN, Served, served_library
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 VIEWS = ("add", "tasks", "machine", "scan")
@@ -25,6 +25,15 @@ WATCH_FRAMES = """() => {
         if (window.watch === mine) requestAnimationFrame(step);
     });
 }"""
+
+#: The inputs whose placeholder is wider than they are.
+CUT_OFF = """(inputs) => inputs.filter((input) => {
+    const style = getComputedStyle(input);
+    const pen = document.createElement("canvas").getContext("2d");
+    pen.font = style.font;
+    const room = input.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+    return pen.measureText(input.placeholder).width > room;
+}).map((input) => input.id)"""
 
 
 def shot(visit: Visit, name: str) -> None:
@@ -96,6 +105,46 @@ def test_it_fits(browser: Any, served: Served, tmp_path: Path, name: str) -> Non
             shot(visit, f"{name} {view}")
             wide = visit.page.evaluate("() => document.documentElement.scrollWidth")
             assert wide <= visit.page.evaluate("() => window.innerWidth"), view
+
+
+def test_fields_stand_in_a_row(browser: Any, served: Served, tmp_path: Path) -> None:
+    """With their labels, on a desk; and nothing that is written in them is cut off."""
+    song = copy_album(tmp_path / "bad", FLAC) / FLAC
+    song.write_bytes(bytes(5000))
+    with visiting(browser, served.url) as visit:
+        visit.open()
+        visit.add(song)
+        visit.page.wait_for_selector(".fields input")
+        for part in ("label", "input"):
+            tops = "(all) => all.map((one) => Math.round(one.getBoundingClientRect().top))"
+            found = visit.page.eval_on_selector_all(f".fields {part}", tops)
+            assert len(found) == 5
+            assert len(set(found)) == 1, part
+        assert visit.page.eval_on_selector_all(".fields input", CUT_OFF) == []
+
+
+def test_the_views_are_all_to_be_seen(browser: Any, served: Served) -> None:
+    """On the narrowest phone, also with many tasks."""
+    fill(served.engine, 100)
+    with visiting(browser, served.url, viewport={"width": 360, "height": 740}) as visit:
+        visit.open()
+        visit.page.wait_for_selector('#task-count:text-is("100")')
+        shot(visit, "narrow")
+        nav = visit.page.locator("nav")
+        assert nav.evaluate("(nav) => nav.scrollWidth - nav.clientWidth") == 0
+        assert nav.evaluate("(nav) => nav.clientHeight") < 50
+
+
+def test_an_option_is_in_one_line(browser: Any, tmp_path: Path) -> None:
+    """The login form says how the token was chosen, and breaks no option."""
+    with (
+        served_library(tmp_path / "library", token=TOKEN) as served,
+        visiting(browser, served.url) as visit,
+    ):
+        visit.page.goto(served.url)
+        visit.page.wait_for_selector("code")
+        rows = "(all) => all.map((one) => one.getClientRects().length)"
+        assert visit.page.eval_on_selector_all("code", rows) == [1, 1]
 
 
 def test_by_keyboard(browser: Any, served: Served) -> None:
