@@ -72,3 +72,8 @@ export function named(names, most = 5) {
 export function words(name) {
   return name.replaceAll("_", " ");
 }
+
+/** With a capital, as a button begins. */
+export function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -2,7 +2,7 @@
 
 import { explained, post, remove } from "./api.js";
 import { about, lastMessage, progressOf } from "./store.js";
-import { announce, bytes, count, duration, fill, h, words } from "./dom.js";
+import { announce, bytes, count, duration, fill, h, sentence, words } from "./dom.js";
 import { history } from "./machine.js";
 import { targetForm } from "./target.js";
 
@@ -21,7 +21,8 @@ export class Tasks {
     this.onSelect = onSelect;
     this.search = h("input", { type: "search", id: "task-search", placeholder: "name, path or id", oninput: () => this.#again() });
     this.state = h("select", { id: "task-state", onchange: () => this.#again() });
-    this.summary = h("p", { class: "faint", role: "status" });
+    this.summary = h("span", { role: "status" });
+    this.all = h("button", { type: "button", class: "link", hidden: true, onclick: () => this.#showAll() }, "Show all");
     this.list = h("ul", { class: "tasks" });
     this.more = h("button", { type: "button", hidden: true, onclick: () => this.#show((this.#shown += SHOWN)) }, "Show more");
     this.detail = h("aside", { class: "card detail", "aria-label": "The task that was chosen", hidden: true, tabIndex: -1 });
@@ -33,8 +34,9 @@ export class Tasks {
         h("label", { for: "task-search" }, "Search"), this.search,
         h("label", { for: "task-state" }, "State"), this.state,
       ),
-      h("div", { class: "split" }, h("div", {}, this.summary, this.list, this.more), this.detail),
+      h("div", { class: "split" }, h("div", {}, h("p", { class: "faint" }, this.summary, " ", this.all), this.list, this.more), this.detail),
     );
+    addEventListener("keydown", (event) => this.#pressed(event, place));
     store.addEventListener("reset", () => this.#show());
     store.addEventListener("task", ({ detail }) => this.#changed(detail));
   }
@@ -51,9 +53,29 @@ export class Tasks {
     this.#again();
   }
 
+  #showAll() {
+    this.filter("");
+    this.state.focus(); // the button is gone
+  }
+
   #again() {
     this.#shown = SHOWN;
+    if (this.#selected !== null && !this.#found().some((view) => view.id === this.#selected)) this.select(null);
     this.#show();
+  }
+
+  /** Escape closes the task, unless it has something else to close or to clear. */
+  #pressed(event, place) {
+    if (event.key !== "Escape" || event.defaultPrevented || place.hidden || this.detail.hidden) return;
+    if (event.target === this.state || (event.target === this.search && this.search.value)) return;
+    this.#close();
+  }
+
+  /** The focus goes back to the task's row. */
+  #close() {
+    const row = this.#rows.get(this.#selected)?.row;
+    this.select(null);
+    row?.querySelector("button")?.focus();
   }
 
   #changed({ view }) {
@@ -88,6 +110,7 @@ export class Tasks {
     if (rows.length !== this.list.children.length || rows.some((row, i) => this.list.children[i] !== row)) this.list.replaceChildren(...rows);
     for (const id of this.#rows.keys()) if (!this.#store.tasks.has(id)) this.#rows.delete(id);
     this.more.hidden = found.length <= this.#shown;
+    this.all.hidden = !this.state.value && !this.search.value.trim();
   }
 
   #row(view) {
@@ -139,7 +162,7 @@ export class Tasks {
         "div",
         { class: "heading" },
         h("h2", {}, about(view)),
-        h("button", { type: "button", class: "quiet", "aria-label": "Close the task", onclick: () => this.select(null) }, "✕"),
+        h("button", { type: "button", class: "quiet", "aria-label": "Close the task", onclick: () => this.#close() }, "✕"),
       ),
       h("p", {}, h("span", { class: `state ${this.#store.role(view)}` }, gone ? "gone" : words(view.state)), progressText(view) ? ` ${progressText(view)}` : null),
       lastMessage(view) ? h("p", { class: "message" }, lastMessage(view)) : null,
@@ -167,7 +190,7 @@ export class Tasks {
       .map((event) =>
         event === "remove"
           ? removal(this.music, () => act(event))
-          : h("button", { type: "button", onclick: () => act(event) }, words(event)),
+          : h("button", { type: "button", onclick: () => act(event) }, sentence(words(event))),
       );
     const integrates = this.music && view.allowed.some((event) => ["request_integration", "request_artwork_import"].includes(event)) && view.state === "readyforintegration";
     return h("div", { class: "actions" }, integrates ? targetForm(view) : null, h("div", { class: "buttons" }, buttons));

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from browserkit import Visit, visiting
 from clients import CLIENTS
-from clikit import FLAC, copy_album
+from clikit import ARTIST, FLAC, copy_album
 from musictasks.music import MusicEngine
 from serverkit import TOKEN, Served, served_library
 
@@ -159,6 +159,62 @@ def test_by_keyboard(browser: Any, served: Served) -> None:
         visit.page.locator("button.task").focus()
         visit.page.keyboard.press("Enter")
         visit.page.wait_for_selector(".detail:not([hidden])")
+
+
+def test_escape_closes_a_task(browser: Any, served: Served) -> None:
+    """The focus is where it was before; a search that is written is cleared first."""
+    fill(served.engine, 2)
+    with visiting(browser, served.url) as visit:
+        visit.open("tasks")
+        row = visit.page.locator("button.task").first
+        row.focus()
+        visit.page.keyboard.press("Enter")
+        visit.page.wait_for_selector(".detail:not([hidden])")
+        visit.page.fill("#task-search", "0000")
+        visit.page.keyboard.press("Escape")
+        assert visit.page.is_visible(".detail")
+        visit.page.locator(".detail").focus()
+        visit.page.keyboard.press("Escape")
+        visit.page.locator(".detail").wait_for(state="hidden")
+        assert row.evaluate("(button) => button === document.activeElement")
+
+
+def test_a_state_without_tasks(browser: Any, served: Served) -> None:
+    """No task of another state is beside the empty list, and all can be seen again."""
+    fill(served.engine, 2)
+    with visiting(browser, served.url) as visit:
+        visit.open("tasks")
+        assert not visit.page.is_visible("text=Show all")
+        visit.page.locator("button.task").first.click()
+        visit.page.wait_for_selector(".detail:not([hidden])")
+        visit.show("machine")
+        visit.page.locator('g.node[data-state="importcomplete"]').click()
+        visit.page.wait_for_selector("text=0 of 2 tasks")
+        assert not visit.page.is_visible(".detail")
+        shot(visit, "no tasks")
+        visit.press("Show all")
+        visit.page.wait_for_selector("text=2 tasks")
+        assert visit.page.locator("button.task").count() == 2
+        assert not visit.page.is_visible("text=Show all")
+
+
+def test_buttons_begin_with_a_capital(browser: Any, served: Served) -> None:
+    """Those of a task as all others."""
+    task = served.engine.begin_upload(
+        content_type="albumfile", file_size=3, source_filename="a.pdf"
+    )
+    served.engine.receive_chunk(task.id, b"one")
+    served.engine.wait(task.id, "readyforintegration", 30)
+    place = served.engine.settings.music / ARTIST / "2020 - X"
+    place.mkdir(parents=True)
+    (place / "a.pdf").write_bytes(b"other")
+    served.engine.integrate(task.id, f"{ARTIST}/2020 - X/a.pdf")
+    served.engine.wait(task.id, "integrationfailed", 30)
+    with visiting(browser, served.url) as visit:
+        visit.open("tasks")
+        visit.page.click("button.task")
+        buttons = visit.page.locator(".detail .buttons button").all_inner_texts()
+        assert sorted(buttons) == ["Remove", "Retry"]
 
 
 @pytest.mark.long
