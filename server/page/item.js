@@ -35,6 +35,9 @@ export class Item extends EventTarget {
   #anyway = false;
   /** The names of what the songs do not say alike. */
   #disagreed = [];
+  /** The paths of the songs that cannot be read, and of those that say nothing. */
+  #broken = [];
+  #silent = [];
   #integrating = false;
   /** The files of a folder that are not in the library, where its songs are. */
   missing = [];
@@ -185,7 +188,12 @@ export class Item extends EventTarget {
   /** What all songs say alike; no song speaks for another. */
   async #readSongs(songs) {
     const all = [];
-    for (const { file } of songs) all.push(await readTags(file));
+    for (const { path, file } of songs) {
+      const tags = await readTags(file);
+      if (tags.isBroken) this.#broken.push(path);
+      else all.push(tags);
+      if (!tags.isBroken && !tags.artist && !tags.album && !tags.year) this.#silent.push(path);
+    }
     for (const [field, input] of Object.entries(this.#inputs)) {
       const values = new Set(all.map((tags) => tags[field] ?? ""));
       if (values.size === 1) input.value ||= [...values][0];
@@ -223,6 +231,10 @@ export class Item extends EventTarget {
     this.place.className = "place";
     this.place.replaceChildren();
     this.#allow();
+    if (this.#broken.length) {
+      this.#tellBroken();
+      return;
+    }
     if (!["folder", "album"].includes(this.kind)) {
       if (this.#anyway) this.place.textContent = "Write above where else it shall go.";
       return;
@@ -231,7 +243,8 @@ export class Item extends EventTarget {
       this.#tookPlace(undefined);
       const asked = this.#disagreed.filter((field) => !this.said[field]);
       this.place.className = asked.length ? "place bad" : "place";
-      if (asked.length) this.place.textContent = `Its songs do not agree on ${asked.join(", ")}: write above what it shall be.`;
+      const why = this.#silent.length ? `No tags are found in ${named(this.#silent)}` : `Its songs do not agree on ${asked.join(", ")}`;
+      if (asked.length) this.place.textContent = `${why}: write above what it shall be.`;
       else if (this.kind === "folder") this.place.textContent = "Its songs are asked for what is missing here.";
       return;
     }
@@ -250,6 +263,13 @@ export class Item extends EventTarget {
       this.place.className = "place bad";
       this.place.textContent = explained(error);
     }
+  }
+
+  #tellBroken() {
+    const [are, them] = this.#broken.length === 1 ? ["it is", "it"] : ["they are", "them"];
+    const remedy = this.kind === "folder" ? ` Take ${them} out of the folder, and drop that again.` : "";
+    this.place.className = "place bad";
+    this.place.textContent = `${named(this.#broken)} cannot be read: ${are} broken, or not what the name says.${remedy}`;
   }
 
   #tookPlace(isFree) {

@@ -3,9 +3,11 @@
 
 const HEAD_BYTES = 512 * 1024;
 
-/** `{artist, album, year, track, title}` of a file, as far as its tags tell. */
+/** `{artist, album, year, track, title}` of a file, as far as its tags tell; `{isBroken: true}` where
+ * it is surely not what its extension says. */
 export async function readTags(file) {
   try {
+    if (await isForeign(file)) return { isBroken: true };
     const data = new DataView(await file.slice(0, HEAD_BYTES).arrayBuffer());
     const magic = ascii(data, 0, 4);
     if (magic === "fLaC") return named(flac(data, 0));
@@ -19,6 +21,15 @@ export async function readTags(file) {
     // A file that is damaged or cut off here: the server will say so.
   }
   return {};
+}
+
+/** Where each of these has what it begins with, and how that is; none begins otherwise. */
+const MAGIC = { flac: [0, /^(fLaC|ID3)/], m4a: [4, /^(ftyp|styp|moov|mdat|free|skip|wide|uuid)/] };
+
+async function isForeign(file) {
+  const [at, magic] = MAGIC[/\.([^.]*)$/.exec(file.name)?.[1].toLowerCase()] ?? [0, /^/];
+  const begin = new Uint8Array(await file.slice(at, at + 4).arrayBuffer());
+  return !magic.test(String.fromCharCode(...begin));
 }
 
 /** As the server chooses among several values: artists are joined, of all else the first counts. */

@@ -69,6 +69,36 @@ def test_songs_that_disagree(browser: Any, served: Served, tmp_path: Path) -> No
         assert visit.page.input_value(".year input") == ""
 
 
+@pytest.mark.parametrize("name", ["02 broken.flac", "CD 1/02 broken.m4a"])
+def test_a_song_that_cannot_be_read(
+    browser: Any, served: Served, tmp_path: Path, name: str
+) -> None:
+    """It is named: it does not disagree with the others."""
+    folder = copy_album(tmp_path / "Album", FLAC)
+    broken = folder / name
+    broken.parent.mkdir(exist_ok=True)
+    broken.write_bytes(b"no song at all" * 1000)
+    with visiting(browser, served.url) as visit:
+        visit.open()
+        visit.add(folder)
+        ready(visit)
+        said = f"{name} cannot be read: it is broken, or not what the name says. Take it out"
+        assert visit.text(".item .place").startswith(said)
+
+
+def test_a_song_without_tags(browser: Any, served: Served, tmp_path: Path) -> None:
+    """It is named: what the others say is not taken for it, and it does not disagree."""
+    folder = copy_album(tmp_path / "Album", FLAC, MP3)
+    ID3(folder / MP3).delete(folder / MP3)
+    with visiting(browser, served.url) as visit:
+        visit.open()
+        visit.add(folder)
+        ready(visit)
+        said = f"No tags are found in {MP3}: write above what it shall be."
+        assert visit.text(".item .place") == said
+        assert visit.page.input_value(".artist input") == ""
+
+
 def test_a_song_of_a_second_disc(browser: Any, served: Served, tmp_path: Path) -> None:
     """It keeps its disc in its name, as where nobody looked at what the page proposes."""
     song = copy_album(tmp_path / "one", FLAC) / FLAC
