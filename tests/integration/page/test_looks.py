@@ -176,7 +176,9 @@ def test_escape_closes_a_task(browser: Any, served: Served) -> None:
         visit.page.locator(".detail").focus()
         visit.page.keyboard.press("Escape")
         visit.page.locator(".detail").wait_for(state="hidden")
-        assert row.evaluate("(button) => button === document.activeElement")
+        visit.page.wait_for_function(
+            "() => document.activeElement === document.querySelector('button.task')"
+        )
 
 
 def test_a_state_without_tasks(browser: Any, served: Served) -> None:
