@@ -262,7 +262,8 @@ class MusicDatabase:
     def _connect(self, mode: str) -> sqlite3.Connection:
         address = f"file:{quote(str(self.path.absolute()))}?mode={mode}"
         # No transaction of the driver's own: `_begin` says how it begins.
-        return sqlite3.connect(address, self.busy_timeout_s, isolation_level=None, uri=True)
+        timeout_s = self.busy_timeout_s
+        return sqlite3.connect(address, timeout=timeout_s, isolation_level=None, uri=True)
 
     def _begin(
         self, connection: sqlite3.Connection, check: Callable[[], object] | None, writes: bool

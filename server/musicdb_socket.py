@@ -230,7 +230,7 @@ class _Client:
         if self._ignored_packets <= _LOGGED:
             _log.warning("a packet on MusicDB's WebSocket from %s is ignored: %s", self._name, why)
         elif self._ignored_packets == _LOGGED + 1:
-            _log.warning("further packets from %s are ignored, and not logged", self._name)
+            _log.warning("what else is ignored of %s is not logged", self._name)
 
     @property
     def _name(self) -> str:
@@ -287,7 +287,7 @@ class _Client:
     async def _send(self, packet: str) -> None:
         async with self._sending:
             try:
-                async with asyncio.timeout(self.hub.door.settings.body_pause_s or None):
+                async with asyncio.timeout(self.hub.door.settings.body_pause_s):
                     await self._unless_gone(self.socket.send_text(packet))
             except TimeoutError:
                 raise _Ended(_TOO_SLOW) from None
