@@ -25,7 +25,7 @@ def _count(default: int) -> Any:
 
 def _seconds(default: float) -> Any:
     number = validators.instance_of((int, float))
-    return field(default=default, validator=[number, validators.gt(0)])
+    return field(default=default, validator=[number, validators.gt(0), validators.le(1_000_000)])
 
 
 @frozen(kw_only=True)

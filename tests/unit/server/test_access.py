@@ -346,8 +346,8 @@ def test_a_token_that_no_client_can_send_is_none(token):
 
 @pytest.mark.parametrize("name", ["body_pause_s", "key_pause_s"])
 def test_a_pause_takes_some_time(name):
-    """One of none would end every connection at once."""
-    for pause_s in (0, -1):
+    """One of none would end every connection at once; one without end is none to the system."""
+    for pause_s in (0, -1, float("inf"), float("nan")):
         settings: dict[str, Any] = {name: pause_s}
         with pytest.raises(ValueError, match=name):
             ServerSettings(**settings)
