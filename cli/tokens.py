@@ -11,7 +11,7 @@ from ..errors import SettingsError
 _VARIABLE = "MUSICTASKS_TOKEN"
 
 #: What a header can hold.
-_SENDABLE = re.compile(r"[!-~]*")
+_SENDABLE = re.compile(r"[ -~]*")
 
 
 def token(file: Path | None) -> str | None:
@@ -30,8 +30,8 @@ def _checked(text: str, source: str) -> str:
     found = text.strip()
     if not _SENDABLE.fullmatch(found):
         reason = (
-            "a token has letters, digits and signs of ASCII alone, and no spaces or line breaks: "
-            "take another one, of openssl rand -hex 24"
+            "a token is one line of letters, digits and signs of ASCII alone: take another one, of "
+            "openssl rand -hex 24"
         )
         raise SettingsError(source, "", "", reason)
     return found

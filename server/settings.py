@@ -12,8 +12,8 @@ from ..errors import SettingsError
 _MIB = 1024 * 1024
 _GIB = 1024 * _MIB
 
-#: What a client can send in a header.
-_TOKEN = re.compile(r"[!-~]*")
+#: What a client can send in a header; spaces around it would be lost.
+_TOKEN = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 #: What a browser or a client of this machine calls it.
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -86,8 +86,8 @@ class ServerSettings:
             raise SettingsError(None, "", "", "token: it has less than 8 characters")
         if self.token is not None and not _TOKEN.fullmatch(self.token):
             reason = (
-                "token: clients can send letters, digits and signs of ASCII alone, and no spaces: "
-                "take another one, of openssl rand -hex 24"
+                "token: clients can send letters, digits and signs of ASCII alone, with spaces "
+                "between them: take another one, of openssl rand -hex 24"
             )
             raise SettingsError(None, "", "", reason)
         if self.token is None and self.host not in LOCAL_NAMES:

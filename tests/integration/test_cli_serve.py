@@ -134,7 +134,7 @@ def test_a_token_that_cannot_be_sent_is_refused(
         status, output, complaints = run(*asked, *options)
         assert (status, output) == (1, "")
         said = " ".join(complaints.split())
-        assert f"{source}: a token has letters" in said
+        assert f"{source}: a token is one line of letters" in said
         assert "openssl rand -hex 24" in said
         assert os.fsdecode(token) not in complaints
     assert not (tmp_path / "library").exists()

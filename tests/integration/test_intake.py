@@ -564,7 +564,7 @@ def test_the_example_of_the_page(tmp_path: Path) -> None:
         assert (done.returncode, done.stderr) == (0, "")
         outputs.append([line.split(" ", 1)[0] for line in done.stdout.splitlines()])
     assert outputs == [["added"] * 5, ["there"] * 5]
-    assert len(list((tmp_path / "library" / "music").glob("*/2021 - */*"))) == 5
+    assert len(list((tmp_path / "my-library" / "music").glob("*/2021 - */*"))) == 5
 
 
 def test_it_needs_no_terminal() -> None:

@@ -334,14 +334,22 @@ def test_only_with_a_token_it_listens_to_others():
 
 @pytest.mark.parametrize(
     "token",
-    ["schlüssel-1234", "two words", "two\nlines", "tab\ttab-tab", "bell\a-bell", "\x7f" * 9],
+    [
+        "schlüssel-1234",
+        " a space before it",
+        "a space behind it ",
+        "two\nlines",
+        "tab\ttab-tab",
+        "bell\a-bell",
+        "\x7f" * 9,
+    ],
 )
 def test_a_token_that_no_client_can_send_is_none(token):
     with pytest.raises(SettingsError, match="openssl rand") as refused:
         ServerSettings(token=token)
     assert token not in str(refused.value)
-    signs = "".join(map(chr, range(0x21, 0x7F)))
-    assert ServerSettings(token=signs).token == signs
+    for token in ("".join(map(chr, range(0x21, 0x7F))), "correct horse battery staple"):
+        assert ServerSettings(token=token).token == token
 
 
 @pytest.mark.parametrize("name", ["body_pause_s", "key_pause_s"])
