@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
-from types import TracebackType
-from typing import Self, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 from uuid import uuid4
 
 from attrs import define, evolve, field
@@ -76,8 +75,9 @@ def send(
         remote = Remote(url, token, waiting=waits.say, stopped=stopped)
         return Carrier(remote, overrides, formats)
 
-    with _Carriers(carrier, stopped) as carriers:
-        sender = _Sender(carriers, waits, console, overrides, formats)
+    carriers = _Carriers(carrier, stopped)
+    sender = _Sender(carriers, waits, console, overrides, formats)
+    with carriers.running():
         for album in plan.albums:
             say(console, text(album.path.path, "bold"))
             for path in sender.bring_album(album.files):
@@ -91,7 +91,7 @@ def send(
 
 @define(eq=False)
 class _Carriers:
-    """Threads, each with a carrier of its own, inside `with`.
+    """Threads, each with a carrier of its own, inside `running`.
 
     They end with the process, whatever they wait for: a pool of the standard library would keep
     somebody who interrupts it waiting for a server that does not answer.
@@ -101,27 +101,22 @@ class _Carriers:
     #: Set: nothing more is tried.
     _stopped: threading.Event
     _jobs: SimpleQueue[Callable[[Carrier], None] | None] = field(factory=SimpleQueue, init=False)
-    _threads: list[threading.Thread] = field(factory=list, init=False)
 
-    def __enter__(self) -> Self:
-        for _ in range(_AT_ONCE):
-            thread = threading.Thread(target=self._work, daemon=True)
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """They work while the block lasts."""
+        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(_AT_ONCE)]
+        for thread in threads:
             thread.start()
-            self._threads.append(thread)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stopped.set()
-        for _ in self._threads:
-            self._jobs.put(None)
-        if kind is None:  # else they may wait for a server that does not answer
-            for thread in self._threads:
-                thread.join()
+        try:
+            yield
+        finally:
+            self._stopped.set()
+            for _ in threads:
+                self._jobs.put(None)
+        # Not after an error: they may wait for a server that does not answer.
+        for thread in threads:
+            thread.join()
 
     def _work(self) -> None:
         with closing(self._make()) as carrier:
@@ -179,14 +174,17 @@ class _Sender:
         Songs first: what is no song often lies in many albums with the same bytes, and counts as
         there only where songs of its album are.
         """
-        songs = [file for file in files if self.formats.is_song(file.target)]
-        # Of the same bytes one at a time: the server takes them once.
-        at_once = list({file.checksum: file for file in reversed(songs)}.values())[::-1]
-        others = [file for file in files if file not in songs]
+        at_once: dict[str, PlannedFile] = {}
+        again, others = [], []
+        for file in files:
+            if not self.formats.is_song(file.target):
+                others.append(file)
+            elif at_once.setdefault(file.checksum, file) is not file:
+                again.append(file)  # of the same bytes one at a time: the server takes them once
         homes: dict[str, None] = {}
-        for file, coming in [(file, self._begin(file)) for file in at_once]:
+        for file, coming in [(file, self._begin(file)) for file in at_once.values()]:
             self._add_home(homes, self._ended(coming, file.target))
-        for file in [*(file for file in songs if file not in at_once), *others]:
+        for file in (*again, *others):
             self._add_home(homes, self._ended(self._begin(file, homes), file.target))
         return list(homes)
 
