@@ -54,11 +54,12 @@ def content_of(answer: HTTPResponse, url: str) -> bytes:
         NoMusictasksServer: It has no end.
     """
     content = answer.read(_MOST_BYTES)
-    if answer.isclosed():
-        return content
-    if len(content) < _MOST_BYTES:
-        raise IncompleteRead(content)
-    raise NoMusictasksServer(url, f"an answer has more than {_MOST_BYTES} bytes")
+    if len(content) == _MOST_BYTES:
+        raise NoMusictasksServer(url, f"an answer has {_MOST_BYTES} bytes or more")
+    # Of neither does `read` tell. A head without a length, and nothing after it, is a part of one.
+    if answer.length or not (content or answer.chunked or answer.length == 0):
+        raise IncompleteRead(content, answer.length)
+    return content
 
 
 def refusal(status: int, headers: Mapping[str, str], content: bytes) -> ServerRefused:

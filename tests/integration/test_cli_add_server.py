@@ -535,6 +535,30 @@ def answering(status: int, body: bytes, **headers: str) -> Iterator[str]:
             server.shutdown()
 
 
+ANSWER = b'HTTP/1.1 200 OK\r\nServer: one\r\nContent-Length: 18\r\n\r\n{"answer":"there"}'
+
+
+@pytest.mark.parametrize("cut", [*range(0, 48, 6), *range(48, len(ANSWER))])
+def test_an_answer_that_is_cut_off_is_asked_for_again(cut: int):
+    """Also right after its head, as by a server that is killed between two writes."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            for part in (ANSWER[:cut], ANSWER):
+                taken, _ = server.accept()
+                with taken, taken.makefile("rb") as asked:
+                    while asked.readline().strip():
+                        pass
+                    asked.read(60)
+                    taken.sendall(part)
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        with closing(Remote(f"http://127.0.0.1:{server.getsockname()[1]}", None, 20)) as remote:
+            assert remote.preflight("albumfile", 1, "0" * 40) == {"answer": "there"}
+        answering.join()
+
+
 @pytest.mark.parametrize(
     ("status", "kind", "body"),
     [
