@@ -22,6 +22,7 @@ from ..music import Settings
 from .answers import NoMusictasksServer, ServerRefused, ServerUnreachable
 from .carrier import Carrier, above
 from .display import spelling_text
+from .interrupts import Waiter, waiter
 from .output import count, near, say, text
 from .remote import Remote
 
@@ -76,8 +77,8 @@ def send(
         return Carrier(remote, overrides, formats)
 
     carriers = _Carriers(carrier, stopped)
-    sender = _Sender(carriers, waits, console, overrides, formats)
-    with carriers.running():
+    with waiter() as waiting, carriers.running():
+        sender = _Sender(carriers, waiting, waits, console, overrides, formats)
         for album in plan.albums:
             say(console, text(album.path.path, "bold"))
             for path in sender.bring_album(album.files):
@@ -158,6 +159,7 @@ class _Sender:
     """Says what becomes of each file, in the order of the plan."""
 
     carriers: _Carriers
+    waiting: Waiter
     waits: _Waits
     console: Console
     overrides: Overrides
@@ -208,7 +210,7 @@ class _Sender:
     def _ended(self, coming: _Coming, title: str) -> str | None:
         """Says how it ended; where the file is, None where it failed or only the server knows."""
         try:
-            path, is_new = coming.result()
+            path, is_new = self.waiting.result(coming)
         except (MusicTasksError, OSError) as error:
             if _is_of_all(error):
                 raise
@@ -227,7 +229,7 @@ class _Sender:
     def import_album(self, path: str) -> None:
         """Brings the songs of an album that are at their place into the database."""
         try:
-            self.carriers.do(lambda carrier: carrier.import_album(path)).result()
+            self.waiting.result(self.carriers.do(lambda carrier: carrier.import_album(path)))
         except (MusicTasksError, OSError) as error:
             if _is_of_all(error):
                 raise
@@ -246,7 +248,8 @@ class _Sender:
             return file.target
         if artist not in self._artists:
             found = decode_name(artist)
-            used = self.carriers.do(lambda carrier: carrier.remote.spelling(found)).result()
+            asked = self.carriers.do(lambda carrier: carrier.remote.spelling(found))
+            used = self.waiting.result(asked)
             self._artists[artist] = encode_name(used)
             if used != found:
                 say(self.console, text(spelling_text(Spelling(found, used)), "dim"))
