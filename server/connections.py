@@ -74,6 +74,17 @@ class Listener(socket.socket):
         """The server has the connection with this file descriptor."""
         _end_deadline(self._open.get(fd))
 
+    @property
+    def is_used(self) -> bool:
+        """Whether a connection is open, or in a handshake of TLS."""
+        return bool(self._open)
+
+    def end_pending(self) -> None:
+        """Ends the connections that are not yet the server's."""
+        for connection in list(self._open.values()):
+            if connection.deadline is not None:
+                _end(connection)
+
     def _forget(self, connection: _Connection) -> None:
         self._open.pop(connection.fileno(), None)
         _end_deadline(connection)

@@ -14,6 +14,7 @@ from functools import partial
 from os import PathLike
 from types import FrameType
 from typing import Any
+from weakref import WeakSet
 
 import uvicorn
 from starlette.applications import Starlette
@@ -54,6 +55,8 @@ class DoorServer(uvicorn.Server):
         self._door = app.state.door
         self._listening = listening
         self._listeners: list[Listener] = []
+        #: Those that know that the server stops.
+        self._ending: WeakSet[Any] = WeakSet()
         self._wake: Callable[[], object] = int
         config = uvicorn.Config(
             app,
@@ -108,34 +111,41 @@ class DoorServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._door.feed.close()
+        for listener in self._listeners:
+            asyncio.get_running_loop().remove_reader(listener.fileno())
+        await asyncio.sleep(0)  # asyncio never closes a connection that it took, and has not set up
         for listening in (*self.servers, *(sockets or ())):
             listening.close()
-        state = self.server_state
-        for connection in list(state.connections):
-            connection.shutdown()
         await self._wait(GRACE_S)
-        if state.connections or state.tasks:
+        if self._is_in_use():
             self._cut_off()
             await self._wait(FAREWELL_S)
-            for connection in list(state.connections):
+            for connection in list(self.server_state.connections):
                 connection.transport.abort()
-        with suppress(TimeoutError):  # who is in a handshake of TLS has asked for nothing
-            async with asyncio.timeout(QUIET_S):
-                for server in self.servers:
-                    await server.wait_closed()
+            await self._wait(QUIET_S)
+
+    def _is_in_use(self) -> bool:
+        state = self.server_state
+        return bool(state.connections or state.tasks or any(one.is_used for one in self._listeners))
 
     async def _wait(self, most_s: float) -> None:
         """Waits until all connections have ended, and ends those on which nothing is under way."""
-        state, clock = self.server_state, asyncio.get_running_loop().time
-        until_s = clock() + most_s
+        clock = asyncio.get_running_loop().time
+        began_s = clock()
         quiet_since: dict[Any, float] = {}
-        while (state.connections or state.tasks) and not self.force_exit and clock() < until_s:
+        while self._is_in_use() and not self.force_exit and clock() < began_s + most_s:
             connection: Any
-            for connection in list(state.connections):
+            for connection in list(self.server_state.connections):
+                if connection not in self._ending:  # it may have been taken right before the stop
+                    self._ending.add(connection)
+                    connection.shutdown()
                 if connection.is_busy:
                     quiet_since.pop(connection, None)
                 elif clock() - quiet_since.setdefault(connection, clock()) > QUIET_S:
                     connection.transport.abort()
+            if clock() > began_s + QUIET_S:  # who is in a handshake of TLS has asked for nothing
+                for listener in self._listeners:
+                    listener.end_pending()
             await asyncio.sleep(0.005)
 
     def _cut_off(self) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -193,6 +196,38 @@ def test_a_websocket_that_reads_nothing_is_not_waited_for(
         assert deaf.recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 101"
         fill(served)
         serving.close()
+    assert warnings(caplog) == []
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("by_tls", [False, True])
+def test_who_came_right_before_the_stop_is_not_left_open(
+    tmp_path: Path,
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    by_tls: bool,
+):
+    """Their connections were taken in the same turn of the event loop."""
+    unclosed, clients = [], []
+    monkeypatch.setattr(sys, "unraisablehook", lambda found: unclosed.append(found.exc_value))
+    shut_down = server.DoorServer.shutdown
+
+    async def shut_down_then(self: server.DoorServer, sockets: Any = None) -> None:
+        address = sockets[0].getsockname()
+        clients.extend(socket.create_connection(address, timeout=20) for _ in range(5))
+        for _ in range(2):  # until they are taken, and nothing else is done
+            await asyncio.sleep(0)
+        await shut_down(self, sockets)
+
+    monkeypatch.setattr(server.DoorServer, "shutdown", shut_down_then)
+    with served_library(tmp_path, certificate=certificate if by_tls else None):
+        pass
+    gc.collect()
+    for client in clients:
+        with client:
+            assert received(client) == b""
+    assert unclosed == []
     assert warnings(caplog) == []
 
 
