@@ -323,7 +323,7 @@ class Ledger:
         address = f"file:{quote(str(self.path.absolute()))}?mode={mode}"
         return sqlite3.connect(
             address,
-            self.busy_timeout_s,
+            timeout=self.busy_timeout_s,
             isolation_level=None,
             uri=True,
             check_same_thread=not any_thread,

@@ -42,6 +42,10 @@ except ImportError as error:
 
 MEMORY_LIMIT_BYTES = 4 * 1024**3
 CPU_LIMIT_S = 600
+#: Text that is no UTF-8 is no reason to refuse a video; from 19 on, PyAV takes it by itself.
+_TOLERANT: dict[str, Any] = (
+    {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "replace"}
+)
 #: 8K, in any of its forms.
 PIXEL_LIMIT = 8192 * 4352
 FRAME_SIDE_LIMIT_PX = 8192
@@ -153,7 +157,7 @@ def _limit() -> None:
 def _read(source: Source, told: Told, frames: int, frame_pixels: int) -> None:
     format_ = _format(source)
     source.seek(0)
-    with av.open(source, format=format_, metadata_errors="replace") as container:
+    with av.open(source, format=format_, **_TOLERANT) as container:
         assert isinstance(container, InputContainer)
         stream = _stream(container)
         first = next(_decoded(container, stream), None)

@@ -307,7 +307,8 @@ def test_a_header_of_a_tar_that_is_a_bomb() -> None:
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
 def test_a_chain_of_headers(kind: bytes) -> None:
     """tarfile reads them by recursion; wherever that ends, it is the archive's fault."""
-    header = member("x", 20, kind).tobuf(tarfile.USTAR_FORMAT) + b"20 comment=01234567\n".ljust(512)
+    comment = b"20 comment=01234567\n".ljust(512, b"\0")
+    header = member("x", 20, kind).tobuf(tarfile.USTAR_FORMAT) + comment
     data = _packed(header * 2000 + SMALL_TAR, "w:gz")
 
     def deeper(frames: int) -> str:

@@ -202,6 +202,14 @@ def test_no_video(bad: str) -> None:
     assert caught.value.path == "clip.mp4"
 
 
+def test_text_that_is_no_utf_8() -> None:
+    """A title in the encoding of some old program is no reason to refuse a video."""
+    data = make_video(title="Gruesse")
+    assert data.count(b"Gruesse") == 1
+    with file_of(data.replace(b"Gruesse", b"Gr\xfc\xdfe..")) as file:
+        assert read_video(file, "clip.mp4").codec == "h264"
+
+
 def test_a_codec_that_no_player_plays() -> None:
     """FFmpeg has decoders for much that nobody should meet; only the known ones are used."""
     data = make_video(codec="jpeg2000", container="mov")
