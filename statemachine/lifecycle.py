@@ -313,6 +313,10 @@ class Lifecycle:
         )
 
 
+# attrs makes it of no module, which `help` of Python 3.13.0 does not take.
+vars(Lifecycle)["__getattr__"].__module__ = __name__
+
+
 def bare_lifecycle(
     record: type[Task] = Task,
     *,
