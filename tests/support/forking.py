@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -122,6 +123,8 @@ def _be(order: _Order, output: int, complaints: int) -> int:
         os.close(fd)
     sys.stdout = _stream(1, sys.__stdout__)
     sys.stderr = _stream(2, sys.__stderr__, line_buffering=True)
+    # As from a terminal: a shell that runs the tests in the background has them ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["musictasks", *order.arguments]
     sys.exit(main())
 

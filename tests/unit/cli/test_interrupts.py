@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
 
 import pytest
 from musictasks.cli.interrupts import waiter
+
+
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """SIGINT, also where a shell that runs the tests in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def interrupt() -> None:
@@ -15,6 +24,7 @@ def interrupt() -> None:
     signal.pthread_kill(threading.get_ident(), signal.SIGINT)
 
 
+@pytest.mark.usefixtures("heeded")
 def test_an_interrupt_that_ends_no_system_call_is_noticed():
     late: Future[None] = Future()
     giving_up = threading.Timer(20, late.set_result, [None])
