@@ -361,11 +361,12 @@ def test_files_that_cannot_be_added(settings, album, tmp_path):
     os.mkfifo(album / "pipe")
     small = Settings.in_directory(settings.music.parent, max_upload_size_bytes=63_000)
     plan = make_plan([album, tmp_path / "nothing", Path("a\0b")], small)
-    assert reasons(plan) == {
+    found = reasons(plan)
+    assert found.pop("a\0b").startswith("cannot be read: ")  # the rest depends on the Python
+    assert found == {
         "empty.txt": "the file is empty",
         "pipe": "neither a file nor a folder",
         "nothing": "cannot be read: No such file or directory",
-        "a\0b": "cannot be read: embedded null byte",
         FLAC: "larger than the 63000 bytes of [tasks] maxuploadsize",
     }
     assert len(plan.files) == 4

@@ -9,6 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -189,7 +190,7 @@ def test_records_go_into_a_ledger_that_was_replaced(asked: AskedLedger, tmp_path
     asked.record([entry(6)])
     now = Ledger(asked.path).entries()
     assert now == {entry(number).path: entry(number) for number in (2, 4, 6)}
-    with sqlite3.connect(asked.path) as connection:
+    with closing(sqlite3.connect(asked.path)) as connection:
         assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
 
 
