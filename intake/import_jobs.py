@@ -9,6 +9,7 @@ from attrs import define, field
 from ..library import AlbumPath
 from ..statemachine import MusicTask, Role
 from .job import Job, Result
+from .shelf import Wanted
 
 
 @define(eq=False)
@@ -17,6 +18,8 @@ class ImportJob(Job):
 
     #: What was done in this run, in words, each at most once.
     achieved: list[str] = field(factory=list, init=False)
+    #: What was wanted, each time that something was done.
+    _wishes: list[Wanted] = field(factory=list, init=False)
 
     def _imports_mine(self, task: MusicTask) -> bool:
         """Whether the task imports what this job is for."""
@@ -44,10 +47,12 @@ class ImportJob(Job):
             self.achieved.append("an earlier import went on")
         return self._take(task)
 
-    def _work(self, what: str, start: Callable[[], MusicTask]) -> bool:
-        if what in self.achieved:
+    def _work(self, what: str, wanted: Wanted, start: Callable[[], MusicTask]) -> bool:
+        if wanted in self._wishes:
             return self._fail("its task was removed before it was done: add it again")
-        self.achieved.append(what)
+        self._wishes.append(wanted)
+        if what not in self.achieved:  # another may have added songs since
+            self.achieved.append(what)
         task = start()
         self.session.made.add(task.id)
         return self._take(task)
@@ -90,12 +95,14 @@ class AlbumJob(ImportJob):
         if wanted.import_music:
             return self._work(
                 "imported, with artwork" if wanted.artwork else "imported",
+                wanted,
                 lambda: self.engine.import_music("album", path, with_artwork=wanted.artwork),
             )
         if wanted.cover is not None:
             cover = wanted.cover
             return self._work(
                 "artwork made of the cover",
+                wanted,
                 lambda: self.engine.import_artwork(source=cover, target=path),
             )
         return self._nothing_left()
@@ -121,5 +128,6 @@ class VideoImportJob(ImportJob):
             return self._nothing_left()
         return self._work(
             "imported, with frames" if wanted.artwork else "imported",
+            wanted,
             lambda: self.engine.import_music("video", self.path, with_artwork=wanted.artwork),
         )

@@ -41,6 +41,8 @@ class Wanted:
     artwork: bool = False
     #: The image that artwork shall be made of, as no song has one; relative to the Music Directory.
     cover: str | None = None
+    #: The songs that the album has; relative to the Music Directory.
+    songs: tuple[str, ...] = ()
 
 
 @frozen
@@ -74,8 +76,8 @@ class Shelf:
         lacking = not self._has_artwork(album)
         pictured = lacking and any(self._has_picture(path, tags.get(path)) for path in songs)
         if pictured or not self._is_imported(songs, rows, entries, tags):
-            return Wanted(import_music=True, artwork=pictured)
-        return Wanted(cover=self._cover(album_path) if lacking else None)
+            return Wanted(import_music=True, artwork=pictured, songs=tuple(songs))
+        return Wanted(cover=self._cover(album_path) if lacking else None, songs=tuple(songs))
 
     def wanted_of_video(self, path: str) -> Wanted:
         """What is to be done for a video that is at its place.

@@ -36,7 +36,7 @@ from musictasks.intake import (
     upload_job,
 )
 from musictasks.library import MusicDatabase
-from musictasks.music import MusicEngine, Settings, open_library
+from musictasks.music import MusicEngine, Settings, default_handlers, open_library
 from musictasks.statemachine import MUSIC, MusicTask, Outcome, Stage, Work
 from videokit import make_video
 
@@ -289,6 +289,29 @@ def test_two_that_share_an_album(library: Library, album: Path, undisturbed: Lib
     # Who is first has the first ids in the database.
     assert songs_of(library) == songs_of(undisturbed)
     assert (library.music, library.artwork) == (undisturbed.music, undisturbed.artwork)
+
+
+def test_songs_that_come_while_the_album_is_imported(library: Library, album: Path) -> None:
+    """Whoever puts them there: the import is done once more, and is no failure."""
+    imports = default_handlers(library.settings)["music import"]
+    others = {M4A: album / M4A}
+
+    def importing(task: MusicTask, work: Work) -> Outcome:
+        outcome = imports(task, work)
+        while others:
+            name, song = others.popitem()
+            shutil.copyfile(song, library.settings.music / TARGETS[name])
+        return outcome
+
+    planned = plan([album / MP3, album / COVER], library.settings)
+    with open_library(library.settings, handlers={"music import": importing}) as engine:
+        report = bring(planned, engine)
+        assert engine.tasks() == []
+    assert failures(report) == []
+    (done,) = report.imports
+    assert (done.result, len(done.task_ids)) == ("added", 3)
+    assert done.achieved == ("imported", "artwork made of the cover")
+    assert set(songs_of(library)) == {TARGETS[MP3], TARGETS[M4A]}
 
 
 def failures(report: Any) -> list[str]:
