@@ -22,6 +22,8 @@ from .remote import Remote
 _ASK_AGAIN_S = 0.1
 _FAILED = {"uploadfailed", "invalidcontent", "integrationfailed", "importfailed"}
 _IN = {"readyforimport", "importcomplete"}
+#: Nothing becomes of it until a client does something.
+_RESTING = {"waitforchunk", "readyforintegration"}
 
 
 @define(eq=False)
@@ -105,9 +107,10 @@ class Carrier:
             if found["answer"] != "go on" or found["task_id"] == task_id:
                 return None, task_id
             other = self.remote.task(found["task_id"])
-            if other is not None and other["state"] in {"waitforchunk", "readyforintegration"}:
+            if other is not None and other["state"] in _RESTING:
                 return None, found["task_id"]
-            self._ended(found["task_id"])  # then it is there, or not
+            # Then it is there, or not; or its client has gone, and it is gone on with here.
+            self._ended(found["task_id"], _IN | _RESTING)
             time.sleep(_ASK_AGAIN_S)
 
     def _preflight(
@@ -143,7 +146,7 @@ class Carrier:
             MusicTasksError: They were not, or the server cannot be reached.
         """
         wish = {"contenttype": "album", "path": path, "with_artwork": True}
-        self._ended(self.remote.call("POST", "imports", wish, wanted=("id",))["id"])
+        self._ended(self.remote.call("POST", "imports", wish, wanted=("id",))["id"], _IN)
 
     def _upload(self, task_id: str, file: PlannedUpload) -> None:
         known = {
@@ -190,9 +193,9 @@ class Carrier:
         asked = {"artist": said.artist, "album": said.album, "year": said.year}
         return self.remote.target(task_id, asked)
 
-    def _ended(self, task_id: str) -> None:
+    def _ended(self, task_id: str, states: Collection[str]) -> None:
         for task in self._looks(task_id):
-            if task["state"] in _IN:
+            if task["state"] in states:
                 return
 
     def _looks(self, task_id: str) -> Iterator[dict[str, Any]]:

@@ -202,6 +202,21 @@ def test_the_upload_of_another_client_is_gone_on_with(
     assert set(files_in(tmp_path / "served/music")) == {TARGETS[FLAC]}
 
 
+def test_the_upload_of_another_client_that_is_being_checked_is_gone_on_with(
+    served: Served, add: Callable[..., Any], album: Path, tmp_path: Path
+):
+    """That client may be gone: nobody else says where the file goes."""
+    song, looked = (album / FLAC).read_bytes(), threading.Event()
+    served.engine.observe(lambda told: looked.wait(20) if told.state == "preprocessing" else None)
+    task = served.engine.begin_upload(
+        content_type="albumfile", file_size=len(song), checksum=sha1(song).hexdigest()
+    )
+    served.engine.receive_chunk(task.id, song)
+    threading.Timer(2, looked.set).start()
+    assert add(album / FLAC)[1].splitlines()[-1] == "1 file sent."
+    assert set(files_in(tmp_path / "served/music")) == {TARGETS[FLAC]}
+
+
 def test_artists_are_spelled_as_there(
     served: Served, add: Callable[..., Any], album: Path, tmp_path: Path
 ):
