@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from attrs import define, field
 
-from ..library.inbox_directory import Concluded, Conclusion, InboxDirectory, Kind, Unfinished
+from ..library.inbox_directory import (
+    REFUSED,
+    Concluded,
+    Conclusion,
+    InboxDirectory,
+    Kind,
+    Unfinished,
+)
 from .archives import is_archive
 from .inbox_news import Teller, What
 from .inbox_round import Verdict
@@ -55,10 +63,18 @@ class Ending:
             self.teller(What.DONE, verdict.group.name, verdict.counted)
 
     def _keep(self, verdict: Verdict, conclusion: Conclusion) -> None:
+        written: list[tuple[str, Path]] = []
+        try:
+            for refused in conclusion.refused:
+                written.append((refused.name, self.inbox.refuse_in_place(refused)))
+        except OSError as error:
+            reason = f"the reason cannot be written into {REFUSED}: {error.strerror or error}"
+            for entry in verdict.group.entries:
+                self.put_off(entry, reason, tell=entry is verdict.group.entries[0])
+            return
         self._tell_done(verdict)
-        for refused in conclusion.refused:
-            path = self.inbox.refuse_in_place(refused)
-            self.teller(What.REFUSED, refused.name, "it stays; the reason is in", path)
+        for name, path in written:
+            self.teller(What.REFUSED, name, "it stays; the reason is in", path)
         for entry in verdict.group.entries:
             entry.is_settled = True
 

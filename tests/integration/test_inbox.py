@@ -418,6 +418,24 @@ def test_with_keep_nothing_leaves_and_only_reasons_are_written(tmp_path: Path) -
     assert desk.told(What.DONE) == {"Album": "5 there already"}
 
 
+def test_with_keep_a_reason_that_cannot_be_written_holds_no_others_up(tmp_path: Path) -> None:
+    """It is put off like what cannot leave the inbox, not tried all the time."""
+    desk = Desk(tmp_path, keep=True)
+    copy_album(desk.path / "Album")
+    (desk.path / "Another").mkdir()
+    (desk.path / "Another/a.mp3").write_bytes(b"no song")
+    (desk.path / "refused").write_bytes(b"in the way")
+    copy_album(desk.path / "Their Album")
+    assert desk.pass_by(10)
+    assert "Not a directory" in desk.told(What.LATER)["Another"]
+    assert desk.told(What.DONE).keys() == {"Album", "Their Album"}
+    assert not desk.told(What.WAITING)
+    assert not desk.pass_by(29)
+    (desk.path / "refused").unlink()
+    assert desk.pass_by(1)
+    assert desk.told(What.REFUSED).keys() == {"Another"}
+
+
 def test_what_the_library_has_no_time_for_stays_and_is_tried_again(desk: Desk) -> None:
     copy_album(desk.path / "Album")
     with open_library(desk.library.settings):
