@@ -134,11 +134,11 @@ class Inbox:
         self.look({EVERYTHING})
         while self.work():
             self.look({EVERYTHING})
-        coming = self._standing.coming()
+        coming, moving = self._standing.coming(), self._standing.moving(self.clock())
         for entry in self._standing.open():
             if entry.name in coming:
                 self._tell_coming(entry.name, _waits(coming[entry.name]))
-            elif not entry.failures:
+            elif entry.name in moving - self._ending.unfinished and not entry.failures:
                 self._tell_coming(entry.name, "it does not stand still yet")
 
     # -- steps ----------------------------------------------------------------------------------

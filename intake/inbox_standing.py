@@ -103,6 +103,12 @@ class Standing:
         """What can be brought in now: entries that belong together, in their order."""
         return [group for group in self._groups() if self._group_due_s(group) <= now_s]
 
+    def moving(self, now_s: float) -> set[str]:
+        """The names of what does not stand still yet, and of what waits for that beside it."""
+        since_s = now_s - self.settle_s
+        groups = (group for group in self._groups() if any(one.since_s > since_s for one in group))
+        return {entry.name for group in groups for entry in group}
+
     def next_s(self) -> float | None:
         """When the next of them may be ready; None where nothing is waited for."""
         return min(map(self._group_due_s, self._groups()), default=None)

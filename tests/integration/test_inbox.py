@@ -488,6 +488,20 @@ def test_what_cannot_be_noted_stays_and_is_tried_again_and_not_all_the_time(desk
     assert whole(desk.library)
 
 
+def test_what_stands_still_is_not_called_coming_because_it_stays(desk: Desk) -> None:
+    """By `run_once`, which tells at its end what it leaves for the next time."""
+    copy_album(desk.path / "Album")
+    (desk.path / ".musictasks").write_bytes(b"in the way")
+    desk.inbox.run_once(sleep=lambda _: desk.pass_by(10, told=False))
+    assert desk.told(What.LATER).keys() == {"Album"}
+    assert not desk.told(What.COMING)
+    desk.again()
+    with open_library(desk.library.settings):
+        desk.inbox.run_once(sleep=lambda _: desk.pass_by(10, told=False))
+    assert desk.told(What.WAITING)
+    assert not desk.told(What.COMING)
+
+
 def test_folders_in_folders_without_end_hold_no_others_up(desk: Desk) -> None:
     copy_album(desk.path / "Album")
     deep = "/".join(["d"] * 500)
