@@ -20,6 +20,8 @@ from .remote import Remote
 
 #: Until the server is asked again for bytes that another task had.
 _ASK_AGAIN_S = 0.1
+#: So begin the ids of tasks that `add --server` makes.
+_OWN = "add-"
 _FAILED = {"uploadfailed", "invalidcontent", "integrationfailed", "importfailed"}
 _IN = {"readyforimport", "importcomplete"}
 #: Nothing becomes of it until a client does something.
@@ -101,6 +103,8 @@ class Carrier:
         while True:
             found = self._preflight(file, target, homes)
             if found["answer"] == "refused":
+                if self._is_cleared_away(found.get("task_id")):
+                    continue
                 raise ServerRefused(409, str(found["reason"]), {})
             if found["answer"] == "there" and self._counts(file, target, homes, found["path"]):
                 return found["path"], task_id
@@ -112,6 +116,16 @@ class Carrier:
             # Then it is there, or not; or its client has gone, and it is gone on with here.
             self._ended(found["task_id"], _IN | _RESTING)
             time.sleep(_ASK_AGAIN_S)
+
+    def _is_cleared_away(self, task_id: str | None) -> bool:
+        """Removes what stands in the way, if it has failed, and an `add` like this one made it.
+
+        It has told of that. The same cover lies in many albums, and one may refuse it.
+        """
+        if task_id is None or not task_id.startswith(_OWN):
+            return False
+        task = self.remote.task(task_id)
+        return task is not None and task["state"] in _FAILED and self._known(task_id) is None
 
     def _preflight(
         self, file: PlannedUpload, target: str | None, homes: Collection[str]
@@ -216,7 +230,7 @@ def _task_id(file: PlannedUpload) -> str:
     """The same for the same file at the same place, in whatever run."""
     target = file.target if isinstance(file, PlannedFile) else ""
     known = f"{file.content_type}\0{target}\0{file.checksum}"
-    return f"add-{hashlib.sha256(known.encode()).hexdigest()[:40]}"
+    return f"{_OWN}{hashlib.sha256(known.encode()).hexdigest()[:40]}"
 
 
 def above(path: str) -> str:

@@ -157,6 +157,21 @@ def test_a_cover_of_another_album_is_sent(
         assert "0 files sent" in add(again)[1].splitlines()[-1]
 
 
+def test_a_cover_that_one_album_refuses_comes_into_another(
+    served: Served, add: Callable[..., Any], album: Path, tmp_path: Path
+):
+    """The task that has failed with the same bytes is in nobody's way."""
+    music = tmp_path / "served/music"
+    (music / ALBUM).mkdir(parents=True)
+    (music / TARGETS[COVER]).write_bytes(b"another cover")
+    other = copy_album(tmp_path / "other", FLAC, COVER)
+    retag(other / FLAC, album="Other")
+    assert add(album)[1].splitlines()[-1] == "4 files sent, 1 failed."
+    assert add(other)[1].splitlines()[-1] == "2 files sent."
+    assert (music / ARTIST / "2020 - Other" / COVER).read_bytes() == (album / COVER).read_bytes()
+    assert add(album)[1].splitlines()[-1] == "0 files sent, 4 there already, 1 failed."
+
+
 def test_an_archive_that_is_there_is_not_sent_and_no_song_of_it(
     served: Served, add: Callable[..., Any], tmp_path: Path
 ):
