@@ -6,6 +6,7 @@ import hashlib
 import mimetypes
 import time
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,18 @@ from .remote import Remote
 
 #: Until the server is asked again for bytes that another task had.
 _ASK_AGAIN_S = 0.1
+#: So often a file is begun anew because another client was quicker.
+_TRIES = 10
 #: So begin the ids of tasks that `add --server` makes.
 _OWN = "add-"
 _FAILED = {"uploadfailed", "invalidcontent", "integrationfailed", "importfailed"}
 _IN = {"readyforimport", "importcomplete"}
 #: Nothing becomes of it until a client does something.
 _RESTING = {"waitforchunk", "readyforintegration"}
+
+
+class _Overtaken(ServerRefused):
+    """Another client that brings the same was quicker: what has become of it is to be seen."""
 
 
 @define(eq=False)
@@ -62,6 +69,15 @@ class Carrier:
             MusicTasksError: The server did not take it, or cannot be reached.
             OSError: It cannot be read.
         """
+        for _ in range(_TRIES):
+            with suppress(_Overtaken):
+                return self._bring(file, target, homes)
+            time.sleep(_ASK_AGAIN_S)
+        return self._bring(file, target, homes)
+
+    def _bring(
+        self, file: PlannedUpload, target: str | None, homes: Collection[str]
+    ) -> tuple[str | None, bool]:
         own_id = task_id = _task_id(file)
         known = self._known(task_id)
         if known is None:
@@ -71,9 +87,21 @@ class Carrier:
             if task_id != own_id:
                 known = self._known(task_id)
         if known is None or known["state"] == "waitforchunk":
-            self._upload(task_id, file)
+            try:
+                self._upload(task_id, file)
+            except ServerRefused as error:
+                self._check_overtaken(task_id, error)
+                raise
         self._integrate(task_id, file, target)
         return target, True
+
+    def _check_overtaken(self, task_id: str, error: ServerRefused) -> None:
+        """Raises _Overtaken if an upload was refused because its task has gone on, or is gone."""
+        if error.status not in {404, 409, 410}:
+            return
+        task = self.remote.task(task_id)
+        if task is None or task["state"] not in {"waitforchunk", *_FAILED}:
+            raise _Overtaken(error.status, error.reason, error.problem) from error
 
     def _known(self, task_id: str) -> dict[str, Any] | None:
         """The task, unless nothing more is to be done with it; then it goes."""
@@ -103,7 +131,7 @@ class Carrier:
         while True:
             found = self._preflight(file, target, homes)
             if found["answer"] == "refused":
-                if self._is_cleared_away(found.get("task_id")):
+                if self._is_cleared_away(found.get("task_id"), str(found["reason"])):
                     continue
                 raise ServerRefused(409, str(found["reason"]), {})
             if found["answer"] == "there" and self._counts(file, target, homes, found["path"]):
@@ -117,15 +145,20 @@ class Carrier:
             self._ended(found["task_id"], _IN | _RESTING)
             time.sleep(_ASK_AGAIN_S)
 
-    def _is_cleared_away(self, task_id: str | None) -> bool:
+    def _is_cleared_away(self, task_id: str | None, reason: str) -> bool:
         """Removes what stands in the way, if it has failed, and an `add` like this one made it.
 
         It has told of that. The same cover lies in many albums, and one may refuse it.
+
+        Raises:
+            _Overtaken: It has not failed: it was just being made, or has just gone.
         """
-        if task_id is None or not task_id.startswith(_OWN):
+        if task_id is None:
             return False
         task = self.remote.task(task_id)
-        return task is not None and task["state"] in _FAILED and self._known(task_id) is None
+        if task is None or task["state"] not in _FAILED:
+            raise _Overtaken(409, reason, {})
+        return task_id.startswith(_OWN) and self._known(task_id) is None
 
     def _preflight(
         self, file: PlannedUpload, target: str | None, homes: Collection[str]

@@ -232,6 +232,59 @@ def test_the_upload_of_another_client_that_is_being_checked_is_gone_on_with(
     assert set(files_in(tmp_path / "served/music")) == {TARGETS[FLAC]}
 
 
+@pytest.mark.parametrize("step", ["begin", "send"])
+def test_who_adds_the_same_at_the_same_time_disturbs_nobody(
+    served: Served,
+    add: Callable[..., Any],
+    album: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+):
+    """The other one has it at its place before this one begins to upload it, or goes on to."""
+    song, do, others = (album / FLAC).read_bytes(), getattr(Remote, step), []
+
+    def quicker(self: Remote, task_id: str, *given: Any) -> None:
+        if not others:
+            checksum = sha1(song).hexdigest()
+            others.append(task_id)
+            served.engine.begin_upload(
+                content_type="albumfile",
+                file_size=len(song),
+                checksum=checksum,
+                task_id=task_id,
+            )
+            served.engine.receive_chunk(task_id, song)
+            served.engine.wait(task_id, "readyforintegration", timeout=20)
+            served.engine.integrate(task_id, TARGETS[FLAC])
+            served.engine.wait(task_id, "readyforimport", timeout=20)
+        do(self, task_id, *given)
+
+    monkeypatch.setattr(Remote, step, quicker)
+    assert add(album / FLAC)[0] == 0
+    assert others
+    assert set(files_in(tmp_path / "served/music")) == {TARGETS[FLAC]}
+
+
+@pytest.mark.parametrize("times", [1, 99])
+def test_a_task_that_is_just_being_made_is_asked_for_again(
+    add: Callable[..., Any], album: Path, monkeypatch: pytest.MonkeyPatch, times: int
+):
+    """And not for ever."""
+    ask, asked = Remote.preflight, []
+
+    def preflight(self: Remote, *given: Any) -> dict[str, Any]:
+        asked.append(given)
+        if len(asked) > times:
+            return ask(self, *given)
+        reason = "the same bytes are about to be uploaded"
+        return {"answer": "refused", "task_id": "not-there", "reason": reason}
+
+    monkeypatch.setattr(Remote, "preflight", preflight)
+    said = "1 file sent." if times == 1 else "0 files sent, 1 failed."
+    assert add(album / FLAC)[1].splitlines()[-1] == said
+
+
 def test_artists_are_spelled_as_there(
     served: Served, add: Callable[..., Any], album: Path, tmp_path: Path
 ):
