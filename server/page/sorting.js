@@ -62,8 +62,7 @@ export function sorted(files) {
     }
   }
   for (const [folder, members] of albums) {
-    const inside = members.map(({ path, file }) => ({ path: path.slice(folder.length + 1), file }));
-    items.push({ kind: "folder", name: folder.split("/").at(-1), files: inside });
+    items.push({ kind: "folder", name: folder.split("/").at(-1), files: within(folder, members) });
   }
   return { items, leftOut };
 }
@@ -82,6 +81,20 @@ function albumFolder(path) {
   if (!parts.length) return null;
   if (parts.length > 1 && DISC.test(parts.at(-1))) parts.pop();
   return parts.join("/");
+}
+
+/** The files by their paths in the album; one that lies above it keeps its name, or all of its path
+ * where that name is taken. */
+function within(folder, members) {
+  const isBelow = ({ path }) => path.startsWith(`${folder}/`);
+  const inside = members.filter(isBelow).map(({ path, file }) => ({ path: path.slice(folder.length + 1), file }));
+  const taken = new Set(inside.map(({ path }) => path));
+  for (const { path, file } of members.filter((one) => !isBelow(one))) {
+    const name = path.slice(albumFolder(path).length + 1);
+    inside.push({ path: taken.has(name) ? path.replaceAll("/", " - ") : name, file });
+    taken.add(name);
+  }
+  return inside;
 }
 
 function nearest(folder, albums) {

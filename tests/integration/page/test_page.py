@@ -342,6 +342,23 @@ def test_two_kinds_of_one_drop(browser: Any, served: Served, tmp_path: Path) -> 
     assert albums == {"2020 - One", "2020 - Two"}
 
 
+def test_files_above_the_only_album(browser: Any, served: Served, tmp_path: Path) -> None:
+    """They go with it under their own names; a name that it has already gets the folder's."""
+    folder = tmp_path / "Downloads"
+    album = copy_album(folder / "My Album", FLAC, COVER)
+    shutil.copyfile(album / COVER, folder / "back.png")
+    (folder / COVER).write_bytes(b"another")
+    (folder / "n.txt").write_text("They were recorded in a barn.")
+    with visiting(browser, served.url) as visit:
+        visit.open()
+        visit.add(folder)
+        visit.press("Bring it in")
+        visit.wait_for_phase("done")
+    names = {path.removeprefix(f"{ALBUM}/") for path in files_in(served.engine.settings.music)}
+    song = TARGETS[FLAC].removeprefix(f"{ALBUM}/")
+    assert names == {song, COVER, "back.png", "n.txt", f"Downloads - {COVER}"}
+
+
 def place(visit: Visit, album: str) -> None:
     """Writes where the one item goes."""
     for name, text in zip(("artist", "year", "album"), (ARTIST, "2020", album), strict=True):
