@@ -38,17 +38,23 @@ export function targetForm(view, given = {}) {
   const inputs = Object.fromEntries((isBeside ? BESIDE : (FIELDS[contenttype] ?? [])).map((name) => [name, h("input", { id: `${id}-${name}`, value: given[name] ?? "", inputMode: ["year", "track"].includes(name) ? "numeric" : "text", maxLength: ["year", "track"].includes(name) ? 4 : 500, oninput: later })]));
   const place = h("p", { class: "place", role: "status" }, "Looking at its tags…");
   const button = h("button", { class: "primary", disabled: true }, "Bring it in");
-  let target = null, timer = 0, filled = false;
+  let target = null, timer = 0, asked = 0, filled = false;
 
+  /** Until it is known where that leads, it goes nowhere: not to the place of what stood there. */
   function later() {
+    target = null;
+    button.disabled = true;
+    asked += 1;
     clearTimeout(timer);
     timer = setTimeout(look, 250);
   }
 
   async function look() {
+    const mine = (asked += 1);
     try {
       const said = Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, input.value.trim()]));
       const found = await proposal(view.id, said);
+      if (mine !== asked) return;
       if (!filled) {
         for (const [name, input] of Object.entries(inputs)) input.value ||= found[{ name: "title", track: "number" }[name] ?? name] ?? "";
         filled = true;
@@ -57,6 +63,7 @@ export function targetForm(view, given = {}) {
       place.className = found.usable ? "place" : "place bad";
       place.replaceChildren(...(found.usable ? ["Goes to ", h("b", {}, found.target)] : [found.reason ?? "Say where it goes."]));
     } catch (error) {
+      if (mine !== asked) return;
       target = null;
       place.className = "place bad";
       place.textContent = explained(error);

@@ -55,6 +55,54 @@ def sending(browser: Any, port: int, tmp_path: Path) -> Iterator[tuple[Visit, Re
         yield visit, wire
 
 
+def waiting_song(served: Served, tmp_path: Path) -> str:
+    """The id of a song that came whole and waits for its place; no page has sent it."""
+    song = (copy_album(tmp_path / "waits", FLAC) / FLAC).read_bytes()
+    task = served.engine.begin_upload(
+        content_type="albumfile", file_size=len(song), source_filename=FLAC
+    )
+    served.engine.receive_chunk(task.id, song)
+    served.engine.wait(task.id, "readyforintegration", 30)
+    return task.id
+
+
+def test_enter_right_after_what_is_written(browser: Any, served: Served, tmp_path: Path) -> None:
+    """It goes to the place of what stands there, or not yet; never to the place before."""
+    waiting_song(served, tmp_path)
+    with visiting(browser, served.url) as visit:
+        visit.open()
+        visit.page.wait_for_selector(f"text=Goes to {ALBUM}/")
+        visit.page.fill(".target .album input", "Elsewhere")
+        visit.page.keyboard.press("Enter")
+        visit.page.wait_for_selector("text=2020 - Elsewhere/")
+        visit.page.keyboard.press("Enter")
+        wait_until(lambda: files_in(served.engine.settings.music))
+    (path,) = files_in(served.engine.settings.music)
+    assert "/2020 - Elsewhere/" in path
+
+
+def test_a_late_answer_of_a_place(browser: Any, served: Served, tmp_path: Path) -> None:
+    """The answer to what was written before does not count any more."""
+    waiting_song(served, tmp_path)
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route) if "First" in route.request.url else route.continue_()
+
+    with visiting(browser, served.url) as visit:
+        visit.page.route("**/api/library/targets?**", hold)
+        visit.open()
+        visit.page.wait_for_selector(f"text=Goes to {ALBUM}/")
+        with visit.page.expect_request(lambda request: "First" in request.url):
+            visit.page.fill(".target .album input", "First")
+        visit.page.fill(".target .album input", "Second")
+        visit.page.wait_for_selector("text=2020 - Second/")
+        with visit.page.expect_event("requestfinished", lambda done: "First" in done.url):
+            held[0].continue_()
+        visit.page.wait_for_timeout(100)
+        assert "2020 - Second/" in visit.text(".target .place")
+
+
 def test_songs_that_disagree(browser: Any, served: Served, tmp_path: Path) -> None:
     """No song speaks for all: what they do not agree on is asked for, not taken from the first."""
     folder = copy_album(tmp_path / "Mix", FLAC, MP3)
