@@ -73,6 +73,11 @@ function counted() {
 }
 
 addEventListener("hashchange", route);
+// The hash of the address is the view's: as a link it would lead to another one.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  element("content").focus();
+});
 store.addEventListener("connection", connected);
 store.addEventListener("reset", counted);
 store.addEventListener("task", counted);

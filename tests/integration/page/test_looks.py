@@ -161,6 +161,18 @@ def test_by_keyboard(browser: Any, served: Served) -> None:
         visit.page.wait_for_selector(".detail:not([hidden])")
 
 
+def test_skipping_to_the_content(browser: Any, served: Served) -> None:
+    """The view stays, whichever it is."""
+    with visiting(browser, served.url) as visit:
+        visit.open("tasks")
+        visit.page.keyboard.press("Tab")
+        visit.page.keyboard.press("Enter")
+        visit.page.wait_for_function("() => document.activeElement.id === 'content'")
+        visit.page.wait_for_timeout(100)
+        assert visit.page.is_visible("#view-tasks")
+        assert visit.page.url.endswith("#tasks")
+
+
 def test_escape_closes_a_task(browser: Any, served: Served) -> None:
     """The focus is where it was before; a search that is written is cleared first."""
     fill(served.engine, 2)
