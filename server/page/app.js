@@ -30,6 +30,7 @@ if (config.token) {
 function listed(state) {
   location.hash = "#tasks";
   tasks.filter(state);
+  element("content").focus(); // what was pressed is out of sight
 }
 
 function shown(id) {

@@ -156,6 +156,8 @@ def test_by_keyboard(browser: Any, served: Served) -> None:
         visit.page.keyboard.press("Enter")
         visit.page.wait_for_selector("#view-tasks:not([hidden])")
         assert visit.page.input_value("#task-state") == "waitforchunk"
+        # What was pressed is out of sight; Tab goes on in what is shown.
+        assert visit.page.evaluate("document.activeElement.id") == "content"
         visit.page.locator("button.task").focus()
         visit.page.keyboard.press("Enter")
         visit.page.wait_for_selector(".detail:not([hidden])")
