@@ -2,7 +2,7 @@
 
 import { remove } from "./api.js";
 import { about } from "./store.js";
-import { announce, count, fill, h, named, notice } from "./dom.js";
+import { announce, arrange, count, fill, h, named, notice } from "./dom.js";
 import { Item } from "./item.js";
 import { chosen, dropped, sorted } from "./sorting.js";
 import { progressText, removal } from "./tasks.js";
@@ -33,7 +33,8 @@ export class Add {
       "Nothing is here yet. Drop the first album above; if music lies in the Music Directory already, ", h("a", { href: "#scan" }, "scan it"), ".");
     this.bar = h("div", { class: "together", hidden: true });
     this.list = h("ul", { class: "items" });
-    this.leftovers = h("section", { hidden: true, "aria-labelledby": "left-title" });
+    this.leftList = h("ul", { class: "items" });
+    this.leftovers = h("section", { hidden: true, "aria-labelledby": "left-title" }, h("h2", { id: "left-title" }, "Unfinished"), this.leftList);
     place.append(h("h1", { id: "add-title" }, music ? "Add music" : "Add files"), this.zone, this.hint, this.bar, this.list, this.leftovers);
     this.#listen();
     store.addEventListener("reset", () => this.#reset());
@@ -172,7 +173,7 @@ export class Add {
       if (this.#left.get(view.id)?.key !== key) this.#left.set(view.id, { key, card: this.#leftCard(view, kind) });
       return this.#left.get(view.id).card;
     });
-    this.leftovers.replaceChildren(h("h2", { id: "left-title" }, "Unfinished"), h("ul", { class: "items" }, cards));
+    arrange(this.leftList, cards);
   }
 
   #leftCard(view, kind) {

@@ -19,6 +19,17 @@ export function fill(element, ...children) {
   element.replaceChildren(...children.flat().filter((one) => one !== null && one !== undefined && one !== false));
 }
 
+/** Makes these the children, in this order. Those that stay are not moved: the focus stays in them. */
+export function arrange(element, children) {
+  const wanted = new Set(children);
+  for (const one of [...element.children]) if (!wanted.has(one)) one.remove();
+  let at = element.firstElementChild;
+  for (const one of children) {
+    if (one === at) at = at.nextElementSibling;
+    else element.insertBefore(one, at);
+  }
+}
+
 /** Says something to people who listen to a screen reader. */
 export function announce(text) {
   document.getElementById("announcer").textContent = text;

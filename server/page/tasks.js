@@ -2,7 +2,7 @@
 
 import { explained, post, remove } from "./api.js";
 import { about, lastMessage, progressOf } from "./store.js";
-import { announce, bytes, count, duration, fill, h, sentence, words } from "./dom.js";
+import { announce, arrange, bytes, count, duration, fill, h, sentence, words } from "./dom.js";
 import { history } from "./machine.js";
 import { targetForm } from "./target.js";
 
@@ -106,8 +106,7 @@ export class Tasks {
     const all = this.#store.tasks.size;
     this.summary.textContent = found.length === all ? (all ? count(all, "task") : "There are no tasks. What you add shows up here.") : `${found.length.toLocaleString("en")} of ${count(all, "task")}`;
     const rows = found.slice(0, this.#shown).map((view) => this.#row(view));
-    // Rows that stay are left alone: the focus stays where it is.
-    if (rows.length !== this.list.children.length || rows.some((row, i) => this.list.children[i] !== row)) this.list.replaceChildren(...rows);
+    arrange(this.list, rows);
     for (const id of this.#rows.keys()) if (!this.#store.tasks.has(id)) this.#rows.delete(id);
     this.more.hidden = found.length <= this.#shown;
     this.all.hidden = !this.state.value && !this.search.value.trim();

@@ -195,6 +195,26 @@ def test_escape_closes_a_task(browser: Any, served: Served) -> None:
         )
 
 
+def test_the_focus_stays_when_tasks_come(browser: Any, served: Served, tmp_path: Path) -> None:
+    """In the row of the list, and in what a person writes of an upload that waits."""
+    song = (copy_album(tmp_path / "waits", FLAC) / FLAC).read_bytes()
+    engine = served.engine
+    task = engine.begin_upload(content_type="albumfile", file_size=len(song), source_filename=FLAC)
+    engine.receive_chunk(task.id, song)
+    engine.wait(task.id, "readyforintegration", 30)
+    with visiting(browser, served.url) as visit:
+        visit.open("tasks")
+        visit.page.locator("button.task").focus()
+        fill(engine, 1)
+        visit.page.wait_for_selector("text=2 tasks")
+        assert FLAC in visit.page.evaluate("document.activeElement.textContent")
+        visit.show("add")
+        visit.page.locator(".target .album input").focus()
+        fill(engine, 1)
+        visit.page.wait_for_selector(".items .item:nth-child(3)")
+        assert visit.page.evaluate("document.activeElement.id").endswith("-album")
+
+
 def test_a_state_without_tasks(browser: Any, served: Served) -> None:
     """No task of another state is beside the empty list, and all can be seen again."""
     fill(served.engine, 2)
