@@ -2,7 +2,7 @@
 
 import { explained, post, remove } from "./api.js";
 import { about, lastMessage, progressOf } from "./store.js";
-import { announce, arrange, bytes, count, duration, fill, h, sentence, words } from "./dom.js";
+import { announce, arrange, bytes, count, duration, h, sentence, words } from "./dom.js";
 import { history } from "./machine.js";
 import { targetForm } from "./target.js";
 
@@ -14,6 +14,7 @@ export class Tasks {
   #rows = new Map();
   #selected = null;
   #frame = 0;
+  #kept = new Map();
 
   constructor(store, place, { music, onSelect }) {
     this.#store = store;
@@ -154,26 +155,32 @@ export class Tasks {
       ["Goes to", task.albumfilepath ?? task.albumpath ?? task.videopath],
       ["Since", task.updatetime ? `${duration(Math.max(1, now - task.updatetime))} ago` : null],
     ].filter(([, value]) => value);
-    const problem = h("p", { class: "notice error", role: "alert", hidden: true });
-    fill(
-      this.detail,
-      h(
+    const parts = [
+      this.#keep("heading", `${view.id} ${about(view)}`, () => h(
         "div",
         { class: "heading" },
         h("h2", {}, about(view)),
         h("button", { type: "button", class: "quiet", "aria-label": "Close the task", onclick: () => this.#close() }, "✕"),
-      ),
+      )),
       h("p", {}, h("span", { class: `state ${this.#store.role(view)}` }, gone ? "gone" : words(view.state)), progressText(view) ? ` ${progressText(view)}` : null),
       lastMessage(view) ? h("p", { class: "message" }, lastMessage(view)) : null,
       h("dl", {}, facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))])),
-      gone ? null : this.#actions(view, problem),
-      problem,
+      gone ? null : this.#keep("actions", `${view.id} ${view.state} ${view.allowed}`, () => this.#actions(view)),
       h("h3", {}, "History"),
       history(view),
-    );
+    ];
+    arrange(this.detail, parts.filter((part) => part !== null));
   }
 
-  #actions(view, problem) {
+  /** A part of what is shown of a task, made anew only for another key: news of each piece that
+   * arrives take neither the focus, nor what is written, nor a question that waits for its answer. */
+  #keep(name, key, make) {
+    if (this.#kept.get(name)?.key !== key) this.#kept.set(name, { key, part: make() });
+    return this.#kept.get(name).part;
+  }
+
+  #actions(view) {
+    const problem = h("p", { class: "notice error", role: "alert", hidden: true });
     const act = async (event) => {
       problem.hidden = true;
       try {
@@ -192,7 +199,7 @@ export class Tasks {
           : h("button", { type: "button", onclick: () => act(event) }, sentence(words(event))),
       );
     const integrates = this.music && view.allowed.some((event) => ["request_integration", "request_artwork_import"].includes(event)) && view.state === "readyforintegration";
-    return h("div", { class: "actions" }, integrates ? targetForm(view) : null, h("div", { class: "buttons" }, buttons));
+    return h("div", { class: "actions" }, integrates ? targetForm(view) : null, h("div", { class: "buttons" }, buttons), problem);
   }
 }
 

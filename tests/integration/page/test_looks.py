@@ -215,6 +215,31 @@ def test_the_focus_stays_when_tasks_come(browser: Any, served: Served, tmp_path:
         assert visit.page.evaluate("document.activeElement.id").endswith("-album")
 
 
+def test_news_of_a_task_that_is_looked_at(browser: Any, served: Served, tmp_path: Path) -> None:
+    """A question waits for its answer, and what is written stays, while the task has news."""
+    song = (copy_album(tmp_path / "waits", FLAC) / FLAC).read_bytes()
+    engine = served.engine
+    task = engine.begin_upload(content_type="albumfile", file_size=len(song), source_filename=FLAC)
+    with visiting(browser, served.url) as visit:
+        visit.open("tasks")
+        visit.page.click("button.task")
+        visit.page.click(".detail .danger")
+        engine.receive_chunk(task.id, song[:1000])
+        visit.page.wait_for_selector(f".detail >> text={100 * 1000 // len(song)} %")
+        assert visit.page.evaluate("document.activeElement.textContent") == "Keep it"
+        visit.press("Keep it")
+        engine.receive_chunk(task.id, song[1000:])
+        visit.page.fill(".detail .album input", "Elsewhere")
+        engine.annotate(task.id, {"source": "another name"})
+        visit.page.wait_for_selector(".detail h2 >> text=another name")
+        assert visit.page.input_value(".detail .album input") == "Elsewhere"
+        visit.page.locator(".detail .quiet").focus()
+        engine.annotate(task.id, {"mood": "calm"})
+        visit.page.wait_for_timeout(300)
+        label = "document.activeElement.ariaLabel"
+        assert visit.page.evaluate(label) == "Close the task"
+
+
 def test_a_state_without_tasks(browser: Any, served: Served) -> None:
     """No task of another state is beside the empty list, and all can be seen again."""
     fill(served.engine, 2)
