@@ -141,7 +141,9 @@ export class Tasks {
     this.detail.hidden = view === null;
     if (view !== null) this.#showDetail(view);
     this.#soon();
-    if (view !== null && focus) this.detail.focus({ preventScroll: true });
+    if (view === null || !focus) return;
+    this.detail.focus({ preventScroll: true });
+    this.detail.scrollIntoView({ block: "nearest" }); // on a phone it stands above the whole list
   }
 
   #showDetail(view) {

@@ -240,6 +240,22 @@ def test_news_of_a_task_that_is_looked_at(browser: Any, served: Served, tmp_path
         assert visit.page.evaluate(label) == "Close the task"
 
 
+def test_a_task_far_down_a_phone(browser: Any, served: Served) -> None:
+    """What is shown of it stands above the list, and comes into sight below the header."""
+    fill(served.engine, 60)
+    with visiting(browser, served.url, **PHONE) as visit:
+        visit.open("tasks")
+        row = visit.page.locator("button.task").nth(50)
+        row.scroll_into_view_if_needed()
+        row.tap()
+        visit.page.wait_for_selector(".detail:not([hidden])")
+        heading = visit.page.locator(".detail h2").bounding_box()
+        header = visit.page.locator("header").bounding_box()
+        assert heading is not None
+        assert header is not None
+        assert header["y"] + header["height"] <= heading["y"] <= 844
+
+
 def test_a_state_without_tasks(browser: Any, served: Served) -> None:
     """No task of another state is beside the empty list, and all can be seen again."""
     fill(served.engine, 2)
