@@ -31,10 +31,14 @@ def routes(others: Iterable[BaseRoute]) -> list[BaseRoute]:
 def operations_of(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str]]:
     """Method and path of everything that routes answer; HEAD only where there is no GET."""
     for route in routes:
-        if isinstance(route, Route):
-            methods = route.methods or set()
-            for method in sorted(methods - ({"HEAD"} if "GET" in methods else set())):
-                yield method, route.path
+        if not isinstance(route, Route):
+            continue
+        methods = route.methods
+        if methods is None:  # an ASGI application, which looks at the method itself
+            yield from getattr(route.endpoint, "operations", ())
+            continue
+        for method in sorted(methods - ({"HEAD"} if "GET" in methods else set())):
+            yield method, route.path
 
 
 def description(there: Iterable[tuple[str, str]]) -> dict[str, Any]:

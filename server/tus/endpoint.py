@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, ClassVar
 
 from anyio import to_thread
 from attrs import define, field
@@ -31,6 +31,11 @@ from .running import Running
 class TusEndpoint:
     """An ASGI application for the uploads of one engine."""
 
+    #: Method and path, for the description of the API.
+    operations: ClassVar = (
+        *((method, "/uploads/") for method in ("OPTIONS", "POST")),
+        *((method, "/uploads/{id}") for method in ("OPTIONS", "HEAD", "PATCH", "DELETE")),
+    )
     _door: Door
     _uploads: Uploads
     _running: Running = field(factory=Running, init=False)

@@ -36,6 +36,7 @@ def test_it_describes_every_route_and_no_other(served, described):
     there |= {("POST", "/login")}
     told = {(m.upper(), path) for path, item in described["paths"].items() for m in item}
     assert told == there
+    assert told == set(OPERATIONS)  # those of uploads, too, which no route lists
 
 
 def test_each_operation_says_what_it_takes(described):
