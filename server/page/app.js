@@ -39,12 +39,16 @@ function shown(id) {
 }
 
 function marked(view) {
+  // News of the same task leave its list as it is.
+  const isOpen = view !== null && machine.marked?.id === view.id && walked.querySelector("details")?.open;
+  const hadFocus = walked.querySelector("summary") === document.activeElement;
   machine.mark(view);
   walked.replaceChildren(...(view === null ? [] : [
     h("div", { class: "card" },
       h("div", { class: "heading" }, h("h2", {}, "The way of ", about(view)), h("button", { type: "button", class: "quiet", "aria-label": "Mark no way", onclick: () => tasks.select(null) }, "✕")),
-      h("details", {}, h("summary", {}, "As a list, with what was said"), history(view))),
+      h("details", { open: isOpen }, h("summary", {}, "As a list, with what was said"), history(view))),
   ]));
+  if (hadFocus) walked.querySelector("summary")?.focus({ preventScroll: true });
 }
 
 function route() {

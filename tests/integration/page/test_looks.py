@@ -256,6 +256,27 @@ def test_a_task_far_down_a_phone(browser: Any, served: Served) -> None:
         assert header["y"] + header["height"] <= heading["y"] <= 844
 
 
+def test_the_way_of_a_task_that_goes_on(browser: Any, served: Served) -> None:
+    """Its list of changes stays open, with the focus; another task's begins closed."""
+    engine = served.engine
+    task = engine.begin_upload(content_type="albumfile", file_size=100, source_filename="a.flac")
+    with visiting(browser, served.url) as visit:
+        visit.open("tasks")
+        visit.page.click("button.task")
+        visit.show("machine")
+        visit.page.click(".walked summary")
+        engine.annotate(task.id, {"source": "another name"})
+        visit.page.wait_for_selector(".walked h2 >> text=another name")
+        assert visit.page.is_visible(".walked .history")
+        assert visit.page.evaluate("document.activeElement.tagName") == "SUMMARY"
+        fill(engine, 1)
+        visit.show("tasks")
+        visit.page.locator("button.task").first.click()
+        visit.show("machine")
+        visit.page.wait_for_selector(".walked h2 >> text=00000.flac")
+        assert not visit.page.is_visible(".walked .history")
+
+
 def test_a_state_without_tasks(browser: Any, served: Served) -> None:
     """No task of another state is beside the empty list, and all can be seen again."""
     fill(served.engine, 2)
