@@ -329,6 +329,10 @@ export class Item extends EventTarget {
     return this.view !== null && this.view.task.offset === this.view.task.filesize;
   }
 
+  #waitsForBytes(view) {
+    return this.store.role(view) === "waiting" && view.state !== "readyforintegration";
+  }
+
   #took() {
     const view = this.store.tasks.get(this.upload.taskId);
     if (view) this.follow(view);
@@ -364,7 +368,7 @@ export class Item extends EventTarget {
     const role = this.store.role(view);
     if (["done", "waiting", "there"].includes(this.phase)) return;
     // While it comes in, only the upload itself knows how it is, also when it has just failed.
-    const comes = role === "waiting" && !gone && (this.phase === "sending" || view.state !== "readyforintegration");
+    const comes = role === "waiting" && !gone && (this.phase === "sending" || this.#waitsForBytes(view));
     if (comes && ["sending", "failed"].includes(this.phase)) return;
     if (role === "failed") this.#fail(lastMessage(view) ?? words(view.state));
     else if (role === "finished" || this.#isPlaced(view)) this.#done(pathOf(view));
@@ -441,7 +445,11 @@ export class Item extends EventTarget {
     if (view?.allowed.includes("retry")) {
       try {
         this.#enter("working");
-        await post(`api/tasks/${view.id}/retry`);
+        const retried = await post(`api/tasks/${view.id}/retry`);
+        if (this.#waitsForBytes(retried)) {
+          this.view = retried;
+          this.#enter("waiting"); // for its turn
+        }
       } catch (error) {
         this.#fail(explained(error));
       }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from base64 import b64encode
@@ -218,6 +219,37 @@ def test_the_same_tags_as_the_server(browser: Any, served: Served, tmp_path: Pat
 
 
 @pytest.mark.long
+def test_bytes_that_arrived_wrong(browser: Any, served: Served, tmp_path: Path) -> None:
+    """What is tried again is sent again: the server waits for its bytes anew."""
+    song = copy_album(tmp_path / "one", FLAC) / FLAC
+
+    with (
+        visiting(browser, served.url, expects_errors=True) as visit,
+        served.client() as client,
+    ):
+
+        def spoil(route: Any) -> None:
+            """Others arrive in their place."""
+            headers = {
+                "Tus-Resumable": "1.0.0",
+                "Upload-Offset": "0",
+                "Content-Type": "application/offset+octet-stream",
+            }
+            wrong = bytes(song.stat().st_size)
+            answer = client.patch(route.request.url, content=wrong, headers=headers)
+            route.fulfill(status=answer.status_code, body=answer.text)
+
+        visit.page.route(re.compile("/uploads/."), spoil, times=1)
+        visit.open()
+        visit.add(song)
+        visit.press("Bring it in")
+        visit.wait_for_phase("failed")
+        assert "upload it again" in visit.text(".place")
+        visit.press("Try again")
+        visit.wait_for_phase("done")
+    assert set(files_in(served.engine.settings.music)) == {TARGETS[FLAC]}
+
+
 def test_a_file_that_changes_meanwhile(browser: Any, served: Served, tmp_path: Path) -> None:
     """It is told so: it cannot go on, and no connection is to blame."""
     with sending(browser, served.port, tmp_path) as (visit, wire):
