@@ -103,8 +103,11 @@ export class Add {
   }
 
   #drop(item) {
+    const { element } = item, hadFocus = element.contains(document.activeElement);
+    const near = element.nextElementSibling ?? element.previousElementSibling ?? this.zone.querySelector("input");
     this.#items = this.#items.filter((one) => one !== item);
-    item.element.remove();
+    element.remove();
+    if (hadFocus) near.focus();
     this.#next();
   }
 

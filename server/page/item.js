@@ -74,7 +74,7 @@ export class Item extends EventTarget {
     this.fields = h("div", { class: "fields" }, Object.entries(this.#inputs).map(([field, input]) => h("div", { class: field }, h("label", { for: input.id }, isBeside && field === "title" ? "Name" : LABELS[field]), input)));
     this.element = h(
       "li",
-      { class: "card item" },
+      { class: "card item", tabIndex: -1 },
       h("div", { class: "heading" }, h("h2", {}, name), h("span", { class: "faint" }, `${music ? `${KINDS[kind]}, ` : ""}${number}${bytes(this.blob.size)}`)),
       kind === "folder" ? h("details", {}, h("summary", {}, "Files"), h("ul", { class: "found" }, files.map(({ path, file }) => h("li", {}, h("span", {}, path), h("span", { class: "faint" }, bytes(file.size)))))) : null,
       this.fields, this.place, this.bar, this.status, this.body, this.buttons,
@@ -498,6 +498,7 @@ export class Item extends EventTarget {
       this.place.className = "place bad";
       this.place.textContent = this.message;
     }
+    const hadFocus = this.buttons.contains(document.activeElement);
     const button = (label, action, kind = "") => h("button", { type: "button", class: kind, onclick: action }, label);
     this.buttons.replaceChildren(
       ...{
@@ -511,6 +512,8 @@ export class Item extends EventTarget {
         failed: [button("Try again", () => this.#again(), "primary"), button("Leave it out", () => this.drop())],
       }[phase],
     );
+    // Not on another button: who pressed twice would press that, too.
+    if (hadFocus) this.element.focus({ preventScroll: true });
   }
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from browserkit import Visit, visiting
 from clients import CLIENTS
-from clikit import ARTIST, FLAC, copy_album
+from clikit import ARTIST, FLAC, MP3, copy_album
 from musictasks.music import MusicEngine
 from serverkit import TOKEN, Served, served_library
 
@@ -213,6 +213,28 @@ def test_the_focus_stays_when_tasks_come(browser: Any, served: Served, tmp_path:
         fill(engine, 1)
         visit.page.wait_for_selector(".items .item:nth-child(3)")
         assert visit.page.evaluate("document.activeElement.id").endswith("-album")
+
+
+def test_the_focus_stays_with_what_is_added(browser: Any, served: Served, tmp_path: Path) -> None:
+    """On the card whose button is gone, and near the card that is closed."""
+    songs = copy_album(tmp_path / "two", FLAC, MP3)
+    with visiting(browser, served.url) as visit:
+        visit.open()
+        visit.add(songs / FLAC)
+        visit.wait_for_phase("ready")
+        visit.page.get_by_role("button", name="Bring it in").focus()
+        visit.page.keyboard.press("Enter")
+        visit.wait_for_phase("done")
+        assert visit.page.evaluate("document.activeElement.dataset.phase") == "done"
+        visit.add(songs / MP3)
+        visit.wait_for_phase("ready")
+        visit.page.get_by_role("button", name="Close").focus()
+        visit.page.keyboard.press("Enter")
+        visit.page.wait_for_function("() => document.querySelectorAll('.item').length === 1")
+        assert visit.page.evaluate("document.activeElement.dataset.phase") == "ready"
+        visit.page.get_by_role("button", name="Leave it out").focus()
+        visit.page.keyboard.press("Enter")
+        visit.page.wait_for_function("() => document.activeElement.id === 'pick-files'")
 
 
 def test_news_of_a_task_that_is_looked_at(browser: Any, served: Served, tmp_path: Path) -> None:
