@@ -1,6 +1,7 @@
 // The server's API: JSON in, JSON out; what it refuses is an Error with its words.
 
 const GET_MS = 30000;
+const LONGEST_PAUSE_MS = 15000;
 
 export class Refused extends Error {
   constructor(status, problem) {
@@ -38,6 +39,19 @@ export async function call(method, path, body) {
 }
 
 export const get = (path) => call("GET", path);
+
+/** As `get`, of what there is no page without: asked for again until the server answers. */
+export async function getAtLast(path) {
+  for (let pauseMs = 500; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    try {
+      return await get(path);
+    } catch (error) {
+      if (error.status > 0 && error.status < 500) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+}
+
 export const post = (path, body = {}) => call("POST", path, body);
 export const remove = (taskId) => call("DELETE", `api/tasks/${taskId}`);
 

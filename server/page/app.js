@@ -1,6 +1,6 @@
 // Puts the page together: one store, four views, of which one is shown (with the machine beside it).
 
-import { get } from "./api.js";
+import { getAtLast } from "./api.js";
 import { Add } from "./add.js";
 import { announce, h, notice } from "./dom.js";
 import { Machine, history } from "./machine.js";
@@ -11,7 +11,7 @@ import { Tasks } from "./tasks.js";
 const VIEWS = ["add", "tasks", "machine", "scan"];
 const element = (id) => document.getElementById(id);
 
-const config = await get("page/config.json");
+const config = await getAtLast("page/config.json");
 const store = new Store();
 const picture = h("div", { class: "picture" });
 const walked = h("div", { class: "walked" });

@@ -1,6 +1,6 @@
 // All tasks, as the server told last: read once, then kept up to date by its events.
 
-import { get } from "./api.js";
+import { get, getAtLast } from "./api.js";
 
 const LONGEST_PAUSE_MS = 15000;
 
@@ -24,7 +24,7 @@ export class Store extends EventTarget {
   #sweep = 0;
 
   async open() {
-    this.lifecycle = await get("api/lifecycle");
+    this.lifecycle = await getAtLast("api/lifecycle");
     this.roles = new Map(this.lifecycle.states.map((state) => [state.name, state.role]));
     await this.#readAll();
   }

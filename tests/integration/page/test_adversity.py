@@ -357,6 +357,17 @@ def test_a_drop_before_the_tasks_are_known(browser: Any, served: Served, tmp_pat
 
 
 @pytest.mark.long
+def test_a_server_that_answers_late(browser: Any, served: Served) -> None:
+    """The page asks again for what it begins with, and needs no reload."""
+    with visiting(browser, served.url, expects_errors=True) as visit:
+        for path in ("**/page/config.json", "**/api/lifecycle"):
+            visit.page.route(path, lambda route: route.abort(), times=1)
+        visit.open()
+        visit.page.wait_for_selector("#connection.online")
+        assert "Drop the first album" in visit.text("#view-add")
+        assert visit.text("#notices") == ""
+
+
 def test_a_line_that_goes_silent(browser: Any, served: Served, tmp_path: Path) -> None:
     """No reset, no answer, nothing: after a while it is tried anew."""
     album = noise(tmp_path / "Large", 30_000_000)
