@@ -54,7 +54,9 @@ function marked(view) {
 function route() {
   const view = VIEWS.includes(location.hash.slice(1)) ? location.hash.slice(1) : "add";
   for (const name of VIEWS) {
-    element(`view-${name}`).hidden = name !== view;
+    const section = element(`view-${name}`);
+    if (name === view && section.hidden) scrollTo(0, 0); // not as far down as the one before
+    section.hidden = name !== view;
     const link = document.querySelector(`nav [data-view="${name}"]`);
     if (name === view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");

@@ -299,6 +299,17 @@ def test_the_way_of_a_task_that_goes_on(browser: Any, served: Served) -> None:
         assert not visit.page.is_visible(".walked .history")
 
 
+def test_a_view_begins_at_its_beginning(browser: Any, served: Served) -> None:
+    """However far down the one before was looked at."""
+    fill(served.engine, 60)
+    with visiting(browser, served.url) as visit:
+        visit.open("tasks")
+        visit.page.locator("button.task").last.scroll_into_view_if_needed()
+        assert visit.page.evaluate("scrollY") > 0
+        visit.show("machine")
+        assert visit.page.evaluate("scrollY") == 0
+
+
 def test_a_state_without_tasks(browser: Any, served: Served) -> None:
     """No task of another state is beside the empty list, and all can be seen again."""
     fill(served.engine, 2)
