@@ -387,9 +387,10 @@ export class Item extends EventTarget {
 
   /** Its task is not there any more, and what became of it was not told. */
   async lost() {
-    if (this.phase !== "working") return;
+    const isAtWork = () => ["working", "choose"].includes(this.phase);
+    if (!isAtWork()) return;
     const found = await this.#asking.ask();
-    if (this.phase !== "working") return;
+    if (!isAtWork()) return;
     if (found.answer === "there") this.#done(found.path);
     else this.#fail("Its task was removed.");
   }

@@ -368,6 +368,31 @@ def test_a_server_that_answers_late(browser: Any, served: Served) -> None:
         assert visit.text("#notices") == ""
 
 
+def test_a_removal_while_the_page_is_away(browser: Any, tmp_path: Path) -> None:
+    """Of a song that is asked for its place: its form leads nowhere any more."""
+    song = retag(copy_album(tmp_path / "one", FLAC) / FLAC, date=None)
+    with (
+        ServerProcess(tmp_path / "library") as server,
+        relay(server.port) as wire,
+        visiting(browser, wire.url, expects_errors=True) as visit,
+        server.client() as client,
+    ):
+        visit.open()
+        visit.add(song)
+        visit.press("Bring it in")
+        visit.wait_for_phase("choose")
+        wire.cut()
+        visit.page.wait_for_selector("#connection.offline")
+        (task,) = client.get("/api/tasks").json()["tasks"]
+        client.delete(f"/api/tasks/{task['id']}")
+        wait_until(lambda: not client.get("/api/tasks").json()["tasks"])
+        server.stop()
+        server.start()
+        wire.mend()
+        visit.wait_for_phase("failed")
+        assert visit.text(".item .place") == "Its task was removed."
+
+
 def test_a_line_that_goes_silent(browser: Any, served: Served, tmp_path: Path) -> None:
     """No reset, no answer, nothing: after a while it is tried anew."""
     album = noise(tmp_path / "Large", 30_000_000)
