@@ -44,6 +44,8 @@ export class Item extends EventTarget {
   #albums = [];
   /** Whether nothing is where it goes; undefined: that is not known. */
   #isFree;
+  /** How often that was asked: only the last answer counts, whichever comes last. */
+  #checks = 0;
   #isDropped = false;
 
   /** `place`: the album where a file is wanted: `{artist, year, album, path}`. */
@@ -227,6 +229,7 @@ export class Item extends EventTarget {
   /** Says where an album would go, and whether something is there, before anything is sent. */
   async #check() {
     const { artist, album, year } = this.said;
+    const mine = (this.#checks += 1);
     if (this.phase !== "ready" || !this.music) return;
     this.place.className = "place";
     this.place.replaceChildren();
@@ -250,7 +253,7 @@ export class Item extends EventTarget {
     }
     try {
       const found = await get(`api/library/targets?${new URLSearchParams({ artist, album, year })}`);
-      if (this.phase !== "ready") return;
+      if (this.phase !== "ready" || mine !== this.#checks) return;
       if (found.spelling && !this.#written.has("artist") && this.said.artist === artist) {
         this.#inputs.artist.value = found.spelling; // as the library has it
         await this.#check();
@@ -260,6 +263,7 @@ export class Item extends EventTarget {
       this.place.replaceChildren(...(found.usable ? ["Goes to ", h("b", {}, found.target)] : [found.reason]));
       this.#tookPlace(found.usable);
     } catch (error) {
+      if (this.phase !== "ready" || mine !== this.#checks) return;
       this.place.className = "place bad";
       this.place.textContent = explained(error);
     }

@@ -82,26 +82,32 @@ def test_enter_right_after_what_is_written(browser: Any, served: Served, tmp_pat
     assert "/2020 - Elsewhere/" in path
 
 
-def test_a_late_answer_of_a_place(browser: Any, served: Served, tmp_path: Path) -> None:
-    """The answer to what was written before does not count any more."""
-    waiting_song(served, tmp_path)
+@pytest.mark.parametrize("is_sent", [True, False])
+def test_a_late_answer_of_a_place(
+    browser: Any, served: Served, tmp_path: Path, is_sent: bool
+) -> None:
+    """The answer to what was written before does not count any more, before and after sending."""
     held: list[Any] = []
 
     def hold(route: Any) -> None:
         held.append(route) if "First" in route.request.url else route.continue_()
 
+    if is_sent:
+        waiting_song(served, tmp_path)
     with visiting(browser, served.url) as visit:
         visit.page.route("**/api/library/targets?**", hold)
         visit.open()
-        visit.page.wait_for_selector(f"text=Goes to {ALBUM}/")
+        if not is_sent:
+            visit.add(copy_album(tmp_path / "album"))
+        visit.page.wait_for_selector(f"text=Goes to {ALBUM}")
         with visit.page.expect_request(lambda request: "First" in request.url):
-            visit.page.fill(".target .album input", "First")
-        visit.page.fill(".target .album input", "Second")
-        visit.page.wait_for_selector("text=2020 - Second/")
+            visit.page.fill(".item .album input", "First")
+        visit.page.fill(".item .album input", "Second")
+        visit.page.wait_for_selector("text=2020 - Second")
         with visit.page.expect_event("requestfinished", lambda done: "First" in done.url):
             held[0].continue_()
         visit.page.wait_for_timeout(100)
-        assert "2020 - Second/" in visit.text(".target .place")
+        assert "2020 - Second" in visit.page.locator(".item .place:not(:empty)").inner_text()
 
 
 def test_songs_that_disagree(browser: Any, served: Served, tmp_path: Path) -> None:
