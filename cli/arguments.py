@@ -42,7 +42,7 @@ def make_parser() -> Parser:
     add.add_argument(
         "paths",
         nargs="+",
-        type=_path,
+        type=Path,
         metavar="PATH",
         help="a file or a folder; an album as zip or tar; a video",
     )
@@ -58,7 +58,7 @@ def make_parser() -> Parser:
     )
     add.add_argument(
         "--token-file",
-        type=_path,
+        type=Path,
         metavar="FILE",
         help="holds the server's token (default: $MUSICTASKS_TOKEN)",
     )
@@ -66,14 +66,14 @@ def make_parser() -> Parser:
     scan.add_argument("--json", action="store_true", help="as the annotations of the scan's task")
     bring = command("import", "bring what is in the Music Directory already into the database")
     bring.add_argument(
-        "paths", nargs="*", type=_path, metavar="PATH", help="an artist, an album or a video"
+        "paths", nargs="*", type=Path, metavar="PATH", help="an artist, an album or a video"
     )
     bring.add_argument("--new", action="store_true", help="all that a scan finds")
     verify = command("verify", "read the music again: is it still what was placed there?")
     verify.add_argument(
         "path",
         nargs="?",
-        type=_path,
+        type=Path,
         metavar="PATH",
         help="an artist, an album or a file (default: all, those first that were read longest ago)",
     )
@@ -98,7 +98,7 @@ def make_parser() -> Parser:
     show = command("show", "show a task and its history")
     show.add_argument("id", metavar="ID", help="the id of a task")
     show.add_argument(
-        "--diagram", type=_path, metavar="FILE", help="draw its way, too: .svg, .png, .mmd or .dot"
+        "--diagram", type=Path, metavar="FILE", help="draw its way, too: .svg, .png, .mmd or .dot"
     )
     for name, about in (
         ("remove", "remove a task and its uploaded data; the library keeps what it has"),
@@ -132,18 +132,18 @@ def _command_maker(commands: Any) -> Callable[[str, str], argparse.ArgumentParse
         where = parser.add_mutually_exclusive_group()
         where.add_argument(
             "--library",
-            type=_path,
+            type=Path,
             metavar="DIR",
             help="the library: DIR/music and DIR/data (default: the current directory"
             + ("'s demo-library)" if name == "demo" else ", if it is one)"),
         )
         where.add_argument(
-            "--config", type=_path, metavar="FILE", help="MusicDB's musicdb.ini, in its place"
+            "--config", type=Path, metavar="FILE", help="MusicDB's musicdb.ini, in its place"
         )
         if name == "check":
             where.add_argument(
                 "--tasks",
-                type=_path,
+                type=Path,
                 dest="task_files",
                 metavar="DIR",
                 help="with --lifecycle: the task files of another program than a music library",
@@ -151,12 +151,6 @@ def _command_maker(commands: Any) -> Callable[[str, str], argparse.ArgumentParse
         return parser
 
     return make
-
-
-def _path(text: str) -> Path:
-    if not text:  # Path would make the current directory of it
-        raise argparse.ArgumentTypeError("it is empty: is a variable of the shell not set?")
-    return Path(text)
 
 
 def _name(text: str) -> str:
@@ -181,7 +175,7 @@ def _year(text: str) -> int:
 
 
 def add_watch_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directory", type=_path, metavar="DIRECTORY", help="the inbox")
+    parser.add_argument("directory", type=Path, metavar="DIRECTORY", help="the inbox")
     parser.add_argument(
         "--once", action="store_true", help="bring in what is there and stands still, then end"
     )
@@ -207,7 +201,7 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=_port, help="(default: 8080; 0: a free one)")
     parser.add_argument(
         "--token-file",
-        type=_path,
+        type=Path,
         metavar="FILE",
         help="who knows what stands in it gets in (default: the variable MUSICTASKS_TOKEN)",
     )
@@ -226,8 +220,8 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="whose Forwarded and X-Forwarded-* count",
     )
-    parser.add_argument("--cert", type=_path, metavar="FILE", help="a certificate: serve TLS")
-    parser.add_argument("--key", type=_path, metavar="FILE", help="its key, if in another file")
+    parser.add_argument("--cert", type=Path, metavar="FILE", help="a certificate: serve TLS")
+    parser.add_argument("--key", type=Path, metavar="FILE", help="its key, if in another file")
 
 
 def _server(text: str) -> str:
@@ -289,7 +283,7 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument(
-        "--diagram", type=_path, metavar="FILE", help="draw it, too: .svg, .png, .mmd, .dot or .md"
+        "--diagram", type=Path, metavar="FILE", help="draw it, too: .svg, .png, .mmd, .dot or .md"
     )
 
 
@@ -297,7 +291,7 @@ def add_diagram_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file",
         nargs="?",
-        type=_path,
+        type=Path,
         metavar="FILE",
         help="where to write; its extension says the format (default: print)",
     )

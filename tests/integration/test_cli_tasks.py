@@ -309,29 +309,3 @@ def test_add_waits_for_the_end_of_a_whole_upload(library, tmp_path):
         assert job.step()
         engine.wait(task.id, "readyforimport", timeout=30)
     assert list(library.music) == [TARGETS[BOOKLET]]
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("add", ""),
-        ("add", "--library", "", "album"),
-        ("tasks", "--config", ""),
-        ("verify", ""),
-        ("watch", ""),
-    ],
-)
-def test_an_empty_name_is_not_the_current_directory(
-    arguments: tuple[str, ...],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-):
-    """It is a variable of the shell that is not set."""
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit, match="2"):
-        main(arguments)
-    assert "is empty: is a variable of the shell not set?" in " ".join(
-        capsys.readouterr().err.split()
-    )
-    assert not list(tmp_path.iterdir())
