@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from browserkit import Visit, visiting
 from clikit import ALBUM, ARTIST, BOOKLET, COVER, FLAC, MP3, TARGETS, copy_album, files_in, retag
+from enginekit import begin
 from musictasks.server import events
 from relaykit import relay
 from serverkit import Served, served_library, wait_until
@@ -166,12 +167,7 @@ def test_the_half_of_another_client_is_gone_on_with(
     """It is said at which byte of which task; what is there is not sent."""
     song = copy_album(tmp_path / "one", FLAC) / FLAC
     data = song.read_bytes()
-    task = served.engine.begin_upload(
-        content_type="albumfile",
-        file_size=len(data),
-        checksum=hashlib.sha1(data).hexdigest(),
-        source_filename="a.flac",
-    )
+    task = begin(served.engine, data, mime_type="audio/flac", source_filename="a.flac")
     served.engine.receive_chunk(task.id, data[:5000])
     with visiting(browser, served.url) as visit:
         visit.open()

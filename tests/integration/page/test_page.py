@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 import shutil
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from browserkit import Visit, visiting
 from clikit import ALBUM, ARTIST, BOOKLET, COVER, FLAC, MP3, TARGETS, copy_album, files_in, retag
+from enginekit import begin
 from relaykit import relay
 from serverkit import TOKEN, Served, ServerProcess, served_library, wait_until
 
@@ -224,12 +224,7 @@ def test_what_goes_on_is_not_unfinished(browser: Any, served: Served, tmp_path: 
     """What was begun by another client leaves the list when it is dropped here."""
     song = copy_album(tmp_path / "one", FLAC) / FLAC
     data = song.read_bytes()
-    task = served.engine.begin_upload(
-        content_type="albumfile",
-        file_size=len(data),
-        checksum=hashlib.sha1(data).hexdigest(),
-        source_filename="a.flac",
-    )
+    task = begin(served.engine, data, mime_type="audio/flac", source_filename="a.flac")
     served.engine.receive_chunk(task.id, data[:5000])
     with visiting(browser, served.url) as visit:
         visit.open()

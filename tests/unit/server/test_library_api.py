@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from clikit import ALBUM, BOOKLET, COVER, FLAC, TARGETS, copy_album, retag
+from enginekit import begin
 from musictasks.library import sample_album
 from musictasks.music import MusicEngine
 from serverkit import Served, served_library
@@ -198,12 +199,7 @@ def test_a_preflight_says_what_would_become_of_an_upload(served, client):
     song = (sample_album() / FLAC).read_bytes()
     assert ask(client, song) == {"answer": "send"}
     assert ask(client, song, checksum=None) == {"answer": "send"}
-    task = served.engine.begin_upload(
-        content_type="albumfile",
-        file_size=len(song),
-        checksum=hashlib.sha1(song).hexdigest(),
-        source_filename="a.flac",
-    )
+    task = begin(served.engine, song, mime_type="audio/flac", source_filename="a.flac")
     served.engine.receive_chunk(task.id, song[:1000])
     assert ask(client, song) == {"answer": "go on", "task_id": task.id, "offset": 1000}
     served.engine.receive_chunk(task.id, song[1000:])
